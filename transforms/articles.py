@@ -1,0 +1,161 @@
+"""Reading the rows of a shard as articles, and keeping those that are long enough."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.records import (
+    Article,
+    ArticleError,
+    Failure,
+    Shard,
+    ShardArticles,
+    with_drop,
+)
+from transforms.shards import FAILED
+
+NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # reasons for a drop
+REQUIRED_COLUMNS = ("title", "text")
+COLUMNS = ("id", *REQUIRED_COLUMNS)
+_BATCH_ROWS = 128
+
+
+def schema_fault(schema: pa.Schema) -> str | None:
+    """Say why a parquet file of this schema cannot be used, or None if it can.
+
+    `title` and `text` must be columns of strings; `id` may be missing, or of integers.
+    """
+    for name in COLUMNS:
+        found = len(schema.get_all_field_indices(name))
+        if found > 1:
+            return f"it has {found} columns named {name!r}"
+        if not found:
+            if name in REQUIRED_COLUMNS:
+                return f"it has no column {name!r}, only {', '.join(schema.names)}"
+            continue
+        kind = schema.field(name).type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        if not (_is_text(kind) or (name == "id" and pa.types.is_integer(kind))):
+            return f"its column {name!r} holds {kind}, not strings"
+    return None
+
+
+def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
+    """Yield the shard's rows in batches, as lists of bytes or None, one for each column there is.
+
+    Reads nothing but `id`, `title` and `text`. A slice that does not begin with its row group is
+    decoded from the group's start and cut.
+
+    Raises:
+      pyarrow.ArrowException, OSError: the row group is damaged or cannot be read.
+    """
+    with storage.open_read(shard.path) as source, pq.ParquetFile(source) as file:
+        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+        row, end = 0, shard.start + shard.rows
+        for batch in file.iter_batches(
+            _BATCH_ROWS, row_groups=[shard.row_group], columns=columns, use_threads=False
+        ):
+            first, last = max(shard.start - row, 0), min(end - row, batch.num_rows)
+            if first < last:
+                part = batch.slice(first, last - first)
+                yield {name: _as_bytes(part.column(name)) for name in columns}
+            row += batch.num_rows
+            if row >= end:
+                return
+        raise pa.ArrowInvalid(f"row group ends after {row} rows, {end} expected")
+
+
+def read_articles(shard: Shard) -> ShardArticles:
+    """Read a shard: its articles in row order, without those whose text is null or blank.
+
+    A missing or empty id becomes `{file name}#{row}`, `row` counted over all input rows like the
+    row of a sample's id: file names may repeat in a tree of directories, rows do not. A row that
+    is not valid UTF-8 becomes an error of that row.
+    """
+    articles, errors = [], []
+    dropped: Counter[str] = Counter()
+    row = shard.first_row
+    for columns in read_columns(shard):
+        titles, texts = columns["title"], columns["text"]
+        ids = columns.get("id", [None] * len(texts))
+        for raw_id, raw_title, raw_text in zip(ids, titles, texts, strict=True):
+            fallback = f"{shard.path.rsplit('/', 1)[-1]}#{row}"
+            try:
+                wiki_id = raw_id.decode() if raw_id else fallback
+                text = None if raw_text is None else raw_text.decode()
+                title = (raw_title or b"").decode()
+            except UnicodeDecodeError as error:
+                errors.append(ArticleError(row, fallback, "read", f"not valid UTF-8: {error}"))
+            else:
+                if text is None:
+                    dropped[NULL_TEXT] += 1
+                elif not text.strip():
+                    dropped[BLANK_TEXT] += 1
+                else:
+                    articles.append(Article(row, wiki_id, title, text))
+            row += 1
+    return ShardArticles(shard, tuple(articles), dict(dropped), tuple(errors))
+
+
+def filter_short(batch: ShardArticles, min_tokens: int) -> ShardArticles:
+    """Keep the articles of at least `min_tokens` tokens; count the others as dropped."""
+    kept = tuple(
+        article
+        for article in batch.articles
+        if article.tokens is not None and len(article.tokens) >= min_tokens
+    )
+    short = len(batch.articles) - len(kept)
+    return replace(batch, articles=kept, dropped=with_drop(batch.dropped, TOO_SHORT, short))
+
+
+class ReadArticles(beam.DoFn):
+    """Read each shard's articles; a shard that cannot be read goes to the output `failed`."""
+
+    def process(self, shard: Shard) -> Iterator[Any]:
+        """Yield one `ShardArticles`, or one `Failure` under the tag `failed`."""
+        try:
+            yield read_articles(shard)
+        except (pa.ArrowException, OSError) as error:
+            rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
+            where = f"row group {shard.row_group}, {rows}"
+            failure = Failure(shard.path, where, " ".join(str(error).split()))
+            yield beam.pvalue.TaggedOutput(FAILED, failure)
+
+
+class FilterShort(beam.PTransform):
+    """Keep the articles of at least `min_tokens` tokens."""
+
+    def __init__(self, min_tokens: int) -> None:
+        super().__init__()
+        self.min_tokens = min_tokens
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        """Map each `ShardArticles` to one with fewer articles."""
+        return batches | beam.Map(filter_short, self.min_tokens)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return (
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_null(kind)
+    )
+
+
+def _as_bytes(column: pa.Array) -> list[bytes | None]:
+    """Return a column's values undecoded, so that one bad string costs one row, not the batch."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not _is_text(column.type):
+        column = column.cast(pa.string())
+    return column.cast(pa.binary()).to_pylist()
