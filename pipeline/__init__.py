@@ -1,0 +1,1 @@
+"""The decisions: options, the graph, its launch, and what a person sees."""

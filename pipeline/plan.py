@@ -1,0 +1,135 @@
+"""Planning at launch: which files, which rows, which shards. Reads only parquet footers."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.options import UsageError
+from transforms import storage
+from transforms.articles import schema_fault
+from transforms.records import Failure, Shard
+from transforms.shards import MAX_SHARDS_PER_GROUP, cut_row_group
+
+
+class InputFile(NamedTuple):
+    """A parquet file: its size in bytes, the rows of each row group, and why it is unusable."""
+
+    path: str
+    size: int
+    groups: tuple[int, ...]
+    fault: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file, 0 where its footer is unreadable."""
+        return sum(self.groups)
+
+
+def find_files(inputs: Sequence[str]) -> list[str]:
+    """Return the parquet files that paths, globs and directories name, each once, sorted by path.
+
+    Raises:
+      UsageError: one of them names nothing.
+    """
+    found: set[str] = set()
+    for given in inputs:
+        matches = _local_files(given) if storage.is_local(given) else _remote_files(given)
+        if not matches:
+            raise UsageError(f"--input {given}: no parquet file there; check the path or the glob")
+        found.update(matches)
+    return sorted(found)
+
+
+def read_footer(path: str) -> InputFile:
+    """Read the footer of one file; an unreadable one becomes a file with a fault."""
+    try:
+        with storage.open_read(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            metadata = pq.read_metadata(file)
+            groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+            return InputFile(path, size, groups, schema_fault(metadata.schema.to_arrow_schema()))
+    except (pa.ArrowException, OSError) as error:
+        return InputFile(path, 0, (), " ".join(str(error).split()))
+
+
+def plan_shards(
+    files: Iterable[InputFile], shard_rows: int, num_articles: int | None
+) -> Iterator[Shard | Failure]:
+    """Yield the shards of the first `num_articles` rows, and the files that cannot be used.
+
+    The rows of a file whose footer reads but whose columns are wrong keep their positions.
+    """
+    index, first_row = 0, 0
+    for file in files:
+        if num_articles is not None and first_row >= num_articles:
+            return
+        if file.fault:
+            yield Failure(file.path, "the whole file", file.fault)
+            first_row += file.rows
+            continue
+        for group, rows in enumerate(file.groups):
+            for start, count in cut_row_group(rows, shard_rows):
+                position = first_row + start
+                if num_articles is not None:
+                    count = min(count, num_articles - position)
+                if count > 0:
+                    yield Shard(index, file.path, group, start, count, position)
+                    index += 1
+            first_row += rows
+
+
+def coarse_groups(files: Iterable[InputFile], shard_rows: int) -> list[str]:
+    """Return warnings about files whose row groups are too large to be cut as finely as asked."""
+    warnings = []
+    for file in files:
+        largest = max(file.groups, default=0)
+        if largest > shard_rows * MAX_SHARDS_PER_GROUP:
+            rows = cut_row_group(largest, shard_rows)[0][1]
+            warnings.append(
+                f"{file.path} has a row group of {largest} rows: its shards hold {rows} rows, "
+                f"not {shard_rows}, and each decodes the group from its start; "
+                "smaller row groups read faster"
+            )
+    return warnings
+
+
+def relative_names(files: Sequence[InputFile]) -> list[str]:
+    """Return the files' paths below their common directory, the same wherever the input lies."""
+    directories = [os.path.dirname(file.path) for file in files]
+    common = os.path.commonpath(directories) if directories else ""
+    return [os.path.relpath(file.path, common) for file in files]
+
+
+def _local_files(given: str) -> list[str]:
+    path = os.path.abspath(given)
+    if os.path.isfile(path):
+        return [path]
+    if os.path.isdir(path):
+        return [
+            os.path.join(directory, name)
+            for directory, below, names in os.walk(path)
+            if below is _visible(below)
+            for name in names
+            if name.endswith(".parquet") and not name.startswith((".", "_"))
+        ]
+    return [match for match in glob.glob(path, recursive=True) if os.path.isfile(match)]
+
+
+def _visible(directories: list[str]) -> list[str]:
+    """Drop hidden directories, as those of a download's cache, from a walk in place."""
+    directories[:] = [name for name in directories if not name.startswith((".", "_"))]
+    return directories
+
+
+def _remote_files(given: str) -> list[str]:
+    patterns = [given] if glob.has_magic(given) or given.endswith(".parquet") else []
+    patterns = patterns or [storage.join(given.rstrip("/"), "**.parquet")]
+    return [found.path for match in FileSystems.match(patterns) for found in match.metadata_list]

@@ -1,0 +1,207 @@
+"""The command `run`: parse, prepare, run the graph, and say what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import metadata
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.portability.api import beam_provision_api_pb2
+from apache_beam.runners.portability.fn_api_runner.fn_runner import (
+    ExtendedProvisionInfo,
+    FnApiRunner,
+)
+from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.transforms.environments import (
+    EmbeddedPythonEnvironment,
+    SubprocessSDKEnvironment,
+)
+from PIL import features
+
+from pipeline import graph, output, plan
+from pipeline.assets import Asset, resolve_font, resolve_tokenizer
+from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
+from pipeline.progress import say, summary, watch
+from transforms import storage
+from transforms.manifest import ERRORS, MANIFEST, PLAN
+from transforms.records import Failure, Shard
+from transforms.shards import plan_line
+
+DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
+MOST_ERRORS_SHOWN = 10
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out a `run` command line and return its exit code.
+
+    Raises:
+      UsageError: wrong use; nothing was written.
+    """
+    started = time.monotonic()
+    options = parse_run(argv)
+    job, shards = prepare(options)
+    with watch(job.output_dir, shards):
+        execute(job, options)
+    return conclude(job, options, time.monotonic() - started)
+
+
+def prepare(options: RunOptions) -> tuple[graph.Job, int]:
+    """Look at input, assets and output; write configuration and plan; return job and shard count.
+
+    Raises:
+      UsageError: something that was asked for is not there or does not fit.
+    """
+    files = [plan.read_footer(path) for path in plan.find_files(options.input)]
+    if not any(file.rows or file.fault for file in files):
+        raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
+    tokenizer, font = resolve_tokenizer(options), resolve_font(options)
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir
+
+    output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
+    output.retract(out)
+    shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
+    for warning in plan.coarse_groups(files, options.shard_rows):
+        say(f"warning: {warning}")
+    job = graph.Job(
+        output_dir=out,
+        tokenizer_path=tokenizer.store(out),
+        font_path=font.store(out),
+        min_tokens=options.min_tokens,
+        context_tokens=options.context_tokens,
+        continuation_tokens=options.continuation_tokens,
+        modes=options.modes,
+        layout=options.layout,
+        png_level=options.png_level,
+        split=options.split,
+        merge=not options.no_merge,
+    )
+    return job, shards
+
+
+def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
+    """Write the plan file and return how many shards it has."""
+    shards = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal shards
+        for entry in entries:
+            shards += isinstance(entry, Shard)
+            yield plan_line(entry)
+
+    storage.commit(storage.join(output_dir, *PLAN), lines())
+    return shards
+
+
+def configuration(
+    options: RunOptions, files: Sequence[plan.InputFile], tokenizer: Asset, font: Asset
+) -> dict[str, Any]:
+    """Return what decides the bytes of samples and pages, and where they come from."""
+    names = plan.relative_names(files)
+    return {
+        "options": options.deciding,
+        "shard_rows": options.shard_rows,
+        "vision_modes": {
+            mode.name: {"px": mode.px, "vision_tokens": mode.vision_tokens}
+            for mode in options.modes
+        },
+        "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
+        "font": {"name": font.name, "sha256": font.sha256},
+        "versions": versions(),
+        "inputs": [
+            {"path": name, "bytes": file.size, "rows": file.rows}
+            for name, file in zip(names, files, strict=True)
+        ],
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what has a hand in the output."""
+    return {
+        "pagecast": metadata.version("pagecast"),
+        "beam": beam.__version__,
+        "pillow": metadata.version("pillow"),
+        "freetype": features.version("freetype2"),
+        "raqm": features.version("raqm"),
+        "zlib_ng": metadata.version("zlib-ng"),
+        "tokenizers": metadata.version("tokenizers"),
+    }
+
+
+def execute(job: graph.Job, options: RunOptions) -> None:
+    """Run the graph to its end on the runner that the options name."""
+    beam_options = PipelineOptions(
+        list(options.beam_args), runner=options.runner, default_sdk_harness_log_level="WARNING"
+    )
+    runner = None
+    if options.runner == LOCAL_RUNNER:
+        runner = local_runner(beam_options, options.workers)
+    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+    graph.build(pipeline, job)
+    pipeline.run().wait_until_finish()
+
+
+def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
+    """Return Beam's in-process runner with `workers` subprocesses, or none for one worker.
+
+    Made here because Beam's own DirectRunner first tries to download another runner. Subprocesses
+    get their pipeline options from the provision info and from nowhere else.
+    """
+    direct = options.view_as(DirectOptions)
+    direct.direct_num_workers = workers
+    direct.direct_running_mode = None  # the environment below says it, with the path quoted
+    # A worker may use one thread: there are as many workers as the person wants cores used.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    environment = EmbeddedPythonEnvironment.default()
+    if workers > 1:
+        environment = SubprocessSDKEnvironment.from_command_string(
+            f"exec {shlex.quote(sys.executable)} -m pipeline.worker"
+        )
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    provision = ExtendedProvisionInfo(
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    )
+    return FnApiRunner(default_environment=environment, provision_info=provision)
+
+
+def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
+    """Print what came of the job and return the exit code."""
+    errors = _errors(job.output_dir)
+    for error in errors[:MOST_ERRORS_SHOWN]:
+        say(_describe(error))
+    if len(errors) > MOST_ERRORS_SHOWN:
+        say(f"and {len(errors) - MOST_ERRORS_SHOWN} more")
+    if errors:
+        say(f"all of them are in {storage.join(job.output_dir, *ERRORS)}")
+    if any(error["kind"] == "input" for error in errors):
+        say(
+            "no split was written: replace or leave out what could not be read and run the same "
+            "command again; finished shards are kept"
+        )
+        return FAILED
+    manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
+    if not manifest["counts"]["samples"]:
+        say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
+    print(summary(manifest, job.output_dir, seconds))
+    if len(errors) > options.max_errors:
+        say(f"{len(errors)} articles failed, --max_errors is {options.max_errors}")
+        return FAILED
+    return DONE
+
+
+def _errors(output_dir: str) -> list[dict[str, Any]]:
+    lines = storage.read_bytes(storage.join(output_dir, *ERRORS)).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _describe(error: dict[str, Any]) -> str:
+    if error["kind"] == "input":
+        return f"cannot read {error['path']}, {error['where']}: {error['reason']}"
+    return f"article {error['wiki_id']} (row {error['row']}) failed to {error['step']}: {error['reason']}"
