@@ -1,0 +1,96 @@
+"""What several test files need: the real tokenizer, small parquet files, and the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.testing import test_pipeline
+
+from pipeline.__main__ import main
+from pipeline.assets import builtin_tokenizer
+from pipeline.data import data_file
+from transforms.tokenize import ArticleTokenizer
+
+SAMPLE = str(data_file("finewiki_sample.parquet"))
+GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
+
+
+class Outcome(NamedTuple):
+    """What a command left: its exit code, what it printed, and its output directory."""
+
+    code: int
+    out: str
+    err: str
+    path: Path
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.path / name).read_text("ascii").splitlines()]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.path / "split_manifest.json").read_text("ascii"))
+
+
+RunCommand = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def tokenizer_json() -> bytes:
+    return builtin_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tokenizer_json: bytes) -> ArticleTokenizer:
+    return ArticleTokenizer(tokenizer_json)
+
+
+@pytest.fixture
+def run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunCommand:
+    """Run `pagecast run` on parquet files into a fresh or a named directory, with one worker."""
+
+    def command(*inputs: str | Path, options: str = "", into: str = "out") -> Outcome:
+        path = tmp_path / into
+        argv = ["run", "--input", *map(str, inputs), "--output_dir", str(path), "--workers", "1"]
+        capfd.readouterr()
+        code = main(argv + options.split())
+        return Outcome(code, *capfd.readouterr(), path)
+
+    return command
+
+
+def in_beam() -> test_pipeline.TestPipeline:
+    """Return a TestPipeline on the runner that runs jobs here; Beam's default would download one."""
+    return test_pipeline.TestPipeline(runner=FnApiRunner())
+
+
+def write_parquet(path: Path, columns: dict[str, Any], group_rows: int = 1000) -> Path:
+    """Write a parquet file of the given columns, in their order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, row_group_size=group_rows)
+    return path
+
+
+def articles(*texts: str | None) -> dict[str, list[str | None]]:
+    """Return the columns of a file of articles a0, a1, ... with these texts."""
+    numbers = range(len(texts))
+    return {
+        "id": [f"a{n}" for n in numbers],
+        "title": [f"Title {n}" for n in numbers],
+        "text": list(texts),
+    }
+
+
+def tree(path: Path, *skip: str) -> dict[str, bytes]:
+    """Return all public files below a directory: relative name to content."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and "_pagecast" not in file.parts and file.name not in skip
+    }

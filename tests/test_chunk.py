@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from apache_beam import Create, ParDo
+from apache_beam.testing.util import assert_that
+
+from tests.conftest import in_beam
+from transforms.chunk import ExpandChunks, expand_chunks
+from transforms.records import Article, ArticleError, Sample, Shard, ShardArticles, ShardSamples
+from transforms.tokenize import ArticleTokenizer
+
+
+def article(tokens: int, row: int = 7) -> Article:
+    return Article(row, f"w{row}", "T", "text", np.arange(tokens, dtype=np.int32))
+
+
+def listed(tokens: np.ndarray) -> str:
+    return ",".join(map(str, tokens))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "context", "continuation", "expected"),
+    [
+        (4, 2, 3, []),
+        (5, 2, 3, [("0,1", "2,3,4")]),
+        (14, 2, 3, [("0,1", "2,3,4"), ("5,6", "7,8,9")]),
+        (15, 2, 3, [("0,1", "2,3,4"), ("5,6", "7,8,9"), ("10,11", "12,13,14")]),
+        (3, 2, 0, [("0,1", "")]),
+        (0, 1, 1, []),
+    ],
+)
+def test_chunks_follow_one_another_and_the_tail_is_dropped(
+    tokens: int, context: int, continuation: int, expected: list[tuple[str, str]]
+) -> None:
+    samples = expand_chunks(article(tokens), context, continuation, listed)
+    assert [(listed(s.context_tokens), listed(s.continuation_tokens)) for s in samples] == expected
+    assert [s.context_text for s in samples] == [context for context, _ in expected]
+    assert [s.id for s in samples] == [f"sample_000007_chunk_{n}" for n in range(len(expected))]
+
+
+def test_samples_know_their_article() -> None:
+    (sample,) = expand_chunks(article(5), 2, 3, listed)
+    assert (sample.row, sample.wiki_id, sample.title) == (7, "w7", "T")
+    assert sample.total_article_tokens == 5
+
+
+def test_expand_chunks_stage(tmp_path, tokenizer_json: bytes, tokenizer: ArticleTokenizer) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(tokenizer_json)
+    tokens = tokenizer.encode("The quick brown fox jumps over the lazy dog.")
+    articles = (Article(0, "a", "", "", tokens[:3]), Article(1, "b", "", "", tokens[:9]))
+    error = ArticleError(5, "x", "read", "bad")
+    batch = ShardArticles(Shard(0, "p", 0, 0, 2, 0), articles, {"null_text": 4}, (error,))
+
+    def check(found: list[ShardSamples]) -> None:
+        (samples,) = found
+        assert [[s.context_text for s in a] for a in samples.articles] == [
+            ["The quick", " jumps over"]
+        ]
+        assert all(isinstance(s, Sample) for a in samples.articles for s in a)
+        assert (samples.dropped, samples.errors) == ({"null_text": 4}, (error,))
+
+    with in_beam() as pipeline:
+        assert_that(pipeline | Create([batch]) | ParDo(ExpandChunks(2, 2, str(path))), check)

@@ -1,0 +1,119 @@
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from apache_beam import Create, ParDo
+from apache_beam.testing.util import assert_that
+from PIL import Image
+
+from tests.conftest import in_beam
+from transforms import images
+from transforms.images import RenderPages, render_sample
+from transforms.records import VISION_MODES, Sample, Shard, ShardSamples
+from transforms.render import PageRenderer
+from transforms.render.fonts import default_font
+from transforms.render.oracle import OracleRenderer
+
+SHARD = Shard(0, "p", 0, 0, 3, 0)
+TINY_SMALL = VISION_MODES[:2]
+
+
+def sample(row: int, chunk: int, text: str = "two words") -> Sample:
+    tokens = np.zeros(1, np.int32)
+    return Sample(row, f"w{row}", "T", chunk, 9, tokens, tokens, text)
+
+
+@pytest.fixture
+def font(tmp_path: Path) -> str:
+    path = tmp_path / "font.ttf"
+    path.write_bytes(default_font())
+    return str(path)
+
+
+def test_render_sample_hands_each_page_to_the_sink_at_once() -> None:
+    stored: list[tuple[str, bytes]] = []
+    rendered = render_sample(
+        sample(4, 1), TINY_SMALL, PageRenderer(), 5, lambda name, png: stored.append((name, png))
+    )
+    assert [name for name, _ in stored] == [
+        "images/tiny/sample_000004_chunk_1.png",
+        "images/small/sample_000004_chunk_1.png",
+    ]
+    assert list(rendered.font_metadata) == ["tiny", "small"]
+    for (_, png), mode in zip(stored, TINY_SMALL, strict=True):
+        expected = OracleRenderer().render("two words", mode.px)
+        with Image.open(io.BytesIO(png)) as picture:
+            assert (picture.mode, picture.size) == ("L", (mode.px, mode.px))
+            assert picture.tobytes() == expected.image.tobytes()
+        assert rendered.font_metadata[mode.name] == expected.metadata._asdict()
+
+
+def test_metadata_are_plain_json_types() -> None:
+    rendered = render_sample(sample(0, 0), TINY_SMALL, PageRenderer(), 5, lambda *_: None)
+    types = {name: type(value) for name, value in rendered.font_metadata["tiny"].items()}
+    assert types == {
+        "font_size": int, "total_lines": int, "rendered_lines": int, "is_truncated": bool,
+        "clipped_lines": int, "missing_glyphs": int,
+    }  # fmt: skip
+
+
+def test_render_pages_stage_stores_pictures_and_passes_samples_on(
+    tmp_path: Path, font: str
+) -> None:
+    out = tmp_path / "out"
+    batch = ShardSamples(SHARD, ((sample(0, 0), sample(0, 1)), (sample(2, 0),)), {"null_text": 1})
+
+    def check(batches: list[ShardSamples]) -> None:
+        (found,) = batches
+        ids = [[s.id for s in article] for article in found.articles]
+        assert ids == [
+            ["sample_000000_chunk_0", "sample_000000_chunk_1"],
+            ["sample_000002_chunk_0"],
+        ]
+        assert all(set(s.font_metadata) == {"tiny"} for a in found.articles for s in a)
+        assert found.dropped == {"null_text": 1}
+
+    with in_beam() as pipeline:
+        stage = RenderPages(VISION_MODES[:1], font, "basic", 5, str(out))
+        assert_that(pipeline | Create([batch]) | ParDo(stage), check)
+    assert sorted(p.name for p in (out / "images/tiny").iterdir()) == [
+        "sample_000000_chunk_0.png",
+        "sample_000000_chunk_1.png",
+        "sample_000002_chunk_0.png",
+    ]
+
+
+class FailsOnBad(PageRenderer):
+    """A renderer that cannot draw one text."""
+
+    def render(self, text: str, px: int) -> Any:
+        if text == "bad":
+            raise ValueError("cannot draw")
+        return super().render(text, px)
+
+
+def test_an_article_that_cannot_be_drawn_leaves_no_picture(
+    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "load_renderer", lambda *_: FailsOnBad())
+    batch = ShardSamples(
+        SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
+    )
+    (found,) = RenderPages(TINY_SMALL, font, "basic", 5, str(tmp_path)).process(batch)
+    assert [a[0].row for a in found.articles] == [0, 2]
+    assert [(e.row, e.wiki_id, e.step, e.reason) for e in found.errors] == [
+        (1, "w1", "render", "ValueError: cannot draw")
+    ]
+    names = sorted(p.name for p in tmp_path.rglob("*.png"))
+    assert names == sorted(2 * ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"])
+
+
+def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(
+    tmp_path: Path, font: str
+) -> None:
+    (tmp_path / "images").write_bytes(b"a file where the directory should be")
+    stage = RenderPages(TINY_SMALL, font, "basic", 5, str(tmp_path))
+    with pytest.raises(OSError, match="images"):
+        list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))

@@ -1,0 +1,123 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.options import UsageError
+from pipeline.output import claim, differences, remove_output, retract
+from tests.conftest import tree
+
+CONFIG: dict[str, Any] = {
+    "options": {"min_tokens": 2000, "modes": ["tiny"], "num_articles": None},
+    "shard_rows": 256,
+    "tokenizer": {"name": "builtin", "sha256": "t1"},
+    "font": {"name": "DejaVuSans.ttf", "sha256": "f1"},
+    "versions": {"beam": "1", "pillow": "12.3.0", "freetype": "2.14.3", "zlib_ng": "1.1.0"},
+    "inputs": [{"path": "a", "bytes": 5, "rows": 3}],
+}
+
+
+def changed(**parts: Any) -> dict[str, Any]:
+    return {**CONFIG, **parts}
+
+
+def test_a_new_or_empty_directory_is_claimed(tmp_path: Path) -> None:
+    for name in ("new/deep", "empty"):
+        if name == "empty":
+            (tmp_path / name).mkdir()
+        claim(str(tmp_path / name), CONFIG, overwrite=False)
+        assert (tmp_path / name / "_pagecast/config.json").exists()
+
+
+def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    (tmp_path / "samples.jsonl").write_text("x")
+    claim(str(tmp_path), changed(versions={**CONFIG["versions"], "beam": "2"}), overwrite=False)
+    assert (tmp_path / "samples.jsonl").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_directory_with_something_else_is_left_alone(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(UsageError, match=r"already holds something else \(thesis\.tex\)"):
+        claim(str(tmp_path), CONFIG, overwrite)
+    assert tree(tmp_path) == {"thesis.tex": b"x"}
+    assert not (tmp_path / "_pagecast").exists()
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    with pytest.raises(UsageError, match="is a file, not a directory"):
+        claim(str(tmp_path / "out"), CONFIG, overwrite=False)
+
+
+def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) -> None:
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    other = changed(
+        options={**CONFIG["options"], "min_tokens": 500, "num_articles": 9},
+        font={"name": "DejaVuSans.ttf", "sha256": "f2"},
+    )
+    before = (tmp_path / "_pagecast/config.json").read_bytes()
+    with pytest.raises(UsageError) as error:
+        claim(str(tmp_path), other, overwrite=False)
+    assert (
+        "--font (SHA-256) was f1, now f2; --min_tokens was 2000, now 500; "
+        "--num_articles was not given, now 9; use another --output_dir"
+    ) in str(error.value)
+    assert (tmp_path / "_pagecast/config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("config", "difference"),
+    [
+        (changed(), []),
+        (changed(shard_rows=3), ["--shard_rows was 256, now 3"]),
+        (changed(inputs=[]), ["input a was 5 bytes, 3 rows, now not given"]),
+        (
+            changed(inputs=[{"path": "a", "bytes": 5, "rows": 4}]),
+            ["input a was 5 bytes, 3 rows, now 5 bytes, 4 rows"],
+        ),
+        (
+            changed(versions={**CONFIG["versions"], "pillow": "13"}),
+            ["pillow version was 12.3.0, now 13"],
+        ),
+        (changed(options={**CONFIG["options"], "modes": ["tiny", "base"]}),
+         ["--modes was tiny, now tiny,base"]),
+    ],
+)  # fmt: skip
+def test_differences(config: dict[str, Any], difference: list[str]) -> None:
+    assert list(differences(CONFIG, config)) == difference
+
+
+def test_overwrite_removes_what_pagecast_wrote_and_nothing_else(tmp_path: Path) -> None:
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    ours = [
+        "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
+        "train-00001-of-00025.jsonl", "images/tiny/sample_000001_chunk_0.png",
+        "images/large/sample_1234567_chunk_12.png", "_pagecast/shards/00000.json",
+    ]  # fmt: skip
+    foreign = ["notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json"]
+    for name in ours + foreign:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    remove_output(str(tmp_path))
+    assert sorted(tree(tmp_path)) == sorted(foreign)
+    assert not (tmp_path / "_pagecast").exists()
+    assert not (tmp_path / "images/large").exists()
+
+
+def test_retract_leaves_no_split_behind(tmp_path: Path) -> None:
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    for name in ("samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
+                 "val-00000-of-00001.jsonl", "other-of-jsonl", "_pagecast/errors.jsonl"):  # fmt: skip
+        (tmp_path / name).write_text("x")
+    retract(str(tmp_path))
+    assert sorted(tree(tmp_path)) == ["other-of-jsonl", "samples.jsonl"]
+    assert not (tmp_path / "_pagecast/errors.jsonl").exists()
+
+
+def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    (tmp_path / "_pagecast/config.json").write_text("{")
+    with pytest.raises(UsageError, match=r"config\.json is damaged"):
+        claim(str(tmp_path), CONFIG, overwrite=False)

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.options import UsageError
+from pipeline.plan import (
+    InputFile,
+    coarse_groups,
+    find_files,
+    plan_shards,
+    read_footer,
+    relative_names,
+)
+from tests.conftest import articles, write_parquet
+from transforms.records import Failure, Shard
+
+A = InputFile("/in/a", 10, (5, 0, 3))
+B = InputFile("/in/b", 10, (4,))
+DAMAGED = InputFile("/in/a2", 0, (), "cut short")
+NO_TEXT = InputFile("/in/a3", 10, (7,), "it has no column 'text'")
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def test_find_files_takes_paths_globs_and_directories_once_and_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["b.parquet", "d/a.parquet", "d/e/c.parquet", "[x]1.parquet"]
+    touch(*(tmp_path / name for name in names))
+    touch(tmp_path / "d/notes.txt", tmp_path / "d/.cache/z.parquet", tmp_path / "d/_tmp.parquet")
+    monkeypatch.chdir(tmp_path)
+
+    def found(*inputs: str) -> list[str]:
+        return [str(Path(path).relative_to(tmp_path)) for path in find_files(inputs)]
+
+    assert found(".") == sorted(names)
+    assert found("d") == ["d/a.parquet", "d/e/c.parquet"]
+    assert found("*.parquet") == ["[x]1.parquet", "b.parquet"]
+    assert found("[x]1.parquet") == ["[x]1.parquet"]
+    everything = sorted([*names, "d/_tmp.parquet"])  # a glob takes what it matches
+    assert found("**/*.parquet", "b.parquet", str(tmp_path / "b.parquet")) == everything
+    assert found("d/notes.txt") == ["d/notes.txt"]
+
+
+@pytest.mark.parametrize("given", ["nothing", "no/*.parquet", "empty"])
+def test_find_files_names_the_input_that_matches_nothing(tmp_path: Path, given: str) -> None:
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="no parquet file there") as error:
+        find_files([str(tmp_path / "a.parquet"), str(tmp_path / given)])
+    assert given in str(error.value)
+
+
+def test_read_footer(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles(*"abcde"), group_rows=2)
+    assert read_footer(str(path)) == InputFile(str(path), path.stat().st_size, (2, 2, 1))
+    assert read_footer(str(path)).rows == 5
+
+
+def test_read_footer_says_why_a_file_is_unusable(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles(*"abcde"))
+    (tmp_path / "cut.parquet").write_bytes(path.read_bytes()[:-9])
+    assert "magic bytes" in str(read_footer(str(tmp_path / "cut.parquet")).fault)
+    assert "No such file" in str(read_footer(str(tmp_path / "gone.parquet")).fault)
+    touch(tmp_path / "empty.parquet")
+    assert read_footer(str(tmp_path / "empty.parquet")).fault
+    pq.write_table(pa.table({"id": ["x"]}), tmp_path / "columns.parquet")
+    found = read_footer(str(tmp_path / "columns.parquet"))
+    assert found.fault == "it has no column 'title', only id"
+    assert found.rows == 1
+
+
+def test_plan_gives_every_row_its_global_position() -> None:
+    assert list(plan_shards([A, B], 3, None)) == [
+        Shard(0, "/in/a", 0, 0, 3, 0),
+        Shard(1, "/in/a", 0, 3, 2, 3),
+        Shard(2, "/in/a", 2, 0, 3, 5),
+        Shard(3, "/in/b", 0, 0, 2, 8),
+        Shard(4, "/in/b", 0, 2, 2, 10),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("articles", "rows"),
+    [(1, [1]), (5, [5]), (6, [5, 1]), (8, [5, 3]), (9, [5, 3, 1]), (99, [5, 3, 4])],
+)
+def test_plan_of_the_first_articles(articles: int, rows: list[int]) -> None:
+    shards = list(plan_shards([A, B], 256, articles))
+    assert [shard.rows for shard in shards] == rows
+
+
+def test_files_that_cannot_be_used_are_in_the_plan_and_the_others_go_on() -> None:
+    assert list(plan_shards([A, DAMAGED, NO_TEXT, B], 256, None)) == [
+        Shard(0, "/in/a", 0, 0, 5, 0),
+        Shard(1, "/in/a", 2, 0, 3, 5),
+        Failure("/in/a2", "the whole file", "cut short"),
+        Failure("/in/a3", "the whole file", "it has no column 'text'"),
+        Shard(2, "/in/b", 0, 0, 4, 15),  # the 7 rows of a3 keep their positions
+    ]
+
+
+def test_coarse_groups_are_warned_about() -> None:
+    assert coarse_groups([A, InputFile("/in/c", 1, (4096,))], 256) == []
+    (warning,) = coarse_groups([InputFile("/in/c", 1, (10, 5000))], 256)
+    assert "/in/c has a row group of 5000 rows: its shards hold 313 rows, not 256" in warning
+
+
+def test_relative_names_do_not_depend_on_where_the_input_lies() -> None:
+    def named(*paths: str) -> list[str]:
+        return relative_names([InputFile(path, 1, ()) for path in paths])
+
+    assert named("/x/y/a", "/x/y/b/c") == ["a", "b/c"] == named("/z/a", "/z/b/c")
+    assert named("/x/a") == ["a"]

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from transforms import storage
+
+
+def broken_pieces():
+    yield b"half"
+    raise RuntimeError("no more")
+
+
+def test_commit_replaces_and_counts(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    assert storage.commit(str(path), [b"old"]) == 3
+    assert storage.commit(str(path), [b"new", b"er"]) == 5
+    assert path.read_bytes() == b"newer"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_commit_leaves_nothing_of_a_failed_write(tmp_path: Path) -> None:
+    path = tmp_path / "out[1]" / "file"
+    storage.commit(str(path), [b"whole"])
+    with pytest.raises(RuntimeError, match="no more"):
+        storage.commit(str(path), broken_pieces())
+    assert path.read_bytes() == b"whole"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_uncommitted_files_are_recognizable(tmp_path: Path) -> None:
+    seen = []
+
+    def pieces():
+        yield b"x"
+        seen.extend(p.name for p in tmp_path.iterdir())
+
+    storage.commit(str(tmp_path / "file"), pieces())
+    assert len(seen) == 1
+    assert storage.TEMPORARY in seen[0]
+
+
+def test_copy_pieces_joins_files_in_order(tmp_path: Path) -> None:
+    big = bytes(range(256)) * 10_000
+    (tmp_path / "a").write_bytes(big)
+    (tmp_path / "b").write_bytes(b"tail")
+    pieces = list(storage.copy_pieces([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert b"".join(pieces) == big + b"tail"
+    assert max(map(len, pieces)) <= 1 << 20
+
+
+def test_remove_takes_names_literally_and_ignores_missing_files(tmp_path: Path) -> None:
+    for name in ("a[1]", "a1", "star*"):
+        (tmp_path / name).write_bytes(b"")
+    storage.remove(str(tmp_path / name) for name in ("a[1]", "star*", "missing"))
+    assert [p.name for p in tmp_path.iterdir()] == ["a1"]
+
+
+def test_range_reader_reads_ranges_of_more_files_than_it_keeps_open(tmp_path: Path) -> None:
+    for n in range(5):
+        (tmp_path / str(n)).write_bytes(b"0123456789" + bytes([n]))
+    with storage.RangeReader(most_open=2) as reader:
+        for n in (0, 1, 2, 3, 4, 0, 3):
+            assert reader.read(str(tmp_path / str(n)), 8, 3) == b"89" + bytes([n])
+        assert len(reader._open) == 2
+    assert not reader._open
+
+
+def test_range_reader_refuses_a_short_file(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"0123")
+    with storage.RangeReader() as reader, pytest.raises(OSError, match="ends at byte 4, not 6"):
+        reader.read(str(tmp_path / "f"), 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "local"), [("/a/b", True), ("a", True), ("s3://b/k", False), ("gs://b/k", False)]
+)
+def test_is_local(path: str, local: bool) -> None:
+    assert storage.is_local(path) is local
