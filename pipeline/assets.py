@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -77,7 +78,9 @@ def builtin_tokenizer() -> bytes:
 
 def _rebuild(base: dict[str, Any], recipe: dict[str, Any]) -> bytes:
     added = {token["id"]: token for token in base["added_tokens"] + recipe["added_tokens"]}
-    merges = [pair.split(" ") if isinstance(pair, str) else pair for pair in base["model"]["merges"]]
+    merges = [
+        pair.split(" ") if isinstance(pair, str) else pair for pair in base["model"]["merges"]
+    ]
     model = {**base["model"], "ignore_merges": False, "merges": merges}
     whole = {
         **base,
@@ -127,9 +130,9 @@ def _tokenizer_file(source: str, revision: str | None) -> str:
         if not os.path.isfile(file := os.path.join(source, "tokenizer.json")):
             raise FileNotFoundError("it has no tokenizer.json")
         return file
-    from huggingface_hub import hf_hub_download, logging
+    from huggingface_hub import hf_hub_download
 
-    logging.set_verbosity_error()  # each of its retries would be two lines
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
     return hf_hub_download(source, "tokenizer.json", revision=revision)
 
 
@@ -143,7 +146,11 @@ def resolve_font(options: RunOptions) -> Asset:
         content = storage.read_bytes(options.font) if options.font else default_font()
         PageRenderer(content, options.layout)
     except OSError as error:
-        raise UsageError(f"--font {options.font or DEFAULT_FONT} cannot be opened: {error}") from error
+        raise UsageError(
+            f"--font {options.font or DEFAULT_FONT} cannot be opened: {error}"
+        ) from error
     except ValueError as error:
-        raise UsageError(f"--layout {options.layout} with --font {options.font}: {error}") from error
+        raise UsageError(
+            f"--layout {options.layout} with --font {options.font}: {error}"
+        ) from error
     return Asset(os.path.basename(options.font or DEFAULT_FONT), ".ttf", content)

@@ -62,7 +62,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     failures = (plan[FAILED], read[FAILED]) | "AllFailures" >> beam.Flatten()
     split = receipts | "PlanSplit" >> PlanSplit(job.split)
     # Where input is missing the split would be another one tomorrow, so none is written.
-    whole = receipts | "StopOnFailure" >> beam.Filter(lambda _, failed: not failed, AsList(failures))
+    whole = receipts | "StopOnFailure" >> beam.Filter(
+        lambda _, failed: not failed, AsList(failures)
+    )
     parts = (
         whole
         | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(split), job.split)

@@ -137,8 +137,14 @@ def run_parser() -> argparse.ArgumentParser:
         group.add_argument(f"--{name}", help=text + " [%(default)s]" * shown, **how)
 
     where = parser.add_argument_group("where")
-    add(where, "input", "parquet files, globs or directories", nargs="+", required=True,
-        metavar="PATH")
+    add(
+        where,
+        "input",
+        "parquet files, globs or directories",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+    )
     add(where, "output_dir", "directory for everything", required=True, metavar="DIR")
     add(where, "overwrite", "remove what an earlier run left in DIR first", action="store_true")
 
@@ -199,13 +205,13 @@ def parse_run(argv: Sequence[str]) -> RunOptions:
 
 
 def _refuse_unknown(args: list[str], ours: list[str], runner: str) -> None:
-    """Refuse what neither Pagecast nor Beam knows: Beam alone would drop a misspelt option silently.
+    """Refuse what neither Pagecast nor Beam knows: Beam would drop a misspelt option silently.
 
     Other runners' job servers add options that cannot be known here, so those pass.
     """
     beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(beam)  # type: ignore[attr-defined]
+        options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(args)
     for argument in unknown:
         name = argument.split("=")[0]

@@ -18,7 +18,8 @@ from transforms.split import TRAIN, VAL
 
 PRIVATE = "_pagecast"
 PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png")
-DATA_FILE = re.compile(rf"samples\.jsonl|({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl|{MANIFEST}")
+PART_FILE = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl")
+WHOLE_FILES = ("samples.jsonl", f"{TRAIN}.jsonl", f"{VAL}.jsonl", MANIFEST)
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
@@ -53,16 +54,14 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
 
 def retract(output_dir: str) -> None:
     """Remove the split and its manifest, so that what is there is never half of two splits."""
-    names = (MANIFEST, f"{TRAIN}.jsonl", f"{VAL}.jsonl")
-    storage.remove([storage.join(output_dir, name) for name in names])
-    storage.remove([storage.join(output_dir, *ERRORS)])
-    pattern = storage.join(output_dir, "*-of-*.jsonl")
+    whole = ((MANIFEST,), (f"{TRAIN}.jsonl",), (f"{VAL}.jsonl",), ERRORS)
+    storage.remove(storage.join(output_dir, *name) for name in whole)
     if storage.is_local(output_dir):
-        names = tuple(os.listdir(output_dir)) if os.path.isdir(output_dir) else ()
-        parts = [os.path.join(output_dir, name) for name in names if DATA_FILE.fullmatch(name)]
-        storage.remove(path for path in parts if "-of-" in os.path.basename(path))
+        found = [storage.join(output_dir, name) for name in os.listdir(output_dir)]
     else:
-        storage.remove(m.path for r in FileSystems.match([pattern]) for m in r.metadata_list)
+        matches = FileSystems.match([storage.join(output_dir, "*-of-*.jsonl")])
+        found = [file.path for match in matches for file in match.metadata_list]
+    storage.remove(path for path in found if PART_FILE.fullmatch(path.rsplit("/", 1)[-1]))
 
 
 def remove_output(output_dir: str) -> None:
@@ -70,7 +69,7 @@ def remove_output(output_dir: str) -> None:
     if not storage.is_local(output_dir):
         raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
     for name in os.listdir(output_dir):
-        if DATA_FILE.fullmatch(name):
+        if name in WHOLE_FILES or PART_FILE.fullmatch(name):
             os.remove(os.path.join(output_dir, name))
     images = os.path.join(output_dir, "images")
     for directory, _, names in os.walk(images, topdown=False):

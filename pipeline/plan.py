@@ -67,7 +67,7 @@ def plan_shards(
 
     The rows of a file whose footer reads but whose columns are wrong keep their positions.
     """
-    index, first_row = 0, 0
+    number, first_row = 0, 0
     for file in files:
         if num_articles is not None and first_row >= num_articles:
             return
@@ -78,11 +78,10 @@ def plan_shards(
         for group, rows in enumerate(file.groups):
             for start, count in cut_row_group(rows, shard_rows):
                 position = first_row + start
-                if num_articles is not None:
-                    count = min(count, num_articles - position)
-                if count > 0:
-                    yield Shard(index, file.path, group, start, count, position)
-                    index += 1
+                wanted = count if num_articles is None else min(count, num_articles - position)
+                if wanted > 0:
+                    yield Shard(number, file.path, group, start, wanted, position)
+                    number += 1
             first_row += rows
 
 

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner.fn_runner import (
-    ExtendedProvisionInfo,
-    FnApiRunner,
-)
-from apache_beam.runners.portability.portable_runner import JobServiceHandle
-from apache_beam.transforms.environments import (
-    EmbeddedPythonEnvironment,
-    SubprocessSDKEnvironment,
-)
+from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import features
 
 from pipeline import graph, output, plan
 from pipeline.assets import Asset, resolve_font, resolve_tokenizer
+from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
 from pipeline.progress import say, summary, watch
 from transforms import storage
@@ -148,29 +137,6 @@ def execute(job: graph.Job, options: RunOptions) -> None:
     pipeline.run().wait_until_finish()
 
 
-def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
-    """Return Beam's in-process runner with `workers` subprocesses, or none for one worker.
-
-    Made here because Beam's own DirectRunner first tries to download another runner. Subprocesses
-    get their pipeline options from the provision info and from nowhere else.
-    """
-    direct = options.view_as(DirectOptions)
-    direct.direct_num_workers = workers
-    direct.direct_running_mode = None  # the environment below says it, with the path quoted
-    # A worker may use one thread: there are as many workers as the person wants cores used.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    environment = EmbeddedPythonEnvironment.default()
-    if workers > 1:
-        environment = SubprocessSDKEnvironment.from_command_string(
-            f"exec {shlex.quote(sys.executable)} -m pipeline.worker"
-        )
-    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    provision = ExtendedProvisionInfo(
-        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    )
-    return FnApiRunner(default_environment=environment, provision_info=provision)
-
-
 def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     """Print what came of the job and return the exit code."""
     errors = _errors(job.output_dir)
@@ -204,4 +170,5 @@ def _errors(output_dir: str) -> list[dict[str, Any]]:
 def _describe(error: dict[str, Any]) -> str:
     if error["kind"] == "input":
         return f"cannot read {error['path']}, {error['where']}: {error['reason']}"
-    return f"article {error['wiki_id']} (row {error['row']}) failed to {error['step']}: {error['reason']}"
+    article = f"article {error['wiki_id']} (row {error['row']})"
+    return f"{article} failed to {error['step']}: {error['reason']}"

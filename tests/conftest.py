@@ -66,7 +66,7 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunCommand:
 
 
 def in_beam() -> test_pipeline.TestPipeline:
-    """Return a TestPipeline on the runner that runs jobs here; Beam's default would download one."""
+    """Return a TestPipeline on the runner of the jobs here; Beam's default would download one."""
     return test_pipeline.TestPipeline(runner=FnApiRunner())
 
 

@@ -110,9 +110,7 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
     assert names == sorted(2 * ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"])
 
 
-def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(
-    tmp_path: Path, font: str
-) -> None:
+def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
     (tmp_path / "images").write_bytes(b"a file where the directory should be")
     stage = RenderPages(TINY_SMALL, font, "basic", 5, str(tmp_path))
     with pytest.raises(OSError, match="images"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.test_parts import WANTED, committed
-from transforms.manifest import Accounts, CountRows, Inconsistent, Results, finish, manifest_of
+from transforms.manifest import Accounts, CountRows, InconsistentError, Results, finish, manifest_of
 from transforms.parts import Part, assign_split, write_part
 from transforms.records import ArticleError, Failure, Shard, ShardSamples
 from transforms.samples import Receipt, write_samples
@@ -46,11 +46,11 @@ def job(tmp_path: Path) -> tuple[Path, Results]:
 def test_accounts_add_up_over_shards() -> None:
     error = ArticleError(1, "w", "read", "bad")
     first = Receipt(Shard(0, "p", 0, 0, 5, 0), 3, {"too_short": 1}, (error,), 8, 10, "", ())
-    second = Receipt(Shard(7, "p", 0, 0, 4, 5), 1, {"too_short": 2, "null_text": 1}, (), 4, 7, "", ())
-    accounts = accounts_of([first, second])
-    assert accounts.totals == Counter(
-        rows=9, kept=4, failed=1, samples=0, pages=12, jsonl_bytes=17
+    second = Receipt(
+        Shard(7, "p", 0, 0, 4, 5), 1, {"too_short": 2, "null_text": 1}, (), 4, 7, "", ()
     )
+    accounts = accounts_of([first, second])
+    assert accounts.totals == Counter(rows=9, kept=4, failed=1, samples=0, pages=12, jsonl_bytes=17)
     assert accounts.dropped == {"too_short": 3, "null_text": 1}
     assert accounts.shards_with_errors == [0]
     accounts.check()
@@ -59,7 +59,7 @@ def test_accounts_add_up_over_shards() -> None:
 @pytest.mark.parametrize("kept", [3, 5, -1])
 def test_accounts_that_do_not_balance_are_a_defect(kept: int) -> None:
     receipt = Receipt(Shard(0, "p", 0, 0, 5, 0), kept, {"too_short": 1}, (), 0, 0, "", ())
-    with pytest.raises(Inconsistent, match="5 rows read"):
+    with pytest.raises(InconsistentError, match="5 rows read"):
         accounts_of([receipt]).check()
 
 
@@ -124,7 +124,7 @@ def test_after_a_failure_there_are_errors_and_no_split(job) -> None:
 )
 def test_counts_that_disagree_stop_the_manifest(job, change: dict[str, Any], message: str) -> None:
     out, results = job
-    with pytest.raises(Inconsistent, match=message):
+    with pytest.raises(InconsistentError, match=message):
         finish(results._replace(**change), str(out), WANTED, merge=True)
     assert not (out / "split_manifest.json").exists()
 
@@ -133,7 +133,7 @@ def test_a_shard_file_that_changed_size_stops_the_manifest(job) -> None:
     out, results = job
     with (out / "_pagecast/shards/00001.jsonl").open("ab") as file:
         file.write(b"{}\n")
-    with pytest.raises(Inconsistent, match=r"samples\.jsonl has"):
+    with pytest.raises(InconsistentError, match=r"samples\.jsonl has"):
         finish(results, str(out), WANTED, merge=True)
 
 

@@ -108,8 +108,11 @@ def test_overwrite_removes_what_pagecast_wrote_and_nothing_else(tmp_path: Path) 
 
 def test_retract_leaves_no_split_behind(tmp_path: Path) -> None:
     claim(str(tmp_path), CONFIG, overwrite=False)
-    for name in ("samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
-                 "val-00000-of-00001.jsonl", "other-of-jsonl", "_pagecast/errors.jsonl"):  # fmt: skip
+    names = [
+        "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
+        "val-00000-of-00001.jsonl", "other-of-jsonl", "_pagecast/errors.jsonl",
+    ]  # fmt: skip
+    for name in names:
         (tmp_path / name).write_text("x")
     retract(str(tmp_path))
     assert sorted(tree(tmp_path)) == ["other-of-jsonl", "samples.jsonl"]

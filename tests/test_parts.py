@@ -140,9 +140,7 @@ def test_unused_samples_go_nowhere(tmp_path: Path) -> None:
     counts: dict[str, list[np.ndarray]] = {}
     for receipt in committed(tmp_path, ids):
         for split, keys in article_keys(receipt, plan, WANTED):
-            counts[split] = combine.add_input(
-                counts.get(split, combine.create_accumulator()), keys
-            )
+            counts[split] = combine.add_input(counts.get(split, combine.create_accumulator()), keys)
     assert {split: combine.extract_output(keys) for split, keys in counts.items()} == {
         "val": 2, "train": 3, "used": 5, "all": 12,
     }  # fmt: skip

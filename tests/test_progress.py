@@ -37,7 +37,9 @@ def test_summary_leaves_out_what_did_not_happen() -> None:
     counts = {**MANIFEST["counts"], "failed": 0, "dropped": {}}
     split = {**MANIFEST["split"], "unused": {"samples": 0}}
     table = summary({"counts": counts, "split": split}, "/out", 1)
-    assert not {"failed", "dropped", "unused"} & {line.split(",")[0].split()[0] for line in table.splitlines()}
+    assert not {"failed", "dropped", "unused"} & {
+        line.split(",")[0].split()[0] for line in table.splitlines()
+    }
 
 
 def test_watch_counts_receipts(

@@ -347,7 +347,9 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
         (["--help"], 0, "usage: pagecast run"),
     ],
 )
-def test_commands(argv: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(
+    argv: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from pipeline.__main__ import main
 
     assert main(argv) == code

@@ -77,15 +77,15 @@ def test_find_receipt_accepts_what_was_committed(tmp_path: Path) -> None:
     assert find_receipt(moved, str(tmp_path)) == receipt
 
 
-@pytest.mark.parametrize(
-    "field", [{"rows": 7}, {"first_row": 99}, {"start": 1}, {"row_group": 1}]
-)
+@pytest.mark.parametrize("field", [{"rows": 7}, {"first_row": 99}, {"start": 1}, {"row_group": 1}])
 def test_a_receipt_of_other_rows_does_not_count(tmp_path: Path, field: dict[str, int]) -> None:
     write_samples(BATCH, str(tmp_path))
     assert find_receipt(SHARD._replace(**field), str(tmp_path)) is None
 
 
-@pytest.mark.parametrize("damage", ["no receipt", "no lines", "half", "edited", "not json", "other"])
+@pytest.mark.parametrize(
+    "damage", ["no receipt", "no lines", "half", "edited", "not json", "other"]
+)
 def test_a_shard_that_is_not_whole_is_not_finished(tmp_path: Path, damage: str) -> None:
     write_samples(BATCH, str(tmp_path))
     lines = Path(shard_path(str(tmp_path), 3))
@@ -108,7 +108,7 @@ def test_a_shard_that_is_not_whole_is_not_finished(tmp_path: Path, damage: str) 
 
 def test_find_receipts_stage(tmp_path: Path) -> None:
     receipt = write_samples(BATCH, str(tmp_path))
-    pending = SHARD._replace(index=4)
+    pending = SHARD._replace(number=4)
     with in_beam() as pipeline:
         found = (
             pipeline
@@ -120,7 +120,7 @@ def test_find_receipts_stage(tmp_path: Path) -> None:
 
 
 def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> None:
-    empty = ShardSamples(SHARD._replace(index=4), (), {"null_text": 5})
+    empty = ShardSamples(SHARD._replace(number=4), (), {"null_text": 5})
     pipeline = in_beam()
     written = pipeline | Create([BATCH, empty]) | ParDo(WriteSamples(str(tmp_path)))
     expected = [find_receipt_after(BATCH, tmp_path), find_receipt_after(empty, tmp_path)]

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_large_groups_are_cut_coarsely(
     assert len(cut) == pieces
     assert max(count for _, count in cut) == largest <= 4096
     assert cut[0][0] == 0
-    assert all(a + n == b for (a, n), (b, _) in zip(cut, cut[1:], strict=False))
+    assert all(a + n == b for (a, n), (b, _) in pairwise(cut))
     assert sum(cut[-1]) == rows
 
 

@@ -1,1 +1,1 @@
-"""The work: from rows of parquet to shards of samples, pages, and the split. Never imports `pipeline`."""
+"""The work: from parquet rows to samples, pages and the split. Never imports `pipeline`."""

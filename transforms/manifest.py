@@ -23,7 +23,7 @@ CONFIG = ("_pagecast", "config.json")
 PLAN = ("_pagecast", "plan.jsonl")
 
 
-class Inconsistent(Exception):
+class InconsistentError(Exception):
     """Pagecast counted the same thing in two ways and got two numbers: a defect, not bad input."""
 
 
@@ -49,7 +49,7 @@ class Accounts:
             pages=receipt.pages,
             jsonl_bytes=receipt.jsonl_bytes,
         )
-        with_errors = [receipt.shard.index] if receipt.errors else []
+        with_errors = [receipt.shard.number] if receipt.errors else []
         return cls(totals, Counter(receipt.dropped), with_errors)
 
     def add(self, other: Accounts) -> Accounts:
@@ -63,12 +63,12 @@ class Accounts:
         """Make sure that every row is kept, dropped or failed.
 
         Raises:
-          Inconsistent: rows are missing or counted twice.
+          InconsistentError: rows are missing or counted twice.
         """
         rows, kept = self.totals["rows"], self.totals["kept"]
         found = kept + self.dropped.total() + self.totals["failed"]
         if rows != found or kept < 0:
-            raise Inconsistent(f"{rows} rows read, but {found} kept, dropped or failed")
+            raise InconsistentError(f"{rows} rows read, but {found} kept, dropped or failed")
 
 
 class CountRows(beam.CombineFn):
@@ -110,7 +110,7 @@ def finish(results: Results, output_dir: str, settings: SplitSettings, merge: bo
     The manifest is written last: where it is, everything is. Returns whether it was written.
 
     Raises:
-      Inconsistent: counts that must agree do not; no manifest is written.
+      InconsistentError: counts that must agree do not; no manifest is written.
     """
     storage.commit(storage.join(output_dir, *ERRORS), _error_lines(results, output_dir))
     if results.failures:
@@ -133,12 +133,12 @@ def manifest_of(
     """Return the manifest: what went in, by which rules, and what came out.
 
     Raises:
-      Inconsistent: an article is in both splits.
+      InconsistentError: an article is in both splits.
     """
     accounts, plan, articles = results.accounts, results.plan, results.article_counts
     val, train = articles.get(VAL, 0), articles.get(TRAIN, 0)
     if val + train != articles.get(USED, 0):
-        raise Inconsistent(f"{val} val and {train} train articles, {articles[USED]} together")
+        raise InconsistentError(f"{val} val and {train} train articles, {articles[USED]} together")
     return {
         "options": {**config["options"], **settings._asdict()},
         "counts": {
@@ -168,7 +168,9 @@ def _check_parts(results: Results) -> None:
     for split in (VAL, TRAIN):
         written = sum(part.samples for part in results.parts if part.name.startswith(split))
         if written != results.plan.size(split):
-            raise Inconsistent(f"{split} has {written} samples, {results.plan.size(split)} planned")
+            raise InconsistentError(
+                f"{split} has {written} samples, {results.plan.size(split)} planned"
+            )
 
 
 def _write_split(results: Results, output_dir: str, split: str, merge: bool) -> None:
@@ -187,11 +189,11 @@ def _write_split(results: Results, output_dir: str, split: str, merge: bool) -> 
 
 def _merge_samples(results: Results, output_dir: str) -> None:
     plan = read_plan(storage.join(output_dir, *PLAN))
-    shards = (shard_path(output_dir, shard.index) for shard in plan if isinstance(shard, Shard))
+    shards = (shard_path(output_dir, shard.number) for shard in plan if isinstance(shard, Shard))
     merged = storage.commit(storage.join(output_dir, "samples.jsonl"), storage.copy_pieces(shards))
     planned = results.accounts.totals["jsonl_bytes"]
     if merged != planned:
-        raise Inconsistent(f"samples.jsonl has {merged} bytes, its shards have {planned}")
+        raise InconsistentError(f"samples.jsonl has {merged} bytes, its shards have {planned}")
 
 
 def _error_lines(results: Results, output_dir: str) -> Iterator[bytes]:

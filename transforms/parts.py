@@ -79,7 +79,7 @@ def assign_split(
                 references[name].append((key, lines.row, chunk, length, offset))
             offset += length
     for name, rows in references.items():
-        yield name, (receipt.shard.index, np.array(rows, dtype=REFERENCE).tobytes())
+        yield name, (receipt.shard.number, np.array(rows, dtype=REFERENCE).tobytes())
 
 
 def article_keys(

@@ -38,11 +38,11 @@ VISION_MODES = (
 class Shard(NamedTuple):
     """A run of rows of one row group: the unit of work, of commit, of retry and of resume.
 
-    index: position in the plan. start: first row within the row group. first_row: position of
+    number: position in the plan. start: first row within the row group. first_row: position of
     that row over all input rows. Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
     """
 
-    index: int
+    number: int
     path: str
     row_group: int
     start: int
@@ -135,7 +135,7 @@ class ShardSamples:
 
 
 def sample_id(row: int, chunk_index: int) -> str:
-    """Return the name of a chunk, from its article's global row: it never depends on what is kept."""
+    """Return the name of a chunk, from its article's global row: what is kept does not matter."""
     return f"sample_{row:06d}_chunk_{chunk_index}"
 
 

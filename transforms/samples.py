@@ -95,7 +95,7 @@ def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
                 yield line
             articles.append(ArticleLines(samples[0].row, samples[0].wiki_id, tuple(lengths)))
 
-    size = storage.commit(shard_path(output_dir, batch.shard.index), lines())
+    size = storage.commit(shard_path(output_dir, batch.shard.number), lines())
     receipt = Receipt(
         shard=batch.shard,
         kept=batch.shard.rows - sum(batch.dropped.values()) - len(batch.errors),
@@ -106,7 +106,7 @@ def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
         jsonl_sha256=digest.hexdigest(),
         articles=tuple(articles),
     )
-    storage.commit(receipt_path(output_dir, batch.shard.index), [receipt.to_json()])
+    storage.commit(receipt_path(output_dir, batch.shard.number), [receipt.to_json()])
     return receipt
 
 
@@ -116,10 +116,10 @@ def find_receipt(shard: Shard, output_dir: str) -> Receipt | None:
     A receipt counts if it is of the very same rows and its samples lie there as it says.
     """
     try:
-        receipt = Receipt.from_json(storage.read_bytes(receipt_path(output_dir, shard.index)))
+        receipt = Receipt.from_json(storage.read_bytes(receipt_path(output_dir, shard.number)))
         if receipt.shard._replace(path=shard.path) != shard:  # the input may have moved
             return None
-        lines = storage.read_bytes(shard_path(output_dir, shard.index))
+        lines = storage.read_bytes(shard_path(output_dir, shard.number))
     except (OSError, ValueError):
         return None
     intact = hashlib.sha256(lines).hexdigest() == receipt.jsonl_sha256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import apache_beam as beam
@@ -28,7 +29,7 @@ def cut_row_group(rows: int, shard_rows: int) -> list[tuple[int, int]]:
         return []
     size, longer = divmod(rows, pieces)
     starts = [piece * size + min(piece, longer) for piece in range(pieces + 1)]
-    return [(start, end - start) for start, end in zip(starts, starts[1:], strict=False)]
+    return [(start, end - start) for start, end in pairwise(starts)]
 
 
 def plan_line(entry: Shard | Failure) -> bytes:

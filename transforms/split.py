@@ -134,8 +134,8 @@ def border_buckets(histogram: Histogram, settings: SplitSettings) -> frozenset[i
         val_end = int(ends[val_bucket])
         buckets.add(val_bucket)
     if val + train < total:
-        earliest, latest = val + train, min(val_end + train, total)
-        buckets.update(range(*np.searchsorted(ends, [earliest, latest]) + [0, 1]))
+        earliest, latest = np.searchsorted(ends, [val + train, min(val_end + train, total)])
+        buckets.update(range(int(earliest), int(latest) + 1))
     return frozenset(buckets)
 
 
