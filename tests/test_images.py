@@ -1,4 +1,6 @@
 import io
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +90,21 @@ def test_render_pages_stage_stores_pictures_and_passes_samples_on(
 class FailsOnBad(PageRenderer):
     """A renderer that cannot draw one text."""
 
-    def render(self, text: str, px: int) -> Any:
+    def render_sizes(self, text: str, sizes: Iterable[int]) -> Any:
+        yield from super().render_sizes(text, sizes)
         if text == "bad":
             raise ValueError("cannot draw")
-        return super().render(text, px)
+
+
+def test_each_thread_has_its_own_renderer(font: str) -> None:
+    """A renderer is for one thread at a time, and a runner may use several in a process."""
+    mine = images.load_renderer(font, "basic")
+    assert images.load_renderer(font, "basic") is mine
+    others: list[PageRenderer] = []
+    thread = threading.Thread(target=lambda: others.append(images.load_renderer(font, "basic")))
+    thread.start()
+    thread.join()
+    assert others[0] is not mine
 
 
 def test_an_article_that_cannot_be_drawn_leaves_no_picture(

@@ -129,6 +129,14 @@ def test_counts_that_disagree_stop_the_manifest(job, change: dict[str, Any], mes
     assert not (out / "split_manifest.json").exists()
 
 
+def test_rows_that_are_missing_stop_the_manifest(job) -> None:
+    out, results = job
+    results.accounts.totals["rows"] += 1
+    with pytest.raises(InconsistentError, match="5 rows read, but 4 kept, dropped or failed"):
+        finish(results, str(out), WANTED, merge=True)
+    assert not (out / "split_manifest.json").exists()
+
+
 def test_a_shard_file_that_changed_size_stops_the_manifest(job) -> None:
     out, results = job
     with (out / "_pagecast/shards/00001.jsonl").open("ab") as file:

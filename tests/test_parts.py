@@ -89,7 +89,8 @@ def test_equal_keys_are_ordered_by_id_as_text(tmp_path: Path) -> None:
     """Rows of one article share keys; chunk_10 sorts before chunk_2, as strings do."""
     receipts = committed(tmp_path, ["same"] * 3, shard_rows=1, chunks=11)
     groups = grouped(receipts, ALL_TRAIN)
-    write_part("train-00000-of-00001", groups["train-00000-of-00001"], str(tmp_path), merge=True)
+    (name,) = groups
+    write_part(name, reversed(groups[name]), str(tmp_path), merge=True)
     lines = (tmp_path / "_pagecast/parts/train-00000-of-00001.jsonl").read_bytes().splitlines()
     found = [json.loads(line) for line in lines]
     expected = sorted(found, key=lambda s: (sample_key(42, "same", s["chunk_index"]), s["id"]))

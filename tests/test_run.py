@@ -251,6 +251,7 @@ def test_unreadable_input_fails_by_name_and_the_rest_is_done(
     assert "no split was written" in errors[-1]
     assert len(list((found.path / "_pagecast/shards").glob("*.json"))) == 3
     assert not list(found.path.glob("*.json*"))
+    assert not (found.path / "_pagecast/parts").exists()
     for name in ("b", "c"):
         (tmp_path / f"in/{name}.parquet").unlink()
     again = run(tmp_path / "in", options=f"{SMALL} --overwrite")

@@ -196,6 +196,17 @@ def test_many_articles_over_all_buckets_and_only_a_few_looked_at() -> None:
     assert assigned(rows, wanted) == split_by_the_rule(rows, wanted)
 
 
+def test_the_histogram_knows_the_outermost_articles_in_whatever_order_they_come() -> None:
+    keys = sorted(article_key(42, f"w{n}") for n in range(9))
+    for rows in (keys, keys[::-1], keys[3:] + keys[:3]):
+        combine = CountKeys(42)
+        histogram = combine.create_accumulator()
+        for receipt in receipts([(key.wiki_id, 2) for key in rows], 9):
+            histogram = combine.add_input(histogram, receipt)
+        assert (histogram.first, histogram.last) == (keys[0], keys[-1])
+        assert histogram.counts.sum() == 18
+
+
 def test_bucket_is_the_top_twelve_bits() -> None:
     assert [bucket(key) for key in (0, (1 << 52) - 1, 1 << 52, (1 << 64) - 1)] == [0, 0, 1, 4095]
 

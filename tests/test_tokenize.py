@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from apache_beam.testing.util import assert_that
 
 from tests.conftest import in_beam
 from transforms.records import Article, Shard, ShardArticles
-from transforms.tokenize import ArticleTokenizer, Tokenize, tokenize
+from transforms.tokenize import PROBE, ArticleTokenizer, Tokenize, tokenize
 
 SHARD = Shard(0, "p", 0, 0, 2, 0)
 FIRST_CONTROL_TOKEN = 128_000  # all added tokens but begin, end and pad (0, 1, 2) are above
@@ -68,9 +69,81 @@ def test_truncation_and_padding_of_the_definition_do_not_apply(tokenizer_json: b
     definition["truncation"] = {
         "direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0,
     }  # fmt: skip
+    definition["padding"] = {
+        "strategy": {"Fixed": 9}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 2,
+        "pad_type_id": 0, "pad_token": "x",
+    }  # fmt: skip
     tokenizer = ArticleTokenizer(json.dumps(definition).encode())
     text = "one two three four five"
+    assert len(tokenizer.encode(text)) == 5
     assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.fixture
+def both(tokenizer_json: bytes) -> list[ArticleTokenizer]:
+    """The fast tokenizer and the reference one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "fastokens", None)
+        reference = ArticleTokenizer(tokenizer_json)
+    return [reference, ArticleTokenizer(tokenizer_json)]
+
+
+def test_fastokens_is_used_and_equals_tokenizers(both: list[ArticleTokenizer]) -> None:
+    reference, fast = both
+    assert fast._fast is not None
+    assert reference._fast is None
+    sampled = range(1, 0x32000, 37)
+    every = "".join(f"a{c}1{c} {c}{c}.{c}\n" for c in map(chr, sampled) if not c.isspace())
+    every = every.encode("utf-8", "ignore").decode()
+    for text in [*HOSTILE, *PROBE, every, " " * 5000, "x" * 5000, "\u0301" * 5000, "\n" * 5000]:
+        assert np.array_equal(fast.encode(text), reference.encode(text))
+
+
+def test_without_fastokens_tokenizers_is_used_and_the_log_says_so(
+    tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastokens", None)
+    tokenizer = ArticleTokenizer(tokenizer_json)
+    assert tokenizer.encode("# 120s").tolist() == [5, 223, 4870, 85]
+    assert "fastokens cannot be used" in caplog.text
+    assert "tokenizing with tokenizers" in caplog.text
+
+
+def test_a_fastokens_that_differs_is_not_used_and_the_log_says_so(
+    tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from fastokens import Tokenizer as FastTokenizer
+
+    class Different:
+        """A build whose Unicode tables know fewer numbers."""
+
+        def __init__(self, definition: str) -> None:
+            self._right = FastTokenizer.from_json_str(definition)
+
+        @classmethod
+        def from_json_str(cls, definition: str) -> "Different":
+            return cls(definition)
+
+        def encode_batch_flat(self, texts: list[str]) -> tuple[bytes, bytes]:
+            return self._right.encode_batch_flat([text.replace("Ⅷ", "V") for text in texts])
+
+    monkeypatch.setattr("fastokens.Tokenizer", Different)
+    tokenizer = ArticleTokenizer(tokenizer_json)
+    assert "fastokens differs from tokenizers on '0 12 345 6789" in caplog.text
+    assert tokenizer.decode(tokenizer.encode("Ⅷ")) == "Ⅷ"
+
+
+def test_a_text_that_fastokens_gives_up_on_is_tokenized_all_the_same(
+    tokenizer_json: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokenizer = ArticleTokenizer(tokenizer_json)
+
+    def gives_up(text: str) -> np.ndarray:
+        raise RuntimeError("match limit exceeded")
+
+    tokenizer._fast = gives_up
+    assert tokenizer.encode("# 120s").tolist() == [5, 223, 4870, 85]
+    assert "match limit exceeded" in caplog.text
 
 
 class FailsOnB(ArticleTokenizer):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import apache_beam as beam
 
@@ -16,10 +16,15 @@ from transforms.render import PageRenderer, encode_png
 StorePicture = Callable[[str, bytes], None]
 
 
-@lru_cache(maxsize=1)
+_loaded = threading.local()
+
+
 def load_renderer(font_path: str, layout: str) -> PageRenderer:
-    """Make a renderer with the font of the job's assets, once a process."""
-    return PageRenderer(storage.read_bytes(font_path), layout)
+    """Make a renderer with the font of the job's assets, once a thread: runners may use several."""
+    if getattr(_loaded, "key", None) != (font_path, layout):
+        _loaded.renderer = PageRenderer(storage.read_bytes(font_path), layout)
+        _loaded.key = (font_path, layout)
+    return _loaded.renderer
 
 
 def render_sample(
@@ -34,8 +39,8 @@ def render_sample(
     `store` is called with the picture's path relative to the output directory and its PNG bytes.
     """
     font_metadata = {}
-    for mode in modes:
-        page = renderer.render(sample.context_text, mode.px)
+    pages = renderer.render_sizes(sample.context_text, [mode.px for mode in modes])
+    for mode, page in zip(modes, pages, strict=True):
         store(image_name(mode.name, sample.id), encode_png(page.image, png_level))
         font_metadata[mode.name] = page.metadata._asdict()
     return replace(sample, font_metadata=font_metadata)
