@@ -1,0 +1,256 @@
+"""The glyphs of a font as tables: ids, advances, reaches, kerning and masks, for BASIC layout.
+
+Why tables per character may stand for Pillow's layout of a whole line (checked in Pillow's
+`_imagingft.c`): BASIC layout maps each character to one glyph and puts its bitmap at the pixel
+`(pen + 32) >> 6`, the pen being in 1/64 px. The bitmap itself never depends on the pen. The pen
+moves by the glyph's advance and by the kerning with the next character, which depends on that
+pair alone. So a glyph's mask and metrics are measured once, by Pillow, on the single character,
+and a pair's kerning on the two characters together.
+
+Everything is measured when first met. An atlas that has grown too large is meant to be replaced
+(`is_full`); nothing in it is needed for good.
+"""
+
+from __future__ import annotations
+
+import io
+import weakref
+from contextlib import suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import numpy as np
+from fontTools.ttLib import TTFont
+from numpy.typing import NDArray
+from PIL import ImageFont
+
+if TYPE_CHECKING:
+    from PIL._imaging import ImagingCore
+
+Ints = NDArray[np.int64]
+Mask: TypeAlias = "ImagingCore"  # Pillow's inner image, mode "L"
+
+Position = TypeVar("Position", int, Ints)
+
+MAX_FONT_SIZE = 30  # px
+UNIT = 64  # FreeType's 26.6 fixed point: 64 units are a pixel
+MAX_CODEPOINTS = 0x110000
+
+# An atlas within these limits takes some tens of MB, whatever the scripts.
+MAX_CHARACTERS, MAX_PAIRS, MAX_MASKS = 8192, 65536, 24576
+MAX_FACE_BYTES = 64 << 20  # each open face holds its own copy of the font file
+
+
+def nearest_pixel(position: Position) -> Position:
+    """Round positions in 1/64 px to whole pixels as Pillow does: halves go up."""
+    return (position + UNIT // 2) >> 6
+
+
+def open_face(font: bytes, size: int, layout: ImageFont.Layout) -> ImageFont.FreeTypeFont:
+    """Open a font at `size` px.
+
+    FreeType (2.14.3 at least) can write past its buffer of outline points when it hints an
+    accented letter, such as U+1E19 of DejaVu Sans at 9 px, by up to the letter's own number of
+    points. The buffer never shrinks, so a face is made to load a large glyph first.
+
+    Raises:
+      OSError: Pillow cannot open it, or a bitmap-only font has no such size.
+    """
+    face = ImageFont.truetype(io.BytesIO(font), size, layout_engine=layout)
+    with suppress(OSError):
+        face.getbbox(largest_glyph(font))
+    return face
+
+
+@lru_cache(maxsize=4)
+def largest_glyph(font: bytes) -> str:
+    """Return the character with the longest outline in a TrueType font; a space in others."""
+    with TTFont(io.BytesIO(font), fontNumber=0, lazy=True) as face:
+        codes = face.getBestCmap()
+        if "glyf" not in face or not codes:
+            return " "
+        ends = face["loca"].locations
+        ids = {code: face.getGlyphID(name) for code, name in codes.items()}
+        return chr(max(ids, key=lambda code: ends[ids[code] + 1] - ends[ids[code]]))
+
+
+class Faces:
+    """The open faces of a font, one a size, as many as memory allows."""
+
+    def __init__(self, font: bytes, layout: ImageFont.Layout) -> None:
+        self._font, self._layout = font, layout
+        self._most = max(2, MAX_FACE_BYTES // len(font))
+        self._open: dict[int, ImageFont.FreeTypeFont] = {}
+
+    def __getitem__(self, size: int) -> ImageFont.FreeTypeFont:
+        face = self._open.get(size)
+        if face is None:
+            while len(self._open) >= self._most:
+                del self._open[next(iter(self._open))]  # the oldest
+            face = self._open[size] = open_face(self._font, size, self._layout)
+        return face
+
+
+class GlyphAtlas:
+    """All glyphs met so far of one font, at all sizes. Ids of characters count from 1.
+
+    Args:
+      before: what stands before a pair of characters whose kerning is measured.
+    """
+
+    def __init__(
+        self,
+        font: bytes,
+        layout: ImageFont.Layout = ImageFont.Layout.BASIC,
+        before: str = "",
+    ) -> None:
+        self.faces = Faces(font, layout)
+        self.before = before
+        self.characters = [""]
+        self.kerned_pairs = [(0, 0)]
+        self._ids = np.zeros(MAX_CODEPOINTS, np.int32)  # 0 is "not met"; untouched pages are free
+        self._pairs: dict[int, int] = {}
+        self._sized: dict[int, SizedGlyphs] = {}
+
+    def is_full(self) -> bool:
+        """Tell whether the atlas has grown past its limits and should be replaced."""
+        return (
+            len(self.characters) > MAX_CHARACTERS
+            or len(self._pairs) > MAX_PAIRS
+            or sum(len(glyphs.masks) for glyphs in self._sized.values()) > MAX_MASKS
+        )
+
+    def at(self, size: int) -> SizedGlyphs:
+        """Return the glyphs at a size in px."""
+        if size not in self._sized:
+            self._sized[size] = SizedGlyphs(self, size)
+        return self._sized[size]
+
+    def intern(self, text: str) -> NDArray[np.int32]:
+        """Return the id of each character of `text`; lone surrogates are characters too."""
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        ids = self._ids[codes]
+        if not ids.all():
+            for code in np.unique(codes[ids == 0]).tolist():
+                self._ids[code] = len(self.characters)
+                self.characters.append(chr(code))
+            ids = self._ids[codes]
+        return ids
+
+    def intern_kerning(self, ids: NDArray[np.int32]) -> tuple[Ints, Ints]:
+        """Find the kerned pairs of adjacent characters.
+
+        Returns:
+          The positions in `ids` of their first characters, and their pair numbers, from 1.
+        """
+        keys, where = np.unique(
+            ids[:-1].astype(np.int64) * MAX_CODEPOINTS + ids[1:], return_inverse=True
+        )
+        numbers = np.array([self._pair_number(key) for key in keys.tolist()], np.int64)[where]
+        at = np.flatnonzero(numbers)
+        return at, numbers[at]
+
+    def _pair_number(self, key: int) -> int:
+        number = self._pairs.get(key)
+        if number is None:
+            pair, number = divmod(key, MAX_CODEPOINTS), 0
+            if self._may_be_kerned(pair):
+                number = len(self.kerned_pairs)
+                self.kerned_pairs.append(pair)
+            self._pairs[key] = number
+        return number
+
+    def _may_be_kerned(self, pair: tuple[int, int]) -> bool:
+        """Tell whether two characters may be kerned at any size.
+
+        FreeType scales the font's kerning to the size (and down once more below 25 px), then
+        rounds to whole pixels: what is 0 at the largest size is 0 at all smaller ones.
+        """
+        try:
+            return self.at(MAX_FONT_SIZE).kerning(pair) != 0
+        except OSError:  # a bitmap-only font without this size
+            return True
+
+
+class SizedGlyphs:
+    """Tables of the atlas's glyphs at one size, indexed by character id.
+
+    Per character, in 1/64 px from the pen: `advance`, how far the pen moves (without kerning);
+    `reach`, no less than the glyph's right edge and the advance; `sure_reach`, one of these two,
+    whichever is known exactly; `left`, the glyph's left edge where it is left of the pen, else 0.
+    Per character, in px from the pen's pixel and the line's top: `dx`, and `top` and `bottom` of
+    its ink (both 0 without ink). `masks` has the characters with ink.
+    Per kerned pair: `kern` in 1/64 px.
+    """
+
+    def __init__(self, atlas: GlyphAtlas, size: int) -> None:
+        # Without a cycle of references, an atlas that is replaced is freed at once.
+        self._atlas, self.size = weakref.proxy(atlas), size
+        self.masks: dict[int, Mask] = {}
+        self._measured: set[int] = set()
+        self._drawn: set[int] = set()
+        self._kerned: set[int] = set()
+        self.kern = np.zeros(1, np.int64)
+        self._reserve(np.zeros((7, 0), np.int64))
+
+    @property
+    def face(self) -> ImageFont.FreeTypeFont:
+        """Pillow's font at this size."""
+        return self._atlas.faces[self.size]
+
+    def measure(self, ids: set[int], pairs: set[int]) -> None:
+        """See to it that the metrics of these characters and kerned pairs are known."""
+        if len(self._atlas.characters) > self._table.shape[1]:
+            self._reserve(self._table)
+        if len(self._atlas.kerned_pairs) > len(self.kern):
+            self.kern = np.pad(self.kern, (0, 2 * len(self._atlas.kerned_pairs)))
+        for i in ids - self._measured:
+            self._measure(i)
+            self._measured.add(i)
+        for pair in pairs - self._kerned:
+            self.kern[pair] = self.kerning(self._atlas.kerned_pairs[pair])
+            self._kerned.add(pair)
+
+    def kerning(self, pair: tuple[int, int]) -> int:
+        """Measure what is added to the pen between two characters, in 1/64 px."""
+        self.measure(set(pair), set())
+        first, second = (self._atlas.characters[i] for i in pair)
+        before, face = self._atlas.before, self.face
+        together = face.getlength(before + first + second) - face.getlength(before)
+        return round(together * UNIT) - int(self.advance[pair[0]] + self.advance[pair[1]])
+
+    def draw(self, ids: set[int]) -> None:
+        """See to it that the masks of these characters are there."""
+        for i in ids - self._drawn:
+            self._draw(i)
+            self._drawn.add(i)
+
+    def _reserve(self, table: Ints) -> None:
+        """Make `table` the table of metrics, with room for twice the atlas's characters."""
+        room = 2 * len(self._atlas.characters) - table.shape[1]
+        self._table = np.pad(table, ((0, 0), (0, room)))
+        self.advance, self.reach, self.sure_reach, self.left = self._table[:4]
+        self.dx, self.top, self.bottom = self._table[4:]
+
+    def _measure(self, i: int) -> None:
+        """Measure one character.
+
+        Pillow's box of a text always contains the pen's way from 0 to the advance. So a right
+        edge beyond both is the glyph's own; any other only says that the glyph ends before it.
+        """
+        character, face = self._atlas.characters[i], self.face
+        left, _, right, _ = (round(side) for side in face.getbbox(character))
+        advance = round(face.getlength(character) * UNIT)
+        overhangs = right > max(0, nearest_pixel(advance))
+        self.advance[i] = advance
+        self.reach[i] = max(right * UNIT, advance)
+        self.sure_reach[i] = right * UNIT if overhangs else advance
+        self.left[i] = left * UNIT
+
+    def _draw(self, i: int) -> None:
+        """Draw one character's mask, cut to its ink."""
+        mask, (dx, top) = self.face.getmask2(self._atlas.characters[i], "L")
+        box = mask.getbbox()
+        if box is not None:
+            self.masks[i] = mask.crop(box)
+            self.dx[i], self.top[i], self.bottom[i] = dx + box[0], top + box[1], top + box[3]
