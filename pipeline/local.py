@@ -28,8 +28,9 @@ def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
     direct = options.view_as(DirectOptions)
     direct.direct_num_workers = workers
     direct.direct_running_mode = None  # the environment below says it, with the path quoted
-    # A worker may use one thread: there are as many workers as the person wants cores used.
+    # A worker has one thread for Rust too: there are as many workers as cores are to be used.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("RAYON_NUM_THREADS", "1")
     environment = EmbeddedPythonEnvironment.default()
     if workers > 1:
         environment = SubprocessSDKEnvironment.from_command_string(

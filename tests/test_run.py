@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.conftest import GOLDEN, SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from tests.test_split import split_by_the_rule
+from transforms.render import PageRenderer
 from transforms.split import SplitSettings, sample_key
 
 LONG = " ".join(f"Word {n} of an article that is long enough." for n in range(40))
@@ -61,6 +62,17 @@ def test_demo_equals_the_golden_samples_to_the_pixel(demo: Outcome) -> None:
                 pixels = hashlib.sha256(picture.tobytes()).hexdigest()
             assert pixels == page["pixels_sha256"], (sample["id"], mode)
     assert len(list((demo.path / "images").rglob("*.png"))) == 236
+
+
+def test_the_renderer_gives_the_stored_pictures_as_the_readme_says(demo: Outcome) -> None:
+    renderer = PageRenderer()
+    for sample in demo.lines("samples.jsonl")[:3]:
+        pages = list(renderer.render_sizes(sample["context_text"], [512, 640, 1024, 1280]))
+        pages[1] = renderer.render(sample["context_text"], 640)
+        for (image, metadata), mode in zip(pages, sample["images"], strict=True):
+            with Image.open(demo.path / sample["images"][mode]) as stored:
+                assert stored.tobytes() == image.tobytes()
+            assert sample["font_metadata"][mode] == metadata._asdict()
 
 
 def test_demo_ends_with_a_table_and_nothing_else(demo: Outcome) -> None:
