@@ -9,19 +9,17 @@ import pytest
 from fontTools.feaLib.builder import addOpenTypeFeaturesFromString
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
-from fontTools.ttLib import TTFont, newTable
+from fontTools.ttLib import newTable
 from fontTools.ttLib.tables._k_e_r_n import KernTable_format_0
 from PIL import Image, ImageDraw, ImageFont
 
+from transforms.render.faces import open_face
 from transforms.render.fonts import default_font
 from transforms.render.glyphs import (
     MAX_FONT_SIZE,
     UNIT,
-    Faces,
     GlyphAtlas,
-    largest_glyph,
     nearest_pixel,
-    open_face,
 )
 
 # A font to be nasty with. Per character: its advance and its corners, in 1/1000 em.
@@ -34,6 +32,7 @@ SHAPES: dict[str, tuple[int, list[tuple[int, int]]]] = {
     "i": (110, [(20, 0), (95, 3), (60, 690)]),
     "x": (333, [(11, 13), (317, 29), (170, 487)]),
     "W": (2900, [(10, 0), (2880, 40), (1450, 710)]),
+    "/": (230, [(-80, -100), (-30, -100), (420, 800)]),
     "|": (400, [(30, -700), (390, -650), (200, 1600)]),  # reaches into other lines
     "\u0301": (0, [(-390, 560), (-120, 590), (-250, 810)]),  # a mark on the letter before
     "\u00a4": (0, []),  # nothing at all
@@ -235,39 +234,3 @@ def test_an_atlas_fills_up(limit: str, texts: list[str], monkeypatch: pytest.Mon
         atlas.at(9).measure(set(ids.tolist()), set())
         atlas.at(9).draw(set(ids.tolist()))
         assert atlas.is_full() is full
-
-
-def test_open_faces_are_bounded_by_the_fonts_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    font = tiny_font()
-    monkeypatch.setattr("transforms.render.glyphs.MAX_FACE_BYTES", 3 * len(font))
-    faces = Faces(font, ImageFont.Layout.BASIC)
-    kept = [faces[size] for size in (5, 6, 7)]
-    assert [faces[size] for size in (5, 6, 7)] == kept
-    assert faces[8].size == 8
-    assert faces[7] is kept[2] and faces[5] is not kept[0]
-    assert faces[5].size == 5
-
-
-def test_a_face_loads_the_largest_glyph_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else FreeType 2.14.3 overruns its buffer on, for one, the word "\u1e19" at 9 px."""
-    measured = []
-    monkeypatch.setattr(ImageFont.FreeTypeFont, "getbbox", lambda _, text: measured.append(text))
-    for layout in ImageFont.Layout:
-        open_face(default_font(), 9, layout)
-    assert measured == ["\N{SNOWMAN}", "\N{SNOWMAN}"]
-    open_face(tiny_font(), 9, ImageFont.Layout.BASIC)
-    assert measured[2] in SHAPES and SHAPES[measured[2]][1]
-
-
-def test_the_largest_glyph_outgrows_twice_any_accented_letter() -> None:
-    """That far FreeType may write: the end of the last contour, counted from the last's start."""
-    with TTFont(io.BytesIO(default_font())) as font:
-        name = font.getBestCmap()[ord(largest_glyph(default_font()))]
-        points = len(font["glyf"][name].getCoordinates(font["glyf"])[0])
-        assert points > 2 * font["maxp"].maxCompositePoints
-
-
-def test_a_font_that_cannot_be_opened() -> None:
-    for data in (b"", b"no font", tiny_font()[:300]):
-        with pytest.raises(OSError):
-            open_face(data, 10, ImageFont.Layout.BASIC)

@@ -80,3 +80,8 @@ def test_a_page_in_a_tiny_font() -> None:
 def test_unknown_layout() -> None:
     with pytest.raises(ValueError, match="layout 'fancy' is not one of basic, raqm"):
         OracleRenderer(layout="fancy")
+
+
+def test_a_font_that_cannot_be_opened_is_an_os_error() -> None:
+    with pytest.raises(OSError):
+        OracleRenderer(b"no font")

@@ -183,6 +183,19 @@ def test_overlapping_lines_need_the_strip(monkeypatch: pytest.MonkeyPatch) -> No
     assert renderer.render(text, px).image.tobytes() != expected
 
 
+def test_a_line_may_reach_below_the_next_one() -> None:
+    """Two faint masks on ink of the line before the last: 100, where one by one gives 99."""
+    ink = {value: Image.new("L", (1, 9), value).im for value in (2, 90, 100)}
+    page = Image.new("L", (20, 20), 255)
+    lines = [
+        InkedLine([(3, 0)], [ink[100]], 0, 9),
+        InkedLine([(7, 1)], [ink[2].crop((0, 0, 1, 1))], 1, 2),
+        InkedLine([(3, 8), (3, 8)], [ink[90], ink[2]], 8, 17),
+    ]
+    draw_lines(page, lines)
+    assert [page.getpixel((3, y)) for y in (0, 7, 8, 9, 16, 17)] == [155, 155, 100, 164, 164, 255]
+
+
 def test_any_two_masks_blend_alike() -> None:
     """One pixel under any two inks, both ways, through Pillow's own drawing."""
     values = bytes(range(256))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fontTools.unicodedata import script as unicode_script
@@ -19,17 +22,18 @@ from transforms.render.oracle import OracleRenderer
 from transforms.render.plain import (
     Extent,
     PlainLine,
+    ShapedSize,
     extents,
     measure_alone,
     plain_script,
     word_script,
 )
 from transforms.render.raqm import ShapedText, Shaper
-from transforms.render.rules import read_rules
+from transforms.render.rules import contextual_rules, read_rules
 from transforms.render.typeset import Text
 
 GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
-SHAPER = Shaper(default_font())
+SHAPER, TINY = Shaper(default_font()), Shaper(tiny_font(kern={}))
 DEJAVU = PageRenderer(layout="raqm"), OracleRenderer(layout="raqm")
 
 LATIN = "languagesystem DFLT dflt; languagesystem latn dflt;"
@@ -57,10 +61,12 @@ SPACE_RULES = {
 }
 
 
+def both(font: bytes) -> tuple[PageRenderer, OracleRenderer]:
+    return PageRenderer(font, "raqm"), OracleRenderer(font, "raqm")
+
+
 def check(text: str, px: int, font: bytes | None = None) -> None:
-    renderer, oracle = (
-        DEJAVU if font is None else (PageRenderer(font, "raqm"), OracleRenderer(font, "raqm"))
-    )
+    renderer, oracle = DEJAVU if font is None else both(font)
     assert_same(renderer.render(text, px), oracle.render(text, px))
 
 
@@ -103,6 +109,33 @@ def test_plain_words_among_others(text: str, px: int) -> None:
 )
 def test_pages_in_a_nasty_font(text: str, features: str, px: int) -> None:
     check(text, px, tiny_font(features))
+
+
+# Characters that scripts share, treated otherwise among Latin letters.
+SHARED_RULES = """
+    languagesystem DFLT dflt; languagesystem latn dflt;
+    feature kern {
+        script DFLT; language dflt; pos u007C u007C 350; pos u002F u007C -90;
+        script latn; language dflt; pos u007C u007C -250; pos u002F u007C 470;
+    } kern;
+    feature liga { script latn; language dflt; sub u007C u00A4 by u0057; } liga;
+"""
+
+
+SHARED = both(tiny_font(SHARED_RULES, kern={}))
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(["x", "||", "|\u00a4", "AV"]), st.text("|/\u00a4", min_size=1)),
+        max_size=30,
+    ).map(" ".join),
+    st.integers(60, 250),
+)
+def test_shared_characters_take_the_script_beside_them(text: str, px: int) -> None:
+    renderer, oracle = SHARED
+    assert_same(renderer.render(text, px), oracle.render(text, px))
 
 
 @pytest.mark.parametrize("rule", SPACE_RULES)
@@ -174,6 +207,61 @@ def test_rules_that_apply_to_words_are_found(
     assert [word for word in (*kept, *changed) if rules.keep(word)] == kept
     for px in (66, 95, 140):
         check(" ".join([*kept, *changed, "fi xif AVx Ai jV"] * 5), px, font)
+
+
+def context(form: int, **parts: Any) -> SimpleNamespace:
+    """Return what a contextual subtable of fontTools looks like."""
+    classes = [
+        None if rules is None else SimpleNamespace(Rule=rules) for rules in parts.pop("sets")
+    ]
+    name = "ChainSubClassSet" if form == 2 else "ChainSubRuleSet"
+    return SimpleNamespace(Format=form, **parts, **{name: classes})
+
+
+def table(**glyphs: int) -> SimpleNamespace:
+    return SimpleNamespace(classDefs=glyphs, glyphs=sorted(glyphs))
+
+
+@pytest.mark.parametrize(
+    ("subtable", "rules"),
+    [
+        (
+            context(
+                1,
+                Coverage=table(a=1, b=1),
+                sets=[[], [SimpleNamespace(Backtrack=["c"], Input=["d"], LookAhead=["e", "f"])]],
+            ),
+            [["b", "c", "d", "e", "f"]],
+        ),
+        (
+            context(
+                2,
+                Coverage=table(a=1, b=1, c=1),
+                BacktrackClassDef=table(x=1, y=1, z=2),
+                InputClassDef=table(a=1, c=2, d=2),
+                LookAheadClassDef=table(w=3),
+                sets=[
+                    [SimpleNamespace(Backtrack=[1, 0], Input=[2], LookAhead=[3])],
+                    [SimpleNamespace(Backtrack=[], Input=[], LookAhead=[2])],
+                    None,
+                ],
+            ),
+            [["abc", "xy", None, "cd", "w"], ["a", ""]],
+        ),
+        (
+            context(
+                2,
+                Coverage=table(a=1, b=1),
+                ClassDef=table(b=1),
+                sets=[None, [SimpleNamespace(Class=[0, 1])]],
+            ),
+            [["b", None, "b"]],
+        ),
+    ],
+)
+def test_contextual_rules(subtable: Any, rules: list[list[str | None]]) -> None:
+    expected = [[None if part is None else frozenset(part) for part in rule] for rule in rules]
+    assert list(contextual_rules(subtable)) == expected
 
 
 def test_words_with_missing_glyphs_are_left_to_pillow() -> None:
@@ -278,6 +366,22 @@ def test_plain_line(words: list[tuple[int, ...]], box: int, wider: bool | None) 
     assert line.is_wider(box) is wider
 
 
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(st.text("fjWAV/|7(.\u00a4", min_size=1, max_size=4), min_size=1, max_size=5),
+    st.integers(4, 30),
+)
+def test_bounds_of_plain_lines_hold(words: list[str], size: int) -> None:
+    for shaper in (SHAPER, TINY):
+        measured = ShapedSize(shaper.faces[size], "Latn")
+        line = PlainLine(measured.space)
+        for count, word in enumerate(["x", *words], 1):
+            line.add(measured.measure(word))
+            left, _, right, _ = shaper.faces[size].getbbox(" ".join(["x", *words][:count]))
+            assert line.is_wider(int(right - left)) is not True
+            assert line.is_wider(int(right - left) - 1) is not False
+
+
 def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ('The quick brown fox, jumping over AVID dogs: "Why (not) 15 fish?" ' * 40).split()
     asked: list[str] = []
@@ -320,3 +424,8 @@ def test_raqm_without_its_libraries(
     with pytest.raises(ValueError, match=message):
         PageRenderer(layout="raqm")
     PageRenderer(layout="basic")
+
+
+def test_a_pickled_renderer_keeps_its_layout() -> None:
+    copy = pickle.loads(pickle.dumps(DEJAVU[0]))
+    assert_same(copy.render("office سلام", 99), DEJAVU[1].render("office سلام", 99))

@@ -8,7 +8,7 @@ from apache_beam.testing.util import assert_that
 
 from tests.conftest import in_beam
 from transforms.records import Article, Shard, ShardArticles
-from transforms.tokenize import PROBE, ArticleTokenizer, Tokenize, tokenize
+from transforms.tokenize import PROBE, ArticleTokenizer, FastTokenizer, Tokenize, tokenize
 
 SHARD = Shard(0, "p", 0, 0, 2, 0)
 FIRST_CONTROL_TOKEN = 128_000  # all added tokens but begin, end and pad (0, 1, 2) are above
@@ -96,7 +96,24 @@ def test_fastokens_is_used_and_equals_tokenizers(both: list[ArticleTokenizer]) -
     every = "".join(f"a{c}1{c} {c}{c}.{c}\n" for c in map(chr, sampled) if not c.isspace())
     every = every.encode("utf-8", "ignore").decode()
     for text in [*HOSTILE, *PROBE, every, " " * 5000, "x" * 5000, "\u0301" * 5000, "\n" * 5000]:
-        assert np.array_equal(fast.encode(text), reference.encode(text))
+        tokens = reference.encode(text)
+        assert np.array_equal(fast.encode(text), tokens)
+        for cut in (0, 1, 7, len(tokens) // 2):
+            piece = tokens[cut : cut + 1000]
+            assert fast.decode(piece) == reference.decode(piece)
+
+
+def test_a_decoder_that_differs_is_not_used(
+    tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a character must show as one U+FFFD, as it does in tokenizers."""
+    right = FastTokenizer.decode
+    monkeypatch.setattr(
+        FastTokenizer, "decode", lambda self, tokens: right(self, tokens).replace("\ufffd", "")
+    )
+    tokenizer = ArticleTokenizer(tokenizer_json)
+    assert "fastokens differs from tokenizers" in caplog.text
+    assert tokenizer.decode(tokenizer.encode("𒀀")[:1]) == "\ufffd"
 
 
 def test_without_fastokens_tokenizers_is_used_and_the_log_says_so(
@@ -112,20 +129,23 @@ def test_without_fastokens_tokenizers_is_used_and_the_log_says_so(
 def test_a_fastokens_that_differs_is_not_used_and_the_log_says_so(
     tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from fastokens import Tokenizer as FastTokenizer
+    from fastokens import Tokenizer
 
     class Different:
         """A build whose Unicode tables know fewer numbers."""
 
         def __init__(self, definition: str) -> None:
-            self._right = FastTokenizer.from_json_str(definition)
+            self._right = Tokenizer.from_json_str(definition)
 
         @classmethod
         def from_json_str(cls, definition: str) -> "Different":
             return cls(definition)
 
-        def encode_batch_flat(self, texts: list[str]) -> tuple[bytes, bytes]:
-            return self._right.encode_batch_flat([text.replace("Ⅷ", "V") for text in texts])
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._right, name)
+
+        def encode_ordinary(self, text: str) -> object:
+            return self._right.encode_ordinary(text.replace("Ⅷ", "V"))
 
     monkeypatch.setattr("fastokens.Tokenizer", Different)
     tokenizer = ArticleTokenizer(tokenizer_json)
@@ -138,10 +158,11 @@ def test_a_text_that_fastokens_gives_up_on_is_tokenized_all_the_same(
 ) -> None:
     tokenizer = ArticleTokenizer(tokenizer_json)
 
-    def gives_up(text: str) -> np.ndarray:
-        raise RuntimeError("match limit exceeded")
+    class GivesUp(FastTokenizer):
+        def encode(self, text: str) -> np.ndarray:
+            raise RuntimeError("match limit exceeded")
 
-    tokenizer._fast = gives_up
+    tokenizer._fast = GivesUp(tokenizer_json)
     assert tokenizer.encode("# 120s").tolist() == [5, 223, 4870, 85]
     assert "match limit exceeded" in caplog.text
 

@@ -6,12 +6,12 @@ measuring and drawing; nothing is cached, bounded or guessed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageFont
 
 from transforms.render.characters import covered_codepoints, missing_glyphs
+from transforms.render.faces import open_face
 from transforms.render.fonts import default_font
 from transforms.render.page import Page, PageMetadata
 
@@ -75,6 +75,7 @@ class OracleRenderer:
             raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUT_ENGINES)}")
         self._font = default_font() if font is None else font
         self._engine = LAYOUT_ENGINES[layout]
+        open_face(self._font, MAX_FONT_SIZE, self._engine)
         self._covered = covered_codepoints(self._font)
 
     def render(self, text: str, px: int) -> Page:
@@ -87,7 +88,7 @@ class OracleRenderer:
         words = text.split()
 
         def face(size: int) -> ImageFont.FreeTypeFont:
-            return ImageFont.truetype(io.BytesIO(self._font), size, layout_engine=self._engine)
+            return open_face(self._font, size, self._engine)
 
         def lines_at(size: int) -> list[str]:
             measure = face(size)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from transforms.render.characters import covered_codepoints, missing_glyphs
+from transforms.render.faces import open_face
 from transforms.render.fonts import default_font
-from transforms.render.glyphs import GlyphAtlas, Mask, open_face
+from transforms.render.glyphs import GlyphAtlas, Mask
 from transforms.render.raqm import ShapedText, Shaper, require_raqm
 from transforms.render.typeset import (
     FIRST_SIZE_TRIED,

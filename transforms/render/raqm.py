@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from PIL import ImageFont, features
 
-from transforms.render.glyphs import Faces, GlyphAtlas
+from transforms.render.faces import Faces
+from transforms.render.glyphs import GlyphAtlas
 from transforms.render.plain import (
     PLAIN_SCRIPTS,
     SHARED,
