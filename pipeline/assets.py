@@ -142,15 +142,12 @@ def resolve_font(options: RunOptions) -> Asset:
     Raises:
       UsageError: the font cannot be opened, or the layout is not available here.
     """
+    name = options.font or DEFAULT_FONT
     try:
         content = storage.read_bytes(options.font) if options.font else default_font()
         PageRenderer(content, options.layout)
     except OSError as error:
-        raise UsageError(
-            f"--font {options.font or DEFAULT_FONT} cannot be opened: {error}"
-        ) from error
-    except ValueError as error:
-        raise UsageError(
-            f"--layout {options.layout} with --font {options.font}: {error}"
-        ) from error
-    return Asset(os.path.basename(options.font or DEFAULT_FONT), ".ttf", content)
+        raise UsageError(f"--font {name} cannot be opened: {error}") from error
+    except Exception as error:  # a damaged font fails in many ways
+        raise UsageError(f"--font {name} with --layout {options.layout}: {error}") from error
+    return Asset(os.path.basename(name), ".ttf", content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from typing import Any
@@ -139,14 +140,8 @@ def execute(job: graph.Job, options: RunOptions) -> None:
 
 def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     """Print what came of the job and return the exit code."""
-    errors = _errors(job.output_dir)
-    for error in errors[:MOST_ERRORS_SHOWN]:
-        say(_describe(error))
-    if len(errors) > MOST_ERRORS_SHOWN:
-        say(f"and {len(errors) - MOST_ERRORS_SHOWN} more")
-    if errors:
-        say(f"all of them are in {storage.join(job.output_dir, *ERRORS)}")
-    if any(error["kind"] == "input" for error in errors):
+    kinds = _tell_errors(storage.join(job.output_dir, *ERRORS))
+    if kinds["input"]:
         say(
             "no split was written: replace or leave out what could not be read and run the same "
             "command again; finished shards are kept"
@@ -156,15 +151,26 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     if not manifest["counts"]["samples"]:
         say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
     print(summary(manifest, job.output_dir, seconds))
-    if len(errors) > options.max_errors:
-        say(f"{len(errors)} articles failed, --max_errors is {options.max_errors}")
+    if kinds["article"] > options.max_errors:
+        say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
     return DONE
 
 
-def _errors(output_dir: str) -> list[dict[str, Any]]:
-    lines = storage.read_bytes(storage.join(output_dir, *ERRORS)).splitlines()
-    return [json.loads(line) for line in lines]
+def _tell_errors(path: str) -> Counter[str]:
+    """Print the first errors of the job, and count all by kind: input or article."""
+    kinds: Counter[str] = Counter()
+    with storage.open_read(path) as lines:
+        for line in lines:
+            error = json.loads(line)
+            kinds[error["kind"]] += 1
+            if kinds.total() <= MOST_ERRORS_SHOWN:
+                say(_describe(error))
+    if kinds.total() > MOST_ERRORS_SHOWN:
+        say(f"and {kinds.total() - MOST_ERRORS_SHOWN} more")
+    if kinds:
+        say(f"all of them are in {path}")
+    return kinds
 
 
 def _describe(error: dict[str, Any]) -> str:

@@ -97,6 +97,44 @@ def test_a_font_that_cannot_be_opened_is_wrong_use_and_never_replaced(tmp_path: 
             resolve_font(options(font=str(path)))
 
 
+BITMAP_FONT = b"""STARTFONT 2.1
+FONT x
+SIZE 17 72 72
+FONTBOUNDINGBOX 8 17 0 0
+STARTPROPERTIES 2
+FONT_ASCENT 17
+FONT_DESCENT 0
+ENDPROPERTIES
+CHARS 1
+STARTCHAR a
+ENCODING 97
+SWIDTH 500 0
+DWIDTH 8 0
+BBX 8 1 0 0
+BITMAP
+FF
+ENDCHAR
+ENDFONT
+"""
+
+
+def test_a_font_that_only_pillow_opens_is_wrong_use(tmp_path: Path) -> None:
+    path = tmp_path / "x.bdf"
+    path.write_bytes(BITMAP_FONT)
+    with pytest.raises(UsageError, match="it is no TrueType or OpenType font"):
+        resolve_font(options(font=str(path)))
+
+
+def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import features
+
+    monkeypatch.setattr(features, "check", lambda feature: feature != "fribidi")
+    with pytest.raises(UsageError, match="layout 'raqm' needs FriBiDi") as error:
+        resolve_font(options(layout="raqm"))
+    assert "--layout raqm" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_an_asset_is_stored_once_under_its_hash(tmp_path: Path) -> None:
     asset = Asset("x", ".bin", b"content")
     path = Path(asset.store(str(tmp_path)))

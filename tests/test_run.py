@@ -287,6 +287,17 @@ def test_a_bad_article_is_named_and_the_rest_goes_on(run: RunCommand, tmp_path: 
     assert allowed.code == 0
 
 
+def test_only_the_first_of_many_errors_are_printed(run: RunCommand, tmp_path: Path) -> None:
+    bad = pa.array([b"\xff"] * 12).view(pa.string())
+    path = write_parquet(tmp_path / "a.parquet", {"title": ["t"] * 12, "text": bad})
+    found = run(path, options=SMALL)
+    assert found.code == 1
+    assert found.err.count("failed to read") == 10
+    assert "and 2 more" in found.err
+    assert "12 articles failed, --max_errors is 0" in found.err
+    assert len(found.lines("_pagecast/errors.jsonl")) == 12
+
+
 def test_nothing_kept_is_an_empty_but_valid_dataset(run: RunCommand, tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles("short", None))
     found = run(path, options="--modes tiny")
@@ -313,60 +324,6 @@ def test_parts_can_be_left_as_they_are(run: RunCommand, tmp_path: Path) -> None:
     assert sorted(p.name for p in both.path.glob("*.jsonl")) == [
         "samples.jsonl", "train.jsonl", "val.jsonl",
     ]  # fmt: skip
-
-
-WRONG = {
-    "--input missing.parquet --output_dir new": "--input missing.parquet: no parquet file there",
-    "--input empty.parquet --output_dir new": "--input empty.parquet: the files have no rows",
-    "--input good.parquet --output_dir full": "full already holds something else (thesis.tex)",
-    "--input good.parquet --output_dir good.parquet": "good.parquet is a file, not a directory",
-    "--input good.parquet --output_dir new --modes huge": "unknown mode 'huge'",
-    "--input good.parquet --output_dir new --context_tokens 0": "--context_tokens is 0",
-    "--input good.parquet --output_dir new --val_size 9 --max_samples 9": "--val_size 9 leaves no",
-    "--input good.parquet --output_dir new --max_sample 9": "did you mean --max_samples?",
-    "--input good.parquet --output_dir new --font good.parquet": "--font good.parquet cannot be",
-    "--input good.parquet --output_dir new --tokenizer full": "--tokenizer full cannot be loaded",
-    "--input good.parquet --output_dir new --layout x": "--layout x is not one of basic, raqm",
-    "--output_dir new": "the following arguments are required: --input",
-}
-
-
-@pytest.mark.parametrize("args", WRONG)
-def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
-    args: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from pipeline.__main__ import main
-
-    monkeypatch.chdir(tmp_path)
-    write_parquet(tmp_path / "good.parquet", articles("x"))
-    write_parquet(tmp_path / "empty.parquet", {n: pa.array([], pa.string()) for n in articles()})
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full/thesis.tex").write_text("x")
-    before = tree(tmp_path)
-    assert main(["run", *args.split()]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("pagecast: error: ")
-    assert WRONG[args] in err
-    assert tree(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    ("argv", "code", "text"),
-    [
-        ([], 2, "no command; the command is run"),
-        (["rum"], 2, "unknown command 'rum'"),
-        (["--help"], 0, "usage: pagecast run"),
-    ],
-)
-def test_commands(
-    argv: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from pipeline.__main__ import main
-
-    assert main(argv) == code
-    assert text in "".join(capsys.readouterr())
 
 
 def test_a_disk_that_refuses_is_named_and_finished_shards_stay(

@@ -6,7 +6,7 @@ import io
 import re
 from functools import lru_cache
 
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError
 
 # Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt): joiners, variation
 # selectors, bidi controls and the like. They are meant to be invisible, so a font that has no
@@ -23,9 +23,13 @@ def covered_codepoints(font: bytes) -> frozenset[int]:
     """Return the code points that the font file (its first face) maps to a glyph.
 
     Raises:
-      ValueError: the font has no Unicode character map.
+      ValueError: it is no TrueType or OpenType font, or has no Unicode character map.
     """
-    with TTFont(io.BytesIO(font), fontNumber=0, lazy=True) as face:
+    try:
+        opened = TTFont(io.BytesIO(font), fontNumber=0, lazy=True)
+    except TTLibError as error:  # Pillow opens more, Type 1 and bitmap fonts for example
+        raise ValueError(f"it is no TrueType or OpenType font ({error})") from error
+    with opened as face:
         cmap = face.getBestCmap()
         if cmap is None:
             raise ValueError("the font has no Unicode character map; choose another font")

@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 from functools import lru_cache
 
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError
 from PIL import ImageFont
 
 MAX_FACE_BYTES = 64 << 20  # each open face holds its own copy of the font file
@@ -23,7 +23,7 @@ def open_face(font: bytes, size: int, layout: ImageFont.Layout) -> ImageFont.Fre
       OSError: Pillow cannot open it, or a bitmap-only font has no such size.
     """
     face = ImageFont.truetype(io.BytesIO(font), size, layout_engine=layout)
-    with suppress(OSError):
+    with suppress(OSError, TTLibError):
         face.getbbox(largest_glyph(font))
     return face
 

@@ -1,0 +1,71 @@
+"""The commands and their exit codes: wrong use is one line, before anything is written."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline.__main__ import main, reason
+from tests.conftest import articles, tree, write_parquet
+
+WRONG = {
+    "--input missing.parquet --output_dir new": "--input missing.parquet: no parquet file there",
+    "--input empty.parquet --output_dir new": "--input empty.parquet: the files have no rows",
+    "--input good.parquet --output_dir full": "full already holds something else (thesis.tex)",
+    "--input good.parquet --output_dir good.parquet": "good.parquet is a file, not a directory",
+    "--input good.parquet --output_dir new --modes huge": "unknown mode 'huge'",
+    "--input good.parquet --output_dir new --context_tokens 0": "--context_tokens is 0",
+    "--input good.parquet --output_dir new --val_size 9 --max_samples 9": "--val_size 9 leaves no",
+    "--input good.parquet --output_dir new --max_sample 9": "did you mean --max_samples?",
+    "--input good.parquet --output_dir new --font good.parquet": "--font good.parquet cannot be",
+    "--input good.parquet --output_dir new --tokenizer full": "--tokenizer full cannot be loaded",
+    "--input good.parquet --output_dir new --layout x": "--layout x is not one of basic, raqm",
+    "--output_dir new": "the following arguments are required: --input",
+}
+
+
+@pytest.mark.parametrize("args", WRONG)
+def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
+    args: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_parquet(tmp_path / "good.parquet", articles("x"))
+    write_parquet(tmp_path / "empty.parquet", {n: pa.array([], pa.string()) for n in articles()})
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/thesis.tex").write_text("x")
+    before = tree(tmp_path)
+    assert main(["run", *args.split()]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("pagecast: error: ")
+    assert WRONG[args] in err
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "text"),
+    [
+        ([], 2, "no command; the command is run"),
+        (["rum"], 2, "unknown command 'rum'"),
+        (["--help"], 0, "usage: pagecast run"),
+    ],
+)
+def test_commands(
+    argv: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == code
+    assert text in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("plain"), "ValueError: plain"),
+        (RuntimeError("Traceback ...\n  File x\nOSError: [Errno 28] No space left\n\n"),
+         "RuntimeError: OSError: [Errno 28] No space left"),
+        (KeyError(), "KeyError: "),
+    ],
+)  # fmt: skip
+def test_the_reason_of_a_workers_trace_is_its_last_line(error: Exception, line: str) -> None:
+    assert reason(error) == line
