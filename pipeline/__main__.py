@@ -20,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(USAGE)
         return DONE
     # Before Beam is imported: it warns about cloud libraries that are not needed here.
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline.options import UsageError
     from pipeline.progress import say
-    from pipeline.run import run
+    from pipeline.run import JobError, reason, run
 
     logging.getLogger().setLevel(logging.WARNING)
     if not arguments or arguments[0] != "run":
@@ -39,15 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("stopped; the same command goes on from here")
         return INTERRUPTED
     except Exception as error:
-        say(f"error: {reason(error)}")
-        logging.debug("the whole trace", exc_info=True)
+        say(f"error: {error if isinstance(error, JobError) else reason(error)}")
         return FAILED
-
-
-def reason(error: Exception) -> str:
-    """Return an exception as one line; of a worker's trace, its last line, which is the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else ''}"
 
 
 if __name__ == "__main__":

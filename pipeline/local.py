@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import sys
@@ -29,6 +30,12 @@ WORKER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
+# These repeat, page after page, the trace of an error that reaches the launcher anyway.
+ECHOES = (
+    "apache_beam.runners.common",
+    "apache_beam.runners.worker",
+    "apache_beam.runners.portability.local_job_service",
+)
 
 
 def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
@@ -40,6 +47,8 @@ def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
     direct = options.view_as(DirectOptions)
     direct.direct_num_workers = workers
     direct.direct_running_mode = None  # the environment below says it, with the path quoted
+    for name in ECHOES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     environment = EmbeddedPythonEnvironment.default()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
@@ -26,6 +29,12 @@ from transforms.shards import plan_line
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
+TRACE = ("_pagecast", "failure.log")
+WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
+
+
+class JobError(Exception):
+    """The job stopped; the text says why, what is safe, and what to do."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -33,12 +42,22 @@ def run(argv: Sequence[str]) -> int:
 
     Raises:
       UsageError: wrong use; nothing was written.
+      JobError: the job was stopped by something that is no single input's or article's fault.
     """
     started = time.monotonic()
     options = parse_run(argv)
     job, shards = prepare(options)
     with watch(job.output_dir, shards):
-        execute(job, options)
+        try:
+            execute(job, options)
+        except Exception as error:
+            trace = storage.join(job.output_dir, *TRACE)
+            with contextlib.suppress(OSError):
+                storage.commit(trace, [traceback.format_exc().encode()])
+            raise JobError(
+                f"{reason(error)}; finished shards are kept, and the same command goes on from "
+                f"there; the whole trace is in {trace}"
+            ) from error
     return conclude(job, options, time.monotonic() - started)
 
 
@@ -136,6 +155,12 @@ def execute(job: graph.Job, options: RunOptions) -> None:
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     graph.build(pipeline, job)
     pipeline.run().wait_until_finish()
+
+
+def reason(error: Exception) -> str:
+    """Return an exception as one line; of a worker's trace its last line, which is the cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return WRAPPERS.sub("", f"{type(error).__name__}: {lines[-1] if lines else ''}")
 
 
 def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:

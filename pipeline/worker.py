@@ -1,15 +1,18 @@
-"""A local worker process: Beam's own, but without its start-up notices."""
+"""A local worker process: Beam's own, but one that says only what a person should know."""
 
+import contextlib
 import logging
-
-# Said once by every worker about things that are as they should be here.
-CHATTER = ("apache_beam.options.pipeline_options", "apache_beam.runners.worker.sdk_worker_main")
+import os
 
 if __name__ == "__main__":
-    # Logs reach the launcher through Beam's logging service and are shown there, and only there.
+    # Beam's messages go to the launcher through its logging service, and an error comes back as the
+    # job's; Beam prints its trace here as well. Pagecast's own warnings go to the terminal, and so
+    # does what ends the process.
     logging.getLogger().addHandler(logging.NullHandler())
-    for name in CHATTER:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(logging.Formatter("pagecast: warning: %(message)s"))
+    logging.getLogger("transforms").addHandler(terminal)
     from apache_beam.runners.worker import sdk_worker_main
 
-    sdk_worker_main.main([])
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        sdk_worker_main.main([])

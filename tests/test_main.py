@@ -5,7 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.__main__ import main, reason
+from pipeline.__main__ import main
+from pipeline.run import reason
 from tests.conftest import articles, tree, write_parquet
 
 WRONG = {
@@ -63,7 +64,7 @@ def test_commands(
     [
         (ValueError("plain"), "ValueError: plain"),
         (RuntimeError("Traceback ...\n  File x\nOSError: [Errno 28] No space left\n\n"),
-         "RuntimeError: OSError: [Errno 28] No space left"),
+         "OSError: [Errno 28] No space left"),
         (KeyError(), "KeyError: "),
     ],
 )  # fmt: skip

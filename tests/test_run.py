@@ -326,19 +326,29 @@ def test_parts_can_be_left_as_they_are(run: RunCommand, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_disk_that_refuses_is_named_and_finished_shards_stay(
-    run: RunCommand, tmp_path: Path
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_refuses_is_one_line_and_finished_shards_stay(
+    tmp_path: Path, workers: int
 ) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles(LONG, LONG), group_rows=1)
-    (tmp_path / "out").mkdir()
-    blocked = run(path, options=SMALL)
-    assert blocked.code == 0
-    (blocked.path / "_pagecast/shards/00001.json").unlink()
-    shutil.rmtree(blocked.path / "images/tiny")
-    (blocked.path / "images/tiny").write_text("no directory")
-    found = run(path, options=SMALL)
-    assert found.code == 1
-    assert found.err.count("\n") == 1
-    assert "images/tiny" in found.err
-    assert (found.path / "_pagecast/shards/00000.json").exists()
-    assert not (found.path / "split_manifest.json").exists()
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline", "run", "--input", path, "--output_dir", out]
+    command += [*SMALL.split(), "--workers", str(workers)]
+    subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    (out / "_pagecast/shards/00001.json").unlink()
+    shutil.rmtree(out / "images/tiny")
+    (out / "images/tiny").write_text("no directory")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"pagecast: error: FileExistsError: [Errno 17] File exists: '{out}/images/tiny' "
+        "[while running 'RenderPages']; finished shards are kept, and the same command goes on "
+        f"from there; the whole trace is in {out}/_pagecast/failure.log\n"
+    )
+    assert "write_in_place" in (out / "_pagecast/failure.log").read_text()
+    assert (out / "_pagecast/shards/00000.json").exists()
+    assert not (out / "split_manifest.json").exists()
+    (out / "images/tiny").unlink()
+    again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
