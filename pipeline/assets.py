@@ -37,7 +37,7 @@ class Asset(NamedTuple):
 
     def path(self, output_dir: str) -> str:
         """Return where the asset lies."""
-        return storage.join(output_dir, "_pagecast", "assets", self.sha256 + self.suffix)
+        return storage.private(output_dir, "assets", self.sha256 + self.suffix)
 
     def store(self, output_dir: str) -> str:
         """Put the asset among the job's files and return its path."""

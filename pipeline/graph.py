@@ -39,7 +39,7 @@ class Job(NamedTuple):
 def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     """Add the job to a pipeline; the result has one element, whether the manifest was written."""
     out = job.output_dir
-    plan = pipeline | "ReadPlan" >> ReadPlan(storage.join(out, *PLAN))
+    plan = pipeline | "ReadPlan" >> ReadPlan(storage.private(out, PLAN))
     shards = (
         plan.shards
         | "Reshuffle" >> beam.Reshuffle()

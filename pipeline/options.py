@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from transforms.records import VISION_MODES, VisionMode
+from transforms.render.page import LAYOUTS
 from transforms.shards import MAX_SHARD_ROWS
 from transforms.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
 BUILTIN = "builtin"
-LAYOUTS = ("basic", "raqm")
 RUN_EXAMPLE = """example:
   pagecast run --input 'enwiki/*.parquet' --output_dir out --max_samples 60000 --val_size 2000
 

@@ -16,7 +16,6 @@ from transforms import storage
 from transforms.manifest import CONFIG, ERRORS, MANIFEST
 from transforms.split import TRAIN, VAL
 
-PRIVATE = "_pagecast"
 PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png")
 PART_FILE = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl")
 WHOLE_FILES = ("samples.jsonl", f"{TRAIN}.jsonl", f"{VAL}.jsonl", MANIFEST)
@@ -41,7 +40,7 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
             "use another --output_dir, or --overwrite to remove what is there"
         )
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
-    storage.commit(storage.join(output_dir, *CONFIG), [content])
+    storage.commit(storage.private(output_dir, CONFIG), [content])
 
 
 def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
@@ -54,8 +53,9 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
 
 def retract(output_dir: str) -> None:
     """Remove the split and its manifest, so that what is there is never half of two splits."""
-    whole = ((MANIFEST,), (f"{TRAIN}.jsonl",), (f"{VAL}.jsonl",), ERRORS)
-    storage.remove(storage.join(output_dir, *name) for name in whole)
+    whole = (MANIFEST, f"{TRAIN}.jsonl", f"{VAL}.jsonl")
+    storage.remove(storage.join(output_dir, name) for name in whole)
+    storage.remove([storage.private(output_dir, ERRORS)])
     if storage.is_local(output_dir):
         found = [storage.join(output_dir, name) for name in os.listdir(output_dir)]
     else:
@@ -78,11 +78,11 @@ def remove_output(output_dir: str) -> None:
                 os.remove(os.path.join(directory, name))
         if not os.listdir(directory):
             os.rmdir(directory)
-    shutil.rmtree(os.path.join(output_dir, PRIVATE))
+    shutil.rmtree(storage.private(output_dir))
 
 
 def _earlier_config(output_dir: str) -> dict[str, Any] | None:
-    path = storage.join(output_dir, *CONFIG)
+    path = storage.private(output_dir, CONFIG)
     if not storage.exists(path):
         return None
     try:
@@ -96,7 +96,9 @@ def _refuse_foreign(output_dir: str) -> None:
         return
     if os.path.exists(output_dir) and not os.path.isdir(output_dir):
         raise UsageError(f"--output_dir {output_dir} is a file, not a directory")
-    others = sorted(set(os.listdir(output_dir)) - {PRIVATE}) if os.path.isdir(output_dir) else []
+    others = (
+        sorted(set(os.listdir(output_dir)) - {storage.PRIVATE}) if os.path.isdir(output_dir) else []
+    )
     if others:
         raise UsageError(
             f"--output_dir {output_dir} already holds something else ({others[0]}); "

@@ -27,7 +27,7 @@ def watch(output_dir: str, shards: int) -> Iterator[None]:
     started = time.monotonic()
 
     def report() -> None:
-        directory = storage.join(output_dir, "_pagecast", "shards")
+        directory = storage.private(output_dir, "shards")
         while not done.wait(INTERVAL):
             names = os.listdir(directory) if os.path.isdir(directory) else []
             finished = sum(name.endswith(".json") for name in names)

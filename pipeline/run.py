@@ -29,7 +29,7 @@ from transforms.shards import plan_line
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
-TRACE = ("_pagecast", "failure.log")
+TRACE = "failure.log"
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             execute(job, options)
         except Exception as error:
-            trace = storage.join(job.output_dir, *TRACE)
+            trace = storage.private(job.output_dir, TRACE)
             with contextlib.suppress(OSError):
                 storage.commit(trace, [traceback.format_exc().encode()])
             raise JobError(
@@ -105,7 +105,7 @@ def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
             shards += isinstance(entry, Shard)
             yield plan_line(entry)
 
-    storage.commit(storage.join(output_dir, *PLAN), lines())
+    storage.commit(storage.private(output_dir, PLAN), lines())
     return shards
 
 
@@ -165,7 +165,7 @@ def reason(error: Exception) -> str:
 
 def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     """Print what came of the job and return the exit code."""
-    kinds = _tell_errors(storage.join(job.output_dir, *ERRORS))
+    kinds = _tell_errors(storage.private(job.output_dir, ERRORS))
     if kinds["input"]:
         say(
             "no split was written: replace or leave out what could not be read and run the same "

@@ -105,17 +105,22 @@ WORDS = st.lists(
 ).map(lambda words: " ".join(words).split())
 
 
+def check_lines(words: list[str], atlas: GlyphAtlas, size: int, box: int) -> None:
+    """Compare lines, and how many are clipped, with what Pillow measures."""
+    set_text = set_words(words, atlas, size)
+    lines = set_text.lines(box)
+    assert lines == oracle_lines(words, atlas, size, box)
+    ends = [*lines, len(words)][1:]
+    texts = [" ".join(words[a:b]) for a, b in zip(lines, ends, strict=True)]
+    wide = [width(line, atlas, size) > box for line in texts]
+    assert set_text.clipped(lines, box) == sum(wide)
+
+
 @settings(derandomize=True, deadline=None, max_examples=150)
 @given(WORDS, st.integers(4, 30), st.integers(0, 300))
 def test_lines_are_the_oracles(words: list[str], size: int, box: int) -> None:
     for atlas in (DEJAVU, TINY):
-        set_text = set_words(words, atlas, size)
-        lines = set_text.lines(box)
-        assert lines == oracle_lines(words, atlas, size, box)
-        ends = [*lines, len(words)][1:]
-        texts = [" ".join(words[a:b]) for a, b in zip(lines, ends, strict=True)]
-        wide = [width(line, atlas, size) > box for line in texts]
-        assert set_text.clipped(lines, box) == sum(wide)
+        check_lines(words, atlas, size, box)
 
 
 def test_the_border_is_hit_to_the_pixel() -> None:
@@ -145,13 +150,7 @@ def test_a_pen_that_runs_backwards() -> None:
     words = ["i" * n + c for n in (1, 7, 2, 9) for c in "jfxA|"]
     for size in (4, 17, 30):
         for box in range(0, 120, 7):
-            set_text = set_words(words, atlas, size)
-            lines = set_text.lines(box)
-            assert lines == oracle_lines(words, atlas, size, box)
-            ends = [*lines, len(words)][1:]
-            texts = [" ".join(words[a:b]) for a, b in zip(lines, ends, strict=True)]
-            wide = [width(line, atlas, size) > box for line in texts]
-            assert set_text.clipped(lines, box) == sum(wide)
+            check_lines(words, atlas, size, box)
 
 
 def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:

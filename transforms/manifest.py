@@ -18,9 +18,10 @@ from transforms.shards import read_plan
 from transforms.split import TRAIN, VAL, SplitPlan, SplitSettings
 
 MANIFEST = "split_manifest.json"
-ERRORS = ("_pagecast", "errors.jsonl")
-CONFIG = ("_pagecast", "config.json")
-PLAN = ("_pagecast", "plan.jsonl")
+# Private files:
+ERRORS = "errors.jsonl"
+CONFIG = "config.json"
+PLAN = "plan.jsonl"
 
 
 class InconsistentError(Exception):
@@ -112,7 +113,7 @@ def finish(results: Results, output_dir: str, settings: SplitSettings, merge: bo
     Raises:
       InconsistentError: counts that must agree do not; no manifest is written.
     """
-    storage.commit(storage.join(output_dir, *ERRORS), _error_lines(results, output_dir))
+    storage.commit(storage.private(output_dir, ERRORS), _error_lines(results, output_dir))
     if results.failures:
         return False
     results.accounts.check()
@@ -188,7 +189,7 @@ def _write_split(results: Results, output_dir: str, split: str, merge: bool) -> 
 
 
 def _merge_samples(results: Results, output_dir: str) -> None:
-    plan = read_plan(storage.join(output_dir, *PLAN))
+    plan = read_plan(storage.private(output_dir, PLAN))
     shards = (shard_path(output_dir, shard.number) for shard in plan if isinstance(shard, Shard))
     merged = storage.commit(storage.join(output_dir, "samples.jsonl"), storage.copy_pieces(shards))
     planned = results.accounts.totals["jsonl_bytes"]
@@ -211,7 +212,7 @@ def _json_line(record: Mapping[str, Any]) -> bytes:
 
 
 def _read_config(output_dir: str) -> dict[str, Any]:
-    return json.loads(storage.read_bytes(storage.join(output_dir, *CONFIG)))
+    return json.loads(storage.read_bytes(storage.private(output_dir, CONFIG)))
 
 
 class Finish(beam.PTransform):

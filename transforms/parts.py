@@ -58,8 +58,8 @@ def part_names(split: str, samples: int) -> list[str]:
 
 def part_path(output_dir: str, name: str, merge: bool) -> str:
     """Return where a part lies: among the private files if it is to be merged, else in the open."""
-    private = ["_pagecast", "parts"] if merge else []
-    return storage.join(output_dir, *private, f"{name}.jsonl")
+    file = f"{name}.jsonl"
+    return storage.private(output_dir, "parts", file) if merge else storage.join(output_dir, file)
 
 
 def assign_split(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from transforms import metrics, storage
-from transforms.records import ArticleError, Sample, Shard, ShardSamples
+from transforms.records import ArticleError, Shard, ShardSamples
 
 PENDING = "pending"
 
@@ -72,12 +72,12 @@ class Receipt(NamedTuple):
 
 def shard_path(output_dir: str, shard: int) -> str:
     """Return where a shard's samples are."""
-    return storage.join(output_dir, "_pagecast", "shards", f"{shard:05d}.jsonl")
+    return storage.private(output_dir, "shards", f"{shard:05d}.jsonl")
 
 
 def receipt_path(output_dir: str, shard: int) -> str:
     """Return where a shard's receipt is."""
-    return storage.join(output_dir, "_pagecast", "shards", f"{shard:05d}.json")
+    return storage.private(output_dir, "shards", f"{shard:05d}.json")
 
 
 def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
@@ -101,7 +101,7 @@ def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
         kept=batch.shard.rows - sum(batch.dropped.values()) - len(batch.errors),
         dropped=batch.dropped,
         errors=tuple(sorted(batch.errors)),
-        pages=sum(_pages(sample) for samples in batch.articles for sample in samples),
+        pages=sum(len(s.font_metadata) for samples in batch.articles for s in samples),
         jsonl_bytes=size,
         jsonl_sha256=digest.hexdigest(),
         articles=tuple(articles),
@@ -158,7 +158,3 @@ class WriteSamples(beam.DoFn):
         for reason, amount in receipt.dropped.items():
             metrics.count(metrics.ARTICLES_DROPPED + reason, amount)
         yield receipt
-
-
-def _pages(sample: Sample) -> int:
-    return len(sample.font_metadata)

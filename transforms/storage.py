@@ -16,6 +16,7 @@ from typing import BinaryIO
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
 _BINARY = "application/octet-stream"
 _COPY_BYTES = 1 << 20
@@ -24,6 +25,11 @@ _COPY_BYTES = 1 << 20
 def join(base: str, *names: str) -> str:
     """Join path components below `base`, which may be a path or an object-store URL."""
     return FileSystems.join(base, *names)
+
+
+def private(output_dir: str, *names: str) -> str:
+    """Return the path of one of the job's own files."""
+    return join(output_dir, PRIVATE, *names)
 
 
 def is_local(path: str) -> bool:
