@@ -8,14 +8,24 @@ import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
 from transforms import storage
+from transforms.arrow import sample_schema
 from transforms.articles import FilterShort, ReadArticles
+from transforms.assign import DistinctKeys, article_keys, assign_split
 from transforms.chunk import ExpandChunks
-from transforms.images import RenderPages
-from transforms.manifest import PLAN, Finish
-from transforms.parts import DistinctKeys, WritePart, article_keys, assign_split
-from transforms.records import VisionMode
-from transforms.samples import PENDING, FindReceipts, WriteSamples
-from transforms.shards import FAILED, ReadPlan
+from transforms.filtered import WriteFiltered
+from transforms.images import PageSettings, RenderPages
+from transforms.manifest import Finish, FinishSettings
+from transforms.parts import PartSettings, WritePart
+from transforms.pictures import NONE
+from transforms.samples import (
+    INCOMPLETE,
+    PENDING,
+    UNFILTERED,
+    FindReceipts,
+    RestoreSamples,
+    WriteSamples,
+)
+from transforms.shards import FAILED, PLAN, ReadPlan
 from transforms.split import PlanSplit, SplitSettings
 from transforms.tokenize import Tokenize
 
@@ -29,57 +39,108 @@ class Job(NamedTuple):
     min_tokens: int
     context_tokens: int
     continuation_tokens: int
-    modes: tuple[VisionMode, ...]
-    layout: str
-    png_level: int
+    pages: PageSettings
     split: SplitSettings
     merge: bool
+    arrow: bool = False
+    filtered: bool = False
+    filtered_is_done: bool = False
+
+    @property
+    def modes(self) -> list[str]:
+        """The names of the vision modes."""
+        return [mode.name for mode in self.pages.modes]
+
+    @property
+    def parts(self) -> PartSettings:
+        """How the parts of the split are written."""
+        schema = sample_schema(self.modes, self.pages.form != NONE) if self.arrow else None
+        return PartSettings(self.output_dir, self.merge, schema)
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     """Add the job to a pipeline; the result has one element, whether the manifest was written."""
     out = job.output_dir
+    filter_articles = job.filtered and not job.filtered_is_done
     plan = pipeline | "ReadPlan" >> ReadPlan(storage.private(out, PLAN))
     shards = (
         plan.shards
         | "Reshuffle" >> beam.Reshuffle()
-        | "FindReceipts" >> beam.ParDo(FindReceipts(out)).with_outputs(PENDING, main="finished")
+        | "FindReceipts"
+        >> beam.ParDo(FindReceipts(out, job.modes, filter_articles)).with_outputs(
+            PENDING, INCOMPLETE, UNFILTERED, main="finished"
+        )
     )
-    read = shards[PENDING] | "ReadArticles" >> beam.ParDo(ReadArticles()).with_outputs(
-        FAILED, main="articles"
-    )
+    kept, unread = keep_articles(shards[PENDING], job)
     written = (
-        read.articles
-        | "Tokenize" >> beam.ParDo(Tokenize(job.tokenizer_path))
-        | "FilterShort" >> FilterShort(job.min_tokens)
+        kept
         | "ExpandChunks"
         >> beam.ParDo(ExpandChunks(job.context_tokens, job.continuation_tokens, job.tokenizer_path))
-        | "RenderPages"
-        >> beam.ParDo(RenderPages(job.modes, job.font_path, job.layout, job.png_level, out))
-        | "WriteSamples" >> beam.ParDo(WriteSamples(out))
+        | "RenderPages" >> beam.ParDo(RenderPages(job.pages, job.font_path, out))
+        | "WriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
-    receipts = (shards.finished, written) | "AllReceipts" >> beam.Flatten()
-    failures = (plan[FAILED], read[FAILED]) | "AllFailures" >> beam.Flatten()
-    split = receipts | "PlanSplit" >> PlanSplit(job.split)
+    # Shards that an earlier run rendered at fewer modes. Not flattened into the above: what the
+    # runner keeps between stages would then be whole samples.
+    extended = (
+        shards[INCOMPLETE]
+        | "RestoreSamples" >> beam.ParDo(RestoreSamples(out))
+        | "RenderMissing" >> beam.ParDo(RenderPages(job.pages, job.font_path, out))
+        | "RewriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
+    )
+    filtered, failures = [], [plan[FAILED], unread]
+    if filter_articles:
+        kept_again, unread_again = keep_articles(shards[UNFILTERED], job, "Again")
+        filtered = [
+            kept | "WriteFiltered" >> beam.ParDo(WriteFiltered(out)),
+            kept_again | "WriteFilteredAgain" >> beam.ParDo(WriteFiltered(out)),
+        ]
+        failures.append(unread_again)
+    receipts = (shards.finished, written, extended) | "AllReceipts" >> beam.Flatten()
+    failures = failures | "AllFailures" >> beam.Flatten()
     # Where input is missing the split would be another one tomorrow, so none is written.
     whole = receipts | "StopOnFailure" >> beam.Filter(
         lambda _, failed: not failed, AsList(failures)
     )
+    return {
+        "receipts": receipts,
+        "failures": failures,
+        "filtered": filtered | "AllFiltered" >> beam.Flatten(pipeline=pipeline),
+        **split_samples(receipts, whole, job.split, WritePart(job.parts)),
+    } | "Finish" >> Finish(FinishSettings(job.split, job.parts, job.filtered))
+
+
+def keep_articles(
+    shards: beam.PCollection, job: Job, label: str = ""
+) -> tuple[beam.PCollection, beam.PCollection]:
+    """Return the tokenized articles that are long enough, and the shards that cannot be read."""
+    read = shards | f"ReadArticles{label}" >> beam.ParDo(ReadArticles()).with_outputs(
+        FAILED, main="articles"
+    )
+    kept = (
+        read.articles
+        | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path))
+        | f"FilterShort{label}" >> FilterShort(job.min_tokens)
+    )
+    return kept, read[FAILED]
+
+
+def split_samples(
+    receipts: beam.PCollection,
+    whole: beam.PCollection,
+    settings: SplitSettings,
+    write_part: beam.DoFn,
+) -> dict[str, beam.PCollection]:
+    """Plan the split of `receipts` and write that of `whole`: plan, article counts, parts."""
+    plan = receipts | "PlanSplit" >> PlanSplit(settings)
     parts = (
         whole
-        | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(split), job.split)
+        | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(plan), settings)
         | "GroupByPart" >> beam.GroupByKey()
-        | "WritePart" >> beam.ParDo(WritePart(out, job.merge))
+        | "WritePart" >> beam.ParDo(write_part)
     )
     article_counts = (
         whole
-        | "ArticleKeys" >> beam.FlatMap(article_keys, AsSingleton(split), job.split)
+        | "ArticleKeys" >> beam.FlatMap(article_keys, AsSingleton(plan), settings)
         | "CountArticles" >> beam.CombinePerKey(DistinctKeys())
     )
-    return {
-        "receipts": receipts,
-        "plan": split,
-        "article_counts": article_counts,
-        "parts": parts,
-        "failures": failures,
-    } | "Finish" >> Finish(out, job.split, job.merge)
+    return {"plan": plan, "article_counts": article_counts, "parts": parts}

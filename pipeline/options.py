@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from transforms.images import PageSettings
+from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, VisionMode
 from transforms.render.page import LAYOUTS
 from transforms.shards import MAX_SHARD_ROWS
@@ -18,6 +21,8 @@ from transforms.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
 BUILTIN = "builtin"
+CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
+PAGE_SIZES = range(64, 4097)  # in pixels
 RUN_EXAMPLE = """example:
   pagecast run --input 'enwiki/*.parquet' --output_dir out --max_samples 60000 --val_size 2000
 
@@ -56,6 +61,10 @@ class RunOptions:
     max_errors: int = 0
     overwrite: bool = False
     no_merge: bool = False
+    arrow: bool = False
+    filtered: bool = False
+    no_images: bool = False
+    image_shards: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
 
@@ -91,6 +100,8 @@ class RunOptions:
             raise UsageError(f"--layout {self.layout} is not one of {', '.join(LAYOUTS)}")
         if self.tokenizer_revision and self.tokenizer == BUILTIN:
             raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
+        if self.no_images and self.image_shards:
+            raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
 
@@ -98,6 +109,17 @@ class RunOptions:
     def split(self) -> SplitSettings:
         """What decides the split."""
         return SplitSettings(self.max_samples, self.val_size, self.seed)
+
+    @property
+    def merge(self) -> bool:
+        """Whether the parts of the split are merged in the end."""
+        return not self.no_merge
+
+    @property
+    def pages(self) -> PageSettings:
+        """How pages look and how they are stored."""
+        form = SHARDS if self.image_shards else NONE if self.no_images else FILES
+        return PageSettings(self.modes, self.layout, self.png_level, form)
 
     @property
     def deciding(self) -> dict[str, Any]:
@@ -110,6 +132,7 @@ class RunOptions:
             "num_articles": self.num_articles,
             "layout": self.layout,
             "png_level": self.png_level,
+            "images": self.pages.form,
         }
 
 
@@ -140,7 +163,7 @@ def run_parser() -> argparse.ArgumentParser:
     add(
         where,
         "input",
-        "parquet files, globs or directories",
+        "parquet files, globs, directories; or a filtered.jsonl",
         nargs="+",
         required=True,
         metavar="PATH",
@@ -160,16 +183,30 @@ def run_parser() -> argparse.ArgumentParser:
 
     pages = parser.add_argument_group("pages")
     names = ",".join(mode.name for mode in VISION_MODES)
-    add(pages, "modes", "page sizes", default=names, type=parse_modes, metavar="A,B")
+    add(
+        pages,
+        "modes",
+        "page sizes; NAME=PX for one of your own, e.g. custom=768",
+        default=names,
+        type=parse_modes,
+        metavar="A,B",
+    )
     add(pages, "font", "TrueType or OpenType file instead of DejaVu Sans 2.37", metavar="FILE")
     add(pages, "layout", "text layout: basic, or raqm for shaping", default="basic")
     add(pages, "png_level", "deflate effort, 1 to 9", default=5, **number)
+
+    add(pages, "image_shards", "store pages in a tar per shard and mode", action="store_true")
+    add(pages, "no_images", "store no pages; a reader draws them on demand", action="store_true")
 
     split = parser.add_argument_group("split")
     add(split, "max_samples", "samples in train and val together", default=510_000, **number)
     add(split, "val_size", "samples in val", default=10_000, **number)
     add(split, "seed", "seed of the hashes that decide the split", default=42, **number)
     add(split, "no_merge", "leave train and val as part files", action="store_true")
+
+    more = parser.add_argument_group("more outputs")
+    add(more, "arrow", "the split for datasets.load_from_disk too", action="store_true")
+    add(more, "filtered", "the kept articles with their tokens too", action="store_true")
 
     how = parser.add_argument_group("how it runs")
     add(how, "runner", "Beam runner", default=LOCAL_RUNNER)
@@ -179,14 +216,29 @@ def run_parser() -> argparse.ArgumentParser:
 
 
 def parse_modes(text: str) -> tuple[VisionMode, ...]:
-    """Return the vision modes named in a comma-separated list, smallest first."""
+    """Return the vision modes of a comma-separated list, smallest page first.
+
+    An entry is the name of a mode, or NAME=PX for another size.
+    """
     known = {mode.name: mode for mode in VISION_MODES}
-    names = {name.strip() for name in text.split(",")}
-    if unknown := sorted(names - known.keys()):
-        raise argparse.ArgumentTypeError(
-            f"unknown mode {unknown[0]!r}; the modes are {', '.join(known)}"
-        )
-    return tuple(mode for mode in VISION_MODES if mode.name in names)
+    chosen: dict[str, VisionMode] = {}
+    for entry in (entry.strip() for entry in text.split(",")):
+        mode = known.get(entry)
+        if custom := CUSTOM_MODE.fullmatch(entry):
+            mode = VisionMode(custom[1], int(custom[2]))
+            if mode.px not in PAGE_SIZES:
+                raise argparse.ArgumentTypeError(
+                    f"{entry}: a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} pixels a side"
+                )
+        if mode is None:
+            raise argparse.ArgumentTypeError(
+                f"unknown mode {entry!r}; the modes are {', '.join(known)}, or NAME=PX"
+            )
+        same = known.get(mode.name) or chosen.get(mode.name, mode)
+        if same != mode:
+            raise argparse.ArgumentTypeError(f"{entry}: {mode.name} is {same.px} pixels already")
+        chosen[mode.name] = mode
+    return tuple(sorted(chosen.values(), key=lambda mode: (mode.px, mode.name)))
 
 
 def parse_run(argv: Sequence[str]) -> RunOptions:

@@ -13,12 +13,20 @@ from apache_beam.io.filesystems import FileSystems
 
 from pipeline.options import UsageError
 from transforms import storage
+from transforms.arrow import INFO, STATE
+from transforms.filtered import FILTERED
 from transforms.manifest import CONFIG, ERRORS, MANIFEST
+from transforms.merge import SAMPLES
 from transforms.split import TRAIN, VAL
 
-PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png")
-PART_FILE = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl")
-WHOLE_FILES = ("samples.jsonl", f"{TRAIN}.jsonl", f"{VAL}.jsonl", MANIFEST)
+PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png|\d{5,}\.tar")
+SPLIT_FILE = re.compile(
+    rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
+    rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
+)
+WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST)
+SPLIT = "split.json"  # private: what decided the split that the latest run began to write
+TRACE = "failure.log"
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
@@ -46,38 +54,70 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
 def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what differs between two configurations in the things that decide samples and pages."""
     before, now = _deciding(earlier), _deciding(config)
+    gone = set(before["--modes"]) - set(now["--modes"])
+    if not gone:  # more modes are no other configuration: the pages that are there stay
+        del before["--modes"], now["--modes"]
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             yield f"{name} was {_brief(before.get(name))}, now {_brief(now.get(name))}"
 
 
-def retract(output_dir: str) -> None:
-    """Remove the split and its manifest, so that what is there is never half of two splits."""
-    whole = (MANIFEST, f"{TRAIN}.jsonl", f"{VAL}.jsonl")
-    storage.remove(storage.join(output_dir, name) for name in whole)
-    storage.remove([storage.private(output_dir, ERRORS)])
-    if storage.is_local(output_dir):
-        found = [storage.join(output_dir, name) for name in os.listdir(output_dir)]
-    else:
-        matches = FileSystems.match([storage.join(output_dir, "*-of-*.jsonl")])
-        found = [file.path for match in matches for file in match.metadata_list]
-    storage.remove(path for path in found if PART_FILE.fullmatch(path.rsplit("/", 1)[-1]))
+def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
+    """Take back the manifest, and what is of another split than the one that is to be written.
+
+    So what is there is never half of two splits. `split` is everything that decides the split and
+    its parts; without `arrow` the Arrow files go too, since this run will not keep them up.
+    """
+    storage.remove([storage.join(output_dir, MANIFEST)])
+    storage.remove(storage.private(output_dir, name) for name in (ERRORS, TRACE))
+    record = storage.private(output_dir, SPLIT)
+    content = json.dumps(split, indent=2).encode("ascii") + b"\n"
+    same = storage.exists(record) and storage.read_bytes(record) == content
+    for name in list(_files(output_dir)):
+        kept = same and (arrow or "_arrow/" not in name)
+        if SPLIT_FILE.fullmatch(name) and not kept:
+            storage.remove([storage.join(output_dir, name)])
+    if not same:
+        storage.remove(list(_matches(storage.private(output_dir, "parts"))))
+    storage.commit(record, [content])
+
+
+def _files(output_dir: str) -> Iterator[str]:
+    """Yield the relative names of the files in which a split may lie."""
+    for below in ("", *(f"{split}_arrow" for split in (TRAIN, VAL))):
+        directory = storage.join(output_dir, below) if below else output_dir
+        for path in _matches(directory):
+            name = path.rsplit("/", 1)[-1]
+            yield f"{below}/{name}" if below else name
+
+
+def _matches(directory: str) -> Iterator[str]:
+    if not storage.is_local(directory):
+        for match in FileSystems.match([storage.join(directory, "*")]):
+            yield from (file.path for file in match.metadata_list)
+    elif os.path.isdir(directory):
+        for entry in os.scandir(directory):
+            if entry.is_file():
+                yield entry.path
 
 
 def remove_output(output_dir: str) -> None:
     """Remove what Pagecast wrote into a directory, and nothing else."""
     if not storage.is_local(output_dir):
         raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
-    for name in os.listdir(output_dir):
-        if name in WHOLE_FILES or PART_FILE.fullmatch(name):
+    for name in list(_files(output_dir)):
+        if name in WHOLE_FILES or SPLIT_FILE.fullmatch(name):
             os.remove(os.path.join(output_dir, name))
     images = os.path.join(output_dir, "images")
     for directory, _, names in os.walk(images, topdown=False):
         for name in names:
             if PICTURE.fullmatch(name):
                 os.remove(os.path.join(directory, name))
-        if not os.listdir(directory):
-            os.rmdir(directory)
+    below = [f"{split}_arrow" for split in (TRAIN, VAL)]
+    for directory in (*(os.path.join(output_dir, name) for name in below), images):
+        for path, _, _ in os.walk(directory, topdown=False):
+            if not os.listdir(path):
+                os.rmdir(path)
     shutil.rmtree(storage.private(output_dir))
 
 
@@ -108,6 +148,7 @@ def _refuse_foreign(output_dir: str) -> None:
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {f"--{name}": value for name, value in config["options"].items()}
+    flat["--modes"] = [f"{name}={mode['px']}" for name, mode in config["vision_modes"].items()]
     flat["--shard_rows"] = config["shard_rows"]
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
     flat["--font (SHA-256)"] = config["font"]["sha256"]

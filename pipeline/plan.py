@@ -1,4 +1,7 @@
-"""Planning at launch: which files, which rows, which shards. Reads only parquet footers."""
+"""Planning at launch: which files, which rows, which shards.
+
+Of parquet only the footers are read. JSON lines have none, so such a file is read once.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,24 @@ from transforms import storage
 from transforms.articles import schema_fault
 from transforms.records import Failure, Shard
 from transforms.shards import MAX_SHARDS_PER_GROUP, cut_row_group
+from transforms.tokenize import ArticleTokenizer
+from transforms.tokenized import SUFFIX as TOKENIZED
+from transforms.tokenized import check_tokens, parse_article, read_lines
+
+CHECKED_LINES = 64  # about how many articles of a tokenized file are checked before a job
 
 
 class InputFile(NamedTuple):
-    """A parquet file: its size in bytes, the rows of each row group, and why it is unusable."""
+    """An input file: its size in bytes, the rows of each row group, and why it is unusable.
+
+    A file of JSON lines is taken for one of small groups; `offsets` says where each begins.
+    """
 
     path: str
     size: int
     groups: tuple[int, ...]
     fault: str | None = None
+    offsets: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -33,7 +45,9 @@ class InputFile(NamedTuple):
 
 
 def find_files(inputs: Sequence[str]) -> list[str]:
-    """Return the parquet files that paths, globs and directories name, each once, sorted by path.
+    """Return the files that paths, globs and directories name, each once, sorted by path.
+
+    Directories are searched for parquet files.
 
     Raises:
       UsageError: one of them names nothing.
@@ -60,6 +74,62 @@ def read_footer(path: str) -> InputFile:
         return InputFile(path, 0, (), " ".join(str(error).split()))
 
 
+def read_layout(path: str, shard_rows: int) -> InputFile:
+    """Read how the rows of a file lie, of parquet from its footer, else from all its lines."""
+    return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path)
+
+
+def index_lines(path: str, group_rows: int) -> InputFile:
+    """Find groups of at most `group_rows` lines in a file of tokenized articles."""
+    groups, offsets = [], []
+    offset = 0
+    try:
+        with storage.open_read(path) as file:
+            for number, line in enumerate(file):
+                if number % group_rows == 0:
+                    groups.append(0)
+                    offsets.append(offset)
+                groups[-1] += 1
+                offset += len(line)
+    except OSError as error:
+        return InputFile(path, 0, (), " ".join(str(error).split()))
+    return InputFile(path, offset, tuple(groups), None, tuple(offsets))
+
+
+def check_tokenized(files: Iterable[InputFile], tokenizer: bytes) -> None:
+    """Check a sample of the articles that come with tokens against the tokenizer.
+
+    Raises:
+      UsageError: an article's tokens do not decode to its text.
+    """
+    encoder: ArticleTokenizer | None = None
+    for file in files:
+        for number, line in sample_lines(file):
+            where = f"--input {file.path}, line {number + 1}"
+            try:
+                article = parse_article(line, number, f"line {number + 1}")
+            except ValueError as error:
+                raise UsageError(f"{where}: {error}; it must be as --filtered writes it") from error
+            encoder = encoder or ArticleTokenizer(tokenizer)
+            if article and (fault := check_tokens(article, encoder.encode, encoder.decode)):
+                raise UsageError(
+                    f"{where}: {fault}; give the --tokenizer that made the tokens, or start from "
+                    "the parquet files"
+                )
+
+
+def sample_lines(file: InputFile) -> Iterator[tuple[int, bytes]]:
+    """Yield some lines of a file of JSON lines and their numbers, evenly spread, the first too."""
+    step = max(1, file.rows // CHECKED_LINES)
+    first = 0
+    for rows, offset in zip(file.groups, file.offsets, strict=False):
+        wanted = set(range(-first % step, rows, step))
+        if wanted:
+            lines = read_lines(Shard(0, file.path, 0, 0, max(wanted) + 1, first, offset))
+            yield from ((first + n, line) for n, line in enumerate(lines) if n in wanted)
+        first += rows
+
+
 def plan_shards(
     files: Iterable[InputFile], shard_rows: int, num_articles: int | None
 ) -> Iterator[Shard | Failure]:
@@ -76,11 +146,12 @@ def plan_shards(
             first_row += file.rows
             continue
         for group, rows in enumerate(file.groups):
+            offset = file.offsets[group] if file.offsets else None
             for start, count in cut_row_group(rows, shard_rows):
                 position = first_row + start
                 wanted = count if num_articles is None else min(count, num_articles - position)
                 if wanted > 0:
-                    yield Shard(number, file.path, group, start, wanted, position)
+                    yield Shard(number, file.path, group, start, wanted, position, offset)
                     number += 1
             first_row += rows
 

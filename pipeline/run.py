@@ -23,13 +23,13 @@ from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
 from pipeline.progress import say, summary, watch
 from transforms import storage
-from transforms.manifest import ERRORS, MANIFEST, PLAN
+from transforms.filtered import find_whole
+from transforms.manifest import ERRORS, MANIFEST
 from transforms.records import Failure, Shard
-from transforms.shards import plan_line
+from transforms.shards import PLAN, plan_line
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
-TRACE = "failure.log"
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             execute(job, options)
         except Exception as error:
-            trace = storage.private(job.output_dir, TRACE)
+            trace = storage.private(job.output_dir, output.TRACE)
             with contextlib.suppress(OSError):
                 storage.commit(trace, [traceback.format_exc().encode()])
             raise JobError(
@@ -67,15 +67,21 @@ def prepare(options: RunOptions) -> tuple[graph.Job, int]:
     Raises:
       UsageError: something that was asked for is not there or does not fit.
     """
-    files = [plan.read_footer(path) for path in plan.find_files(options.input)]
+    paths = plan.find_files(options.input)
+    files = [plan.read_layout(path, options.shard_rows) for path in paths]
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer, font = resolve_tokenizer(options), resolve_font(options)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir
 
+    plan.check_tokenized(files, tokenizer.content)
     output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
-    output.retract(out)
+    output.retract(
+        out,
+        {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge},
+        options.arrow,
+    )
     shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
     for warning in plan.coarse_groups(files, options.shard_rows):
         say(f"warning: {warning}")
@@ -86,11 +92,12 @@ def prepare(options: RunOptions) -> tuple[graph.Job, int]:
         min_tokens=options.min_tokens,
         context_tokens=options.context_tokens,
         continuation_tokens=options.continuation_tokens,
-        modes=options.modes,
-        layout=options.layout,
-        png_level=options.png_level,
+        pages=options.pages,
         split=options.split,
-        merge=not options.no_merge,
+        merge=options.merge,
+        arrow=options.arrow,
+        filtered=options.filtered,
+        filtered_is_done=options.filtered and find_whole(out) is not None,
     )
     return job, shards
 

@@ -5,6 +5,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline import graph
 from tests.conftest import in_beam
+from transforms.images import PageSettings
 from transforms.records import VISION_MODES, Failure, Shard
 from transforms.shards import plan_line
 from transforms.split import SplitSettings
@@ -18,9 +19,7 @@ def job(out: Path) -> graph.Job:
         min_tokens=2000,
         context_tokens=1000,
         continuation_tokens=1000,
-        modes=VISION_MODES,
-        layout="basic",
-        png_level=5,
+        pages=PageSettings(VISION_MODES, "basic", 5),
         split=SplitSettings(100, 10, 42),
         merge=True,
     )

@@ -12,14 +12,19 @@ from PIL import Image
 
 from tests.conftest import in_beam
 from transforms import images
-from transforms.images import RenderPages, render_sample
-from transforms.records import VISION_MODES, Sample, Shard, ShardSamples
+from transforms.images import PageSettings, RenderPages, render_sample
+from transforms.pictures import FILES
+from transforms.records import VISION_MODES, Sample, Shard, ShardSamples, VisionMode
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
 from transforms.render.oracle import OracleRenderer
 
 SHARD = Shard(0, "p", 0, 0, 3, 0)
 TINY_SMALL = VISION_MODES[:2]
+
+
+def settings(form: str = FILES, modes: tuple[VisionMode, ...] = TINY_SMALL) -> PageSettings:
+    return PageSettings(modes, "basic", 5, form)
 
 
 def sample(row: int, chunk: int, text: str = "two words") -> Sample:
@@ -34,17 +39,14 @@ def font(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_render_sample_hands_each_page_to_the_sink_at_once() -> None:
-    stored: list[tuple[str, bytes]] = []
-    rendered = render_sample(
-        sample(4, 1), TINY_SMALL, PageRenderer(), 5, lambda name, png: stored.append((name, png))
-    )
-    assert [name for name, _ in stored] == [
-        "images/tiny/sample_000004_chunk_1.png",
-        "images/small/sample_000004_chunk_1.png",
-    ]
-    assert list(rendered.font_metadata) == ["tiny", "small"]
-    for (_, png), mode in zip(stored, TINY_SMALL, strict=True):
+def test_render_sample_gives_a_picture_for_each_mode() -> None:
+    rendered, pngs = render_sample(sample(4, 1), settings(), PageRenderer())
+    assert list(rendered.font_metadata) == list(pngs) == ["tiny", "small"]
+    assert rendered.images == {
+        "tiny": "images/tiny/sample_000004_chunk_1.png",
+        "small": "images/small/sample_000004_chunk_1.png",
+    }
+    for png, mode in zip(pngs.values(), TINY_SMALL, strict=True):
         expected = OracleRenderer().render("two words", mode.px)
         with Image.open(io.BytesIO(png)) as picture:
             assert (picture.mode, picture.size) == ("L", (mode.px, mode.px))
@@ -53,7 +55,7 @@ def test_render_sample_hands_each_page_to_the_sink_at_once() -> None:
 
 
 def test_metadata_are_plain_json_types() -> None:
-    rendered = render_sample(sample(0, 0), TINY_SMALL, PageRenderer(), 5, lambda *_: None)
+    rendered, _ = render_sample(sample(0, 0), settings(), PageRenderer())
     types = {name: type(value) for name, value in rendered.font_metadata["tiny"].items()}
     assert types == {
         "font_size": int, "total_lines": int, "rendered_lines": int, "is_truncated": bool,
@@ -78,7 +80,7 @@ def test_render_pages_stage_stores_pictures_and_passes_samples_on(
         assert found.dropped == {"null_text": 1}
 
     with in_beam() as pipeline:
-        stage = RenderPages(VISION_MODES[:1], font, "basic", 5, str(out))
+        stage = RenderPages(settings(modes=VISION_MODES[:1]), font, str(out))
         assert_that(pipeline | Create([batch]) | ParDo(stage), check)
     assert sorted(p.name for p in (out / "images/tiny").iterdir()) == [
         "sample_000000_chunk_0.png",
@@ -114,7 +116,7 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
     batch = ShardSamples(
         SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
     )
-    (found,) = RenderPages(TINY_SMALL, font, "basic", 5, str(tmp_path)).process(batch)
+    (found,) = RenderPages(settings(), font, str(tmp_path)).process(batch)
     assert [a[0].row for a in found.articles] == [0, 2]
     assert [(e.row, e.wiki_id, e.step, e.reason) for e in found.errors] == [
         (1, "w1", "render", "ValueError: cannot draw")
@@ -125,6 +127,6 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
 
 def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
     (tmp_path / "images").write_bytes(b"a file where the directory should be")
-    stage = RenderPages(TINY_SMALL, font, "basic", 5, str(tmp_path))
+    stage = RenderPages(settings(), font, str(tmp_path))
     with pytest.raises(OSError, match="images"):
         list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))

@@ -18,6 +18,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "num_articles": None,
         "layout": "basic",
         "png_level": 5,
+        "images": "files",
     }
     assert (options.tokenizer, options.runner, options.shard_rows) == (
         "builtin", "DirectRunner", 256,
@@ -34,6 +35,26 @@ def test_modes_are_a_set_in_the_order_of_size() -> None:
     assert options.modes == (VISION_MODES[0], VISION_MODES[2])
 
 
+@pytest.mark.parametrize(
+    ("given", "modes"),
+    [
+        ("custom=768", [("custom", 768, 157)]),
+        ("x=64,y=4096", [("x", 64, 3), ("y", 4096, 4161)]),
+        ("b=700,tiny=512,a=700", [("tiny", 512, 73), ("a", 700, None), ("b", 700, None)]),
+    ],
+)
+def test_a_mode_can_have_any_size(given: str, modes: list[tuple[str, int, int | None]]) -> None:
+    options = parse_run([*GIVEN, "--modes", given])
+    assert [(mode.name, mode.px, mode.vision_tokens) for mode in options.modes] == modes
+
+
+def test_the_form_of_pictures() -> None:
+    forms = {"": "files", "--no_images": "none", "--image_shards": "shards"}
+    for given, form in forms.items():
+        options = parse_run([*GIVEN, *given.split()])
+        assert options.pages.form == options.deciding["images"] == form
+
+
 def test_beam_options_are_passed_on() -> None:
     beam = ["--runner", "FlinkRunner", "--flink_master=h:1", "--parallelism=4", "--job_name", "x"]
     options = parse_run(GIVEN + beam)
@@ -44,7 +65,14 @@ def test_beam_options_are_passed_on() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ("--modes huge", "unknown mode 'huge'; the modes are tiny, small, base, large"),
+        ("--modes huge", "unknown mode 'huge'; the modes are tiny, small, base, large, or NAME=PX"),
+        ("--modes custom=63", "custom=63: a page has 64 to 4096 pixels a side"),
+        ("--modes custom=4097", "custom=4097: a page has 64 to 4096 pixels a side"),
+        ("--modes custom=-1", "unknown mode 'custom=-1'"),
+        ("--modes ../x=768", "unknown mode '../x=768'"),
+        ("--modes tiny=513", "tiny=513: tiny is 512 pixels already"),
+        ("--modes a=70,a=71", "a=71: a is 70 pixels already"),
+        ("--no_images --image_shards", "choose one"),
         ("--modes tiny,", "unknown mode ''"),
         ("--val_size 510000", "--val_size 510000 leaves no sample to train on"),
         ("--max_samples 10 --val_size 11", "must be less than --max_samples 10"),

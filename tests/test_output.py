@@ -9,6 +9,7 @@ from tests.conftest import tree
 
 CONFIG: dict[str, Any] = {
     "options": {"min_tokens": 2000, "modes": ["tiny"], "num_articles": None},
+    "vision_modes": {"tiny": {"px": 512, "vision_tokens": 73}},
     "shard_rows": 256,
     "tokenizer": {"name": "builtin", "sha256": "t1"},
     "font": {"name": "DejaVuSans.ttf", "sha256": "f1"},
@@ -81,10 +82,14 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
             changed(versions={**CONFIG["versions"], "pillow": "13"}),
             ["pillow version was 12.3.0, now 13"],
         ),
-        (changed(options={**CONFIG["options"], "modes": ["tiny", "base"]}),
-         ["--modes was tiny, now tiny,base"]),
+        (changed(vision_modes={"tiny": {"px": 512}, "base": {"px": 1024}}), []),
+        (
+            changed(vision_modes={"base": {"px": 1024}}),
+            ["--modes was tiny=512, now base=1024"],
+        ),
+        (changed(vision_modes={"tiny": {"px": 511}}), ["--modes was tiny=512, now tiny=511"]),
     ],
-)  # fmt: skip
+)
 def test_differences(config: dict[str, Any], difference: list[str]) -> None:
     assert list(differences(CONFIG, config)) == difference
 
@@ -95,8 +100,16 @@ def test_overwrite_removes_what_pagecast_wrote_and_nothing_else(tmp_path: Path) 
         "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
         "train-00001-of-00025.jsonl", "images/tiny/sample_000001_chunk_0.png",
         "images/large/sample_1234567_chunk_12.png", "_pagecast/shards/00000.json",
+        "images/base/00012.tar", "filtered.jsonl", "val_arrow/data-00000-of-00001.arrow",
+        "train_arrow/state.json", "train_arrow/dataset_info.json",
     ]  # fmt: skip
-    foreign = ["notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json"]
+    foreign = [
+        "notes.txt",
+        "images/tiny/cat.png",
+        "train.jsonl.bak",
+        "samples.json",
+        "train_arrow/cache-12.arrow",
+    ]
     for name in ours + foreign:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -104,19 +117,48 @@ def test_overwrite_removes_what_pagecast_wrote_and_nothing_else(tmp_path: Path) 
     assert sorted(tree(tmp_path)) == sorted(foreign)
     assert not (tmp_path / "_pagecast").exists()
     assert not (tmp_path / "images/large").exists()
+    assert not (tmp_path / "val_arrow").exists()
 
 
-def test_retract_leaves_no_split_behind(tmp_path: Path) -> None:
-    claim(str(tmp_path), CONFIG, overwrite=False)
-    names = [
-        "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
-        "val-00000-of-00001.jsonl", "other-of-jsonl", "_pagecast/errors.jsonl",
+SPLIT = {"seed": 42}
+SPLIT_FILES = [
+    "train.jsonl", "val.jsonl", "val-00000-of-00001.jsonl",
+    "train_arrow/data-00000-of-00001.arrow", "train_arrow/state.json",
+    "val_arrow/dataset_info.json",
+]  # fmt: skip
+OTHERS = ["samples.jsonl", "filtered.jsonl", "other-of-jsonl", "train_arrow/cache-1.arrow"]
+
+
+def written(out: Path) -> None:
+    claim(str(out), CONFIG, overwrite=False)
+    retract(str(out), SPLIT, arrow=True)
+    names = ["_pagecast/errors.jsonl", "_pagecast/failure.log", "split_manifest.json"]
+    for name in [*names, *SPLIT_FILES, *OTHERS, "_pagecast/parts/val-00000-of-00001.json"]:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("x")
+
+
+def test_retract_leaves_nothing_of_another_split_behind(tmp_path: Path) -> None:
+    written(tmp_path)
+    retract(str(tmp_path), {"seed": 43}, arrow=True)
+    assert sorted(tree(tmp_path)) == sorted(OTHERS)
+    assert sorted(p.name for p in (tmp_path / "_pagecast").rglob("*.*")) == [
+        "config.json", "split.json",
     ]  # fmt: skip
-    for name in names:
-        (tmp_path / name).write_text("x")
-    retract(str(tmp_path))
-    assert sorted(tree(tmp_path)) == ["other-of-jsonl", "samples.jsonl"]
-    assert not (tmp_path / "_pagecast/errors.jsonl").exists()
+
+
+def test_retract_leaves_the_same_split_to_be_looked_at(tmp_path: Path) -> None:
+    written(tmp_path)
+    retract(str(tmp_path), SPLIT, arrow=True)
+    assert sorted(tree(tmp_path)) == sorted(SPLIT_FILES + OTHERS)
+    assert (tmp_path / "_pagecast/parts/val-00000-of-00001.json").exists()
+    assert not (tmp_path / "_pagecast/failure.log").exists()
+
+
+def test_arrow_files_that_are_not_kept_up_go(tmp_path: Path) -> None:
+    written(tmp_path)
+    retract(str(tmp_path), SPLIT, arrow=False)
+    assert sorted(tree(tmp_path)) == sorted(SPLIT_FILES[:3] + OTHERS)
 
 
 def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:

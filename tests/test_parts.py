@@ -1,5 +1,8 @@
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -7,21 +10,22 @@ from apache_beam import Create, GroupByKey, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import in_beam
-from transforms import parts
+from transforms.arrow import read_rows, sample_schema
+from transforms.assign import ShardReferences, assign_split
 from transforms.parts import (
-    DistinctKeys,
     Part,
+    PartSettings,
     WritePart,
-    article_keys,
-    assign_split,
-    part_count,
-    part_names,
+    WrittenFile,
+    arrow_path,
+    find_part,
     part_path,
     write_part,
 )
 from transforms.records import Sample, Shard, ShardSamples
 from transforms.samples import Receipt, write_samples
-from transforms.split import Position, SplitPlan, SplitSettings, article_key, sample_key
+from transforms.split import SplitPlan, SplitSettings, sample_key
+from transforms.storage import sha256_of
 
 WANTED = SplitSettings(100, 10, 42)
 ALL_TRAIN = SplitPlan(None, None, 0, 24, 0)
@@ -40,31 +44,27 @@ def committed(out: Path, ids: list[str], shard_rows: int = 3, chunks: int = 2) -
             for row in rows
         )
         shard = Shard(index, "p", 0, start, len(rows), start)
-        found.append(write_samples(ShardSamples(shard, samples, {}), str(out)))
+        found.append(write_samples(ShardSamples(shard, samples, {}), str(out), []))
     return found
 
 
-def grouped(receipts: list[Receipt], plan: SplitPlan) -> dict[str, list[tuple[int, bytes]]]:
-    groups: dict[str, list[tuple[int, bytes]]] = {}
+def grouped(receipts: list[Receipt], plan: SplitPlan) -> dict[str, list[ShardReferences]]:
+    groups: dict[str, list[ShardReferences]] = {}
     for receipt in receipts:
         for name, packed in assign_split(receipt, plan, WANTED):
             groups.setdefault(name, []).append(packed)
     return groups
 
 
-@pytest.mark.parametrize(
-    ("samples", "count"), [(0, 1), (1, 1), (20_000, 1), (20_001, 2), (500_000, 25)]
-)
-def test_part_count(samples: int, count: int) -> None:
-    assert part_count(samples) == count
+def settings(out: Path, merge: bool = True, arrow: bool = False) -> PartSettings:
+    return PartSettings(str(out), merge, sample_schema([], stored=False) if arrow else None)
 
 
-def test_part_names_and_paths() -> None:
-    assert part_names("train", 20_001) == ["train-00000-of-00002", "train-00001-of-00002"]
-    assert part_path("/o", "val-00000-of-00001", merge=True) == (
-        "/o/_pagecast/parts/val-00000-of-00001.jsonl"
-    )
-    assert part_path("/o", "val-00000-of-00001", merge=False) == "/o/val-00000-of-00001.jsonl"
+def test_paths() -> None:
+    name = "val-00000-of-00001"
+    assert part_path("/o", name, merge=True) == f"/o/_pagecast/parts/{name}.jsonl"
+    assert part_path("/o", name, merge=False) == f"/o/{name}.jsonl"
+    assert arrow_path("/o", "train-00003-of-00025") == "/o/train_arrow/data-00003-of-00025.arrow"
 
 
 def test_a_part_has_its_lines_in_key_order_whatever_the_shards(tmp_path: Path) -> None:
@@ -74,9 +74,11 @@ def test_a_part_has_its_lines_in_key_order_whatever_the_shards(tmp_path: Path) -
         out = tmp_path / str(shard_rows)
         groups = grouped(committed(out, ids, shard_rows), ALL_TRAIN)
         (name,) = groups
-        part = write_part(name, reversed(groups[name]), str(out), merge=True)
+        part = write_part(name, reversed(groups[name]), settings(out))
         content = (out / "_pagecast/parts/train-00000-of-00001.jsonl").read_bytes()
-        assert part == Part("train-00000-of-00001", 24, len(content))
+        written = WrittenFile(len(content), hashlib.sha256(content).hexdigest())
+        assert part == Part(name, part.references, 24, written, None, None)
+        assert find_part(str(out), name) == part
         contents.append(content)
     assert contents[0] == contents[1] == contents[2]
     found = [(s["wiki_id"], s["chunk_index"]) for s in map(json.loads, contents[0].splitlines())]
@@ -90,7 +92,7 @@ def test_equal_keys_are_ordered_by_id_as_text(tmp_path: Path) -> None:
     receipts = committed(tmp_path, ["same"] * 3, shard_rows=1, chunks=11)
     groups = grouped(receipts, ALL_TRAIN)
     (name,) = groups
-    write_part(name, reversed(groups[name]), str(tmp_path), merge=True)
+    write_part(name, reversed(groups[name]), settings(tmp_path))
     lines = (tmp_path / "_pagecast/parts/train-00000-of-00001.jsonl").read_bytes().splitlines()
     found = [json.loads(line) for line in lines]
     expected = sorted(found, key=lambda s: (sample_key(42, "same", s["chunk_index"]), s["id"]))
@@ -98,82 +100,93 @@ def test_equal_keys_are_ordered_by_id_as_text(tmp_path: Path) -> None:
     assert len({s["id"] for s in found}) == 33
 
 
-def test_parts_are_key_ranges_that_follow_one_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "PART_SAMPLES", 5)
-    ids = [f"w{n}" for n in range(12)]
-    groups = grouped(committed(tmp_path, ids), ALL_TRAIN)
-    assert set(groups) <= set(part_names("train", 24))
-    keys = []
-    for name in part_names("train", 24):
-        packed = b"".join(content for _, content in groups.get(name, []))
-        keys.append(sorted(np.frombuffer(packed, parts.REFERENCE)["key"].tolist()))
-    joined = [key for part in keys for key in part]
-    assert len(joined) == 24
-    assert joined == sorted(joined)
-    assert sum(map(bool, keys)) > 2
+def test_an_arrow_file_has_the_rows_of_the_lines(tmp_path: Path) -> None:
+    groups = grouped(committed(tmp_path, ["a", "b", "c"]), ALL_TRAIN)
+    ((name, shards),) = groups.items()
+    part = write_part(name, shards, settings(tmp_path, merge=False, arrow=True))
+    path = arrow_path(str(tmp_path), name)
+    assert part.arrow == WrittenFile(Path(path).stat().st_size, sha256_of(path))
+    lines = (tmp_path / f"{name}.jsonl").read_bytes().splitlines()
+    assert list(read_rows(path)) == [json.loads(line) for line in lines]
 
 
-def test_unused_samples_go_nowhere(tmp_path: Path) -> None:
-    ids = [f"w{n}" for n in range(12)]
-    order = sorted(article_key(42, w) for w in ids)
-    rows = {article.wiki_id: ids.index(article.wiki_id) for article in order}
-
-    def at(n: int, chunk: int) -> Position:
-        return Position(order[n], rows[order[n].wiki_id], chunk)
-
-    plan = SplitPlan(at(1, 0), at(4, 0), 3, 5, 16)
-    groups = grouped(committed(tmp_path, ids), plan)
-    found = {}
-    for name, shards in groups.items():
-        write_part(name, shards, str(tmp_path), merge=False)
-        lines = (tmp_path / f"{name}.jsonl").read_bytes().splitlines()
-        found[name] = {(s["wiki_id"], s["chunk_index"]) for s in map(json.loads, lines)}
-    names = [article.wiki_id for article in order]
-    assert found == {
-        "val-00000-of-00001": {(names[0], 0), (names[0], 1), (names[1], 0)},
-        "train-00000-of-00001": {
-            (names[2], 0), (names[2], 1), (names[3], 0), (names[3], 1), (names[4], 0),
-        },
-    }  # fmt: skip
-    combine = DistinctKeys()
-    counts: dict[str, list[np.ndarray]] = {}
-    for receipt in committed(tmp_path, ids):
-        for split, keys in article_keys(receipt, plan, WANTED):
-            counts[split] = combine.add_input(counts.get(split, combine.create_accumulator()), keys)
-    assert {split: combine.extract_output(keys) for split, keys in counts.items()} == {
-        "val": 2, "train": 3, "used": 5, "all": 12,
-    }  # fmt: skip
+def modified(out: Path) -> dict[str, int]:
+    return {p.name: p.stat().st_ino for p in out.rglob("*") if p.suffix in (".jsonl", ".arrow")}
 
 
-def test_distinct_keys_counts_each_once_however_they_come() -> None:
-    combine = DistinctKeys()
-    assert combine.extract_output(combine.create_accumulator()) == 0
-    left, right = combine.create_accumulator(), combine.create_accumulator()
-    for n in range(600):
-        left = combine.add_input(left, np.array([n, n + 1, 5], np.uint64))
-        right = combine.add_input(right, np.array([n + 300], np.uint64))
-    assert len(left) < 300
-    merged = combine.merge_accumulators([left, combine.create_accumulator(), right])
-    assert combine.extract_output(merged) == 900
+def test_what_is_written_and_intact_is_not_written_again(tmp_path: Path) -> None:
+    ((name, shards),) = grouped(committed(tmp_path, ["a", "b", "c"]), ALL_TRAIN).items()
+    first = write_part(name, shards, settings(tmp_path))
+    files = modified(tmp_path)
+    assert write_part(name, shards, settings(tmp_path)) == first
+    assert modified(tmp_path) == files
+    second = write_part(name, shards, settings(tmp_path, arrow=True))
+    assert modified(tmp_path) == {**files, "data-00000-of-00001.arrow": ANY}
+    assert second._replace(arrow=None) == first
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],
+        lambda content: content + b"x",
+        lambda content: content[:50] + b"?" + content[51:],
+        lambda content: None,
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jsonl", ".arrow"])
+def test_what_is_damaged_is_written_again_alone(tmp_path: Path, suffix: str, damage: Any) -> None:
+    ((name, shards),) = grouped(committed(tmp_path, ["a", "b", "c"]), ALL_TRAIN).items()
+    wanted = settings(tmp_path, merge=False, arrow=True)
+    first = write_part(name, shards, wanted)
+    (damaged,) = [p for p in tmp_path.rglob(f"*{suffix}") if "shards" not in p.parts]
+    (other,) = [p for p in modified(tmp_path) if not p.endswith(suffix) or p == "00000.jsonl"][:1]
+    content = damaged.read_bytes()
+    before = modified(tmp_path)
+    changed = damage(content)
+    damaged.unlink() if changed is None else damaged.write_bytes(changed)
+    assert write_part(name, shards, wanted) == first
+    assert damaged.read_bytes() == content
+    assert modified(tmp_path)[other] == before[other]
+
+
+def test_lines_of_other_content_make_another_part(tmp_path: Path) -> None:
+    """The lengths are the same; only the hash of the shard's lines tells."""
+    ((name, shards),) = grouped(committed(tmp_path, ["a", "b", "c"]), ALL_TRAIN).items()
+    first = write_part(name, shards, settings(tmp_path))
+    shard = tmp_path / "_pagecast/shards/00000.jsonl"
+    shard.write_bytes(shard.read_bytes().replace(b'"x"', b'"y"'))
+    ((number, content, packed),) = shards
+    second = write_part(name, [(number, content + 1, packed)], settings(tmp_path))
+    assert second.references != first.references
+    assert b'"y"' in (tmp_path / f"_pagecast/parts/{name}.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"name": 1}', b"\xff", b'{"lines": 3}'])
+def test_a_receipt_that_is_none_does_not_count(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "_pagecast/parts/train-00000-of-00001.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert find_part(str(tmp_path), "train-00000-of-00001") is None
 
 
 def test_a_reference_to_missing_bytes_is_an_error(tmp_path: Path) -> None:
     groups = grouped(committed(tmp_path, ["a", "b"]), ALL_TRAIN)
     shard = tmp_path / "_pagecast/shards/00000.jsonl"
     shard.write_bytes(shard.read_bytes()[:-5])
+    name = "train-00000-of-00001"
     with pytest.raises(OSError, match="ends at byte"):
-        write_part("train-00000-of-00001", groups["train-00000-of-00001"], str(tmp_path), True)
+        write_part(name, groups[name], settings(tmp_path))
     assert not list((tmp_path / "_pagecast/parts").iterdir())
 
 
 def test_write_part_stage(tmp_path: Path) -> None:
     receipts = committed(tmp_path, ["a", "b", "c", "d"])
     pairs = [pair for receipt in receipts for pair in assign_split(receipt, ALL_TRAIN, WANTED)]
-    size = sum(receipt.jsonl_bytes for receipt in receipts)
+    expected = write_part(pairs[0][0], [packed for _, packed in pairs], settings(tmp_path))
+    (tmp_path / f"_pagecast/parts/{expected.name}.json").unlink()
     with in_beam() as pipeline:
-        written = (
-            pipeline | Create(pairs) | GroupByKey() | ParDo(WritePart(str(tmp_path), merge=True))
-        )
-        assert_that(written, equal_to([Part("train-00000-of-00001", 8, size)]))
+        stage = WritePart(settings(tmp_path))
+        written = pipeline | Create(pairs) | GroupByKey() | ParDo(stage)
+        assert_that(written, equal_to([expected]))
+    assert expected.samples == 8

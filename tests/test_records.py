@@ -3,7 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from transforms.records import VISION_MODES, Sample, image_name, sample_id, with_drop
+from transforms.records import (
+    VISION_MODES,
+    Sample,
+    image_name,
+    parse_sample_id,
+    sample_id,
+    with_drop,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +44,11 @@ def test_json_line_is_the_documented_record_in_ascii() -> None:
         context_tokens=np.array([1, 2], np.int32),
         continuation_tokens=np.array([3], np.int32),
         context_text='a "b"\n\ufffd😀',
+        images={"tiny": "images/tiny/sample_000007_chunk_1.png"},
         font_metadata=metadata,
     )
     line = sample.json_line()
+    assert Sample.from_json_line(line).json_line() == line
     assert line == (
         b'{"id": "sample_000007_chunk_1", "wiki_id": "enwiki/1", "title": "\\u00e9\\u2028", '
         b'"chunk_index": 1, "total_article_tokens": 4001, "context_tokens": [1, 2], '
@@ -59,3 +68,30 @@ def test_with_drop_adds_without_changing_the_original() -> None:
     assert with_drop(before, "too_short", 2) == {"blank_text": 1, "too_short": 2}
     assert with_drop(before, "blank_text", 2) == {"blank_text": 3}
     assert with_drop(before, "too_short", 0) == before == {"blank_text": 1}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"", b"[]", b"{}", b'{"id": 3}', b'{"id": "sample_000001_chunk_0"}', b"\xff",
+        b'{"id": "sample_000001_chunk_0", "wiki_id": 1, "title": 1, "chunk_index": 0, "other": 2}',
+    ],
+)  # fmt: skip
+def test_what_is_no_sample_is_a_value_error(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        Sample.from_json_line(line)
+
+
+def test_ids_can_be_read_back() -> None:
+    for row, chunk in ((0, 0), (999_999, 12), (1_000_000, 3)):
+        assert parse_sample_id(sample_id(row, chunk)) == (row, chunk)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "sample_1_chunk_0", "sample_0000001_chunk_0", "sample_000001_chunk_01",
+     "../sample_000001_chunk_0", "sample_000001_chunk_0.png", "sample_00000\u0661_chunk_0"],
+)  # fmt: skip
+def test_what_is_no_id_is_a_value_error(name: str) -> None:
+    with pytest.raises(ValueError, match="is not the id of a sample"):
+        parse_sample_id(name)

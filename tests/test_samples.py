@@ -10,7 +10,16 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import in_beam
 from transforms import metrics
-from transforms.records import ArticleError, Sample, Shard, ShardSamples
+from transforms.records import (
+    ArticleError,
+    ModePictures,
+    Picture,
+    Sample,
+    Shard,
+    ShardSamples,
+    image_name,
+    sample_id,
+)
 from transforms.samples import (
     PENDING,
     ArticleLines,
@@ -23,6 +32,7 @@ from transforms.samples import (
     write_samples,
 )
 
+MODES = ("tiny", "small")
 SHARD = Shard(3, "/in/a.parquet", 0, 0, 6, 100)
 ERRORS = (ArticleError(105, "z", "render", "bad"), ArticleError(104, "y", "read", "worse"))
 
@@ -31,19 +41,22 @@ def sample(row: int, chunk: int) -> Sample:
     tokens = np.arange(row % 7 + 1, dtype=np.int32)
     text = "é" * (chunk + 1)
     pages = {"tiny": {"font_size": 8}, "small": {"font_size": 9}}
-    return Sample(row, f"w{row}", "T", chunk, 9, tokens, tokens, text, pages)
+    names = {mode: image_name(mode, sample_id(row, chunk)) for mode in pages}
+    return Sample(row, f"w{row}", "T", chunk, 9, tokens, tokens, text, names, pages)
 
 
+SAMPLES = (sample(100, 0), sample(100, 1), sample(103, 0))
 BATCH = ShardSamples(
     SHARD,
-    ((sample(100, 0), sample(100, 1)), (sample(103, 0),)),
+    (SAMPLES[:2], SAMPLES[2:]),
     {"null_text": 1, "too_short": 1},
     ERRORS,
+    {mode: ModePictures(None, 30, {s.id: Picture(0, 10, "ab") for s in SAMPLES}) for mode in MODES},
 )
 
 
 def test_write_samples_commits_lines_and_a_receipt_that_finds_them(tmp_path: Path) -> None:
-    receipt = write_samples(BATCH, str(tmp_path))
+    receipt = write_samples(BATCH, str(tmp_path), MODES)
     content = (tmp_path / "_pagecast/shards/00003.jsonl").read_bytes()
     lines = content.splitlines(keepends=True)
     assert [json.loads(line)["id"] for line in lines] == [
@@ -53,6 +66,7 @@ def test_write_samples_commits_lines_and_a_receipt_that_finds_them(tmp_path: Pat
     ]
     assert receipt == Receipt(
         shard=SHARD,
+        modes=MODES,
         kept=2,
         dropped={"null_text": 1, "too_short": 1},
         errors=(ERRORS[1], ERRORS[0]),
@@ -71,7 +85,7 @@ def test_write_samples_commits_lines_and_a_receipt_that_finds_them(tmp_path: Pat
 
 
 def test_find_receipt_accepts_what_was_committed(tmp_path: Path) -> None:
-    receipt = write_samples(BATCH, str(tmp_path))
+    receipt = write_samples(BATCH, str(tmp_path), MODES)
     assert find_receipt(SHARD, str(tmp_path)) == receipt
     moved = SHARD._replace(path="/elsewhere/a.parquet")
     assert find_receipt(moved, str(tmp_path)) == receipt
@@ -79,7 +93,7 @@ def test_find_receipt_accepts_what_was_committed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", [{"rows": 7}, {"first_row": 99}, {"start": 1}, {"row_group": 1}])
 def test_a_receipt_of_other_rows_does_not_count(tmp_path: Path, field: dict[str, int]) -> None:
-    write_samples(BATCH, str(tmp_path))
+    write_samples(BATCH, str(tmp_path), MODES)
     assert find_receipt(SHARD._replace(**field), str(tmp_path)) is None
 
 
@@ -87,7 +101,7 @@ def test_a_receipt_of_other_rows_does_not_count(tmp_path: Path, field: dict[str,
     "damage", ["no receipt", "no lines", "half", "edited", "not json", "other"]
 )
 def test_a_shard_that_is_not_whole_is_not_finished(tmp_path: Path, damage: str) -> None:
-    write_samples(BATCH, str(tmp_path))
+    write_samples(BATCH, str(tmp_path), MODES)
     lines = Path(shard_path(str(tmp_path), 3))
     receipt = Path(receipt_path(str(tmp_path), 3))
     match damage:
@@ -107,13 +121,13 @@ def test_a_shard_that_is_not_whole_is_not_finished(tmp_path: Path, damage: str) 
 
 
 def test_find_receipts_stage(tmp_path: Path) -> None:
-    receipt = write_samples(BATCH, str(tmp_path))
+    receipt = write_samples(BATCH, str(tmp_path), MODES)
     pending = SHARD._replace(number=4)
     with in_beam() as pipeline:
         found = (
             pipeline
             | Create([SHARD, pending])
-            | ParDo(FindReceipts(str(tmp_path))).with_outputs(PENDING, main="finished")
+            | ParDo(FindReceipts(str(tmp_path), MODES)).with_outputs(PENDING, main="finished")
         )
         assert_that(found.finished, equal_to([receipt]), label="finished")
         assert_that(found[PENDING], equal_to([pending]), label="pending")
@@ -122,7 +136,7 @@ def test_find_receipts_stage(tmp_path: Path) -> None:
 def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> None:
     empty = ShardSamples(SHARD._replace(number=4), (), {"null_text": 5})
     pipeline = in_beam()
-    written = pipeline | Create([BATCH, empty]) | ParDo(WriteSamples(str(tmp_path)))
+    written = pipeline | Create([BATCH, empty]) | ParDo(WriteSamples(str(tmp_path), MODES))
     expected = [find_receipt_after(BATCH, tmp_path), find_receipt_after(empty, tmp_path)]
     assert_that(written, equal_to(expected))
     result = pipeline.run()
@@ -140,4 +154,4 @@ def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> Non
 
 
 def find_receipt_after(batch: ShardSamples, tmp_path: Path) -> Receipt:
-    return write_samples(batch, str(tmp_path / "expected"))
+    return write_samples(batch, str(tmp_path / "expected"), MODES)

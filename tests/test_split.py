@@ -70,7 +70,7 @@ def receipts(rows: Rows, shard_rows: int) -> list[Receipt]:
             if chunks
         )
         shard = Shard(index, "p", 0, start, len(part), start)
-        found.append(Receipt(shard, len(part), {}, (), 0, 0, "", lines))
+        found.append(Receipt(shard, (), len(part), {}, (), 0, 0, "", lines))
     return found
 
 

@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,29 @@ def test_uncommitted_files_are_recognizable(tmp_path: Path) -> None:
     assert storage.TEMPORARY in seen[0]
 
 
-def test_copy_pieces_joins_files_in_order(tmp_path: Path) -> None:
+def test_pieces_of_a_file_or_of_a_range_of_it(tmp_path: Path) -> None:
     big = bytes(range(256)) * 10_000
-    (tmp_path / "a").write_bytes(big)
-    (tmp_path / "b").write_bytes(b"tail")
-    pieces = list(storage.copy_pieces([str(tmp_path / "a"), str(tmp_path / "b")]))
-    assert b"".join(pieces) == big + b"tail"
-    assert max(map(len, pieces)) <= 1 << 20
+    path = str(tmp_path / "a")
+    Path(path).write_bytes(big)
+    assert b"".join(storage.read_pieces(path)) == big
+    assert max(map(len, storage.read_pieces(path))) <= 1 << 20
+    assert b"".join(storage.read_pieces(path, 100, 2_000_000)) == big[100:2_000_100]
+    assert storage.size_of(path) == len(big)
+    assert storage.sha256_of(path) == hashlib.sha256(big).hexdigest()
+    assert storage.sha256_of(path, 5, 7) == hashlib.sha256(big[5:12]).hexdigest()
+    for offset, size in ((len(big) - 3, 4), (len(big) + 1, 1), (0, len(big) + 1)):
+        with pytest.raises(OSError, match="ends 1 bytes early"):
+            storage.sha256_of(path, offset, size)
+
+
+def test_an_abandoned_file_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    writer = storage.Writer(str(path))
+    writer.write(b"new")
+    assert writer.size == 3
+    writer.abandon()
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
 
 
 def test_remove_takes_names_literally_and_ignores_missing_files(tmp_path: Path) -> None:

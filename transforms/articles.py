@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.records import (
+    BLANK_TEXT,
+    NULL_TEXT,
+    TOO_SHORT,
     Article,
     ArticleError,
     Failure,
@@ -21,8 +24,9 @@ from transforms.records import (
     with_drop,
 )
 from transforms.shards import FAILED
+from transforms.tokenized import SUFFIX as TOKENIZED
+from transforms.tokenized import read_tokenized
 
-NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # reasons for a drop
 REQUIRED_COLUMNS = ("title", "text")
 COLUMNS = ("id", *REQUIRED_COLUMNS)
 _BATCH_ROWS = 128
@@ -122,11 +126,14 @@ class ReadArticles(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yield one `ShardArticles`, or one `Failure` under the tag `failed`."""
+        tokenized = shard.path.endswith(TOKENIZED)
         try:
-            yield read_articles(shard)
+            yield read_tokenized(shard) if tokenized else read_articles(shard)
         except (pa.ArrowException, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
             where = f"row group {shard.row_group}, {rows}"
+            if tokenized:
+                where = f"{shard.rows} lines from byte {shard.offset}"
             failure = Failure(shard.path, where, " ".join(str(error).split()))
             yield beam.pvalue.TaggedOutput(FAILED, failure)
 

@@ -1,19 +1,29 @@
-"""Rendering samples at every vision mode, each page handed to the picture sink at once."""
+"""Rendering samples at every vision mode; a shard's pictures go to their sink one by one."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from transforms import storage
+from transforms import pictures, storage
 from transforms.faults import attempt
-from transforms.records import Sample, ShardSamples, VisionMode, image_name
+from transforms.pictures import FILES, NONE, PictureFiles, PictureSink, PictureTars
+from transforms.records import ModePictures, Sample, ShardSamples, VisionMode, image_name
 from transforms.render import PageRenderer, encode_png
 
-StorePicture = Callable[[str, bytes], None]
+
+class PageSettings(NamedTuple):
+    """How pages look and how they are stored: `form` is "files", "shards" or "none"."""
+
+    modes: tuple[VisionMode, ...]
+    layout: str
+    png_level: int
+    form: str = FILES
 
 
 _loaded = threading.local()
@@ -28,61 +38,109 @@ def load_renderer(font_path: str, layout: str) -> PageRenderer:
 
 
 def render_sample(
-    sample: Sample,
-    modes: Sequence[VisionMode],
-    renderer: PageRenderer,
-    png_level: int,
-    store: StorePicture,
-) -> Sample:
-    """Draw the context at every mode, store each picture, and return the sample with its metadata.
+    sample: Sample, settings: PageSettings, renderer: PageRenderer
+) -> tuple[Sample, dict[str, bytes]]:
+    """Draw the context at the modes that the sample has no metadata for.
 
-    `store` is called with the picture's path relative to the output directory and its PNG bytes.
+    Returns the sample with the metadata of all modes, smallest page first, and the new pictures,
+    mode to PNG; none where pictures are not stored.
     """
-    font_metadata = {}
-    pages = renderer.render_sizes(sample.context_text, [mode.px for mode in modes])
-    for mode, page in zip(modes, pages, strict=True):
-        store(image_name(mode.name, sample.id), encode_png(page.image, png_level))
-        font_metadata[mode.name] = page.metadata._asdict()
-    return replace(sample, font_metadata=font_metadata)
+    modes = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
+    sizes = [mode.px for mode in modes]
+    metadata: dict[str, dict[str, Any]] = dict(sample.font_metadata)
+    pngs = {}
+    if settings.form == NONE:
+        for mode, described in zip(
+            modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
+        ):
+            metadata[mode.name] = described._asdict()
+    else:
+        pages = renderer.render_sizes(sample.context_text, sizes)
+        for mode, page in zip(modes, pages, strict=True):
+            pngs[mode.name] = encode_png(page.image, settings.png_level)
+            metadata[mode.name] = page.metadata._asdict()
+    names = [mode.name for mode in settings.modes]
+    rendered = replace(
+        sample,
+        images={} if settings.form == NONE else {n: image_name(n, sample.id) for n in names},
+        font_metadata={name: metadata[name] for name in names},
+    )
+    return rendered, pngs
+
+
+def render_shard(
+    batch: ShardSamples,
+    open_sink: Callable[[], PictureSink],
+    render: Callable[[Sample], tuple[Sample, dict[str, bytes]]],
+) -> ShardSamples:
+    """Render a shard's samples into a sink; an article is in with all its pages or not at all.
+
+    Where an article fails, what was stored is discarded and the shard done once more without it:
+    a tar gives nothing back.
+    """
+    articles, errors = batch.articles, batch.errors
+    while True:
+        sink = open_sink()
+
+        def render_article(
+            samples: tuple[Sample, ...], sink: PictureSink = sink
+        ) -> tuple[Sample, ...]:
+            rendered = []
+            for sample in samples:
+                page, pngs = render(sample)
+                sink.add(page, pngs)
+                rendered.append(page)
+            return tuple(rendered)
+
+        try:
+            done, failed = attempt("render", articles, render_article, lambda a: a[0])
+            stored = {} if failed else sink.commit()
+        except BaseException:
+            sink.discard()
+            raise
+        if not failed:
+            return replace(batch, articles=tuple(done), errors=errors, pictures=stored)
+        sink.discard()
+        rows = {error.row for error in failed}
+        articles = tuple(samples for samples in articles if samples[0].row not in rows)
+        errors += failed
 
 
 class RenderPages(beam.DoFn):
-    """Render a shard's samples into `output_dir`/images; what goes on has no pixels."""
+    """Render a shard's samples into `output_dir`/images; what goes on has no pixels.
 
-    def __init__(
-        self,
-        modes: Sequence[VisionMode],
-        font_path: str,
-        layout: str,
-        png_level: int,
-        output_dir: str,
-    ) -> None:
-        self._modes = tuple(modes)
+    Samples of a shard that an earlier run rendered at fewer modes get what they lack.
+    """
+
+    def __init__(self, settings: PageSettings, font_path: str, output_dir: str) -> None:
+        self._settings = settings
         self._font_path = font_path
-        self._layout = layout
-        self._png_level = png_level
         self._output_dir = output_dir
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
-        """Yield the samples with the metadata of their pages."""
-        articles, errors = attempt("render", batch.articles, self._render_article, lambda a: a[0])
-        yield replace(batch, articles=tuple(articles), errors=batch.errors + errors)
-
-    def _render_article(self, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
-        renderer = load_renderer(self._font_path, self._layout)
-        stored: list[str] = []
-
-        def store(name: str, png: bytes) -> None:
-            path = storage.join(self._output_dir, name)
-            # The same sample always gives the same bytes, so writing one twice is harmless.
-            storage.write_in_place(path, png)
-            stored.append(path)
-
-        try:
-            return tuple(
-                render_sample(sample, self._modes, renderer, self._png_level, store)
-                for sample in samples
+        """Yield the samples with the metadata of their pages, and where the pictures are."""
+        with storage.RangeReader() as earlier:
+            yield render_shard(
+                batch, lambda: self._sink(batch), partial(self._render, batch.pictures, earlier)
             )
-        except Exception:
-            storage.remove(stored)  # an article is in with all its pages or not at all
-            raise
+
+    def _render(
+        self, stored: dict[str, ModePictures], earlier: storage.RangeReader, sample: Sample
+    ) -> tuple[Sample, dict[str, bytes]]:
+        """Render what a sample lacks; a tar written anew gets the pictures of the old one too."""
+        renderer = load_renderer(self._font_path, self._settings.layout)
+        rendered, pngs = render_sample(sample, self._settings, renderer)
+        for mode, (tar, _, places) in stored.items():
+            if tar is not None:
+                offset, length, _ = places[sample.id]
+                path = storage.join(self._output_dir, tar)
+                pngs[mode] = earlier.read(path, offset, length)
+        return rendered, pngs
+
+    def _sink(self, batch: ShardSamples) -> PictureSink:
+        if self._settings.form == NONE:
+            return pictures.NoPictures()
+        if self._settings.form == FILES:
+            return PictureFiles(self._output_dir, batch.pictures)
+        names = [mode.name for mode in self._settings.modes]
+        return PictureTars(self._output_dir, batch.shard.number, names)

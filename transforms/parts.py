@@ -1,59 +1,82 @@
-"""Writing the split: every sample to the part of the file that its key falls into.
+"""Writing the split, part by part: JSON lines and, if wanted, an Arrow file beside them.
 
-A part is a key range of one split. What is grouped is where the lines of a shard's
-samples lie, packed by part; the lines themselves are fetched by byte range when a part is written.
+The lines are fetched by byte range from the shards' files. A part's receipt says what was written
+from what, so that a later run writes only what has changed or is damaged.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
 
-from transforms import storage
+from transforms import arrow, storage
+from transforms.assign import REFERENCE, ShardReferences
 from transforms.records import sample_id
-from transforms.samples import Receipt, shard_path
-from transforms.split import (
-    TRAIN,
-    UNUSED,
-    VAL,
-    Keys,
-    Position,
-    SplitPlan,
-    SplitSettings,
-    article_key,
-    sample_key,
-)
+from transforms.samples import shard_path
 
-PART_SAMPLES = 20_000  # the sample references of a part are held in memory at once
-REFERENCE = np.dtype(
-    [("key", "<u8"), ("row", "<i8"), ("chunk", "<i4"), ("length", "<i4"), ("offset", "<i8")]
-)
-KEY_BITS = 64
-MAX_LOOSE_ARRAYS = 256
-USED, ALL = "used", "all"  # beside "val" and "train", what articles are counted by
+
+class WrittenFile(NamedTuple):
+    """A file's size in bytes and the SHA-256 of its content."""
+
+    size: int
+    sha256: str
+
+
+NOTHING = WrittenFile(-1, "")  # in place of lines that are still to be written
 
 
 class Part(NamedTuple):
-    """A written part; `name` is its file's stem, e.g. train-00003-of-00025."""
+    """A written part and its receipt; `name` is its file's stem, e.g. train-00003-of-00025.
+
+    references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
+    Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
+    there and no longer in a file of their own.
+    """
 
     name: str
+    references: str
     samples: int
-    size: int
+    lines: WrittenFile
+    arrow: WrittenFile | None
+    offset: int | None
+
+    @property
+    def split(self) -> str:
+        """Which split the part belongs to."""
+        return self.name.split("-")[0]
+
+    def to_json(self) -> bytes:
+        """Return the receipt as a file's content."""
+        return json.dumps(self._asdict()).encode("ascii") + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Part:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is not a whole receipt.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(content)
+            fields["lines"] = WrittenFile(*fields["lines"])
+            fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the receipt of a part: {error}") from error
 
 
-def part_count(samples: int) -> int:
-    """Return how many parts a split of that many samples has: at least one, even if it is empty."""
-    return max(1, -(-samples // PART_SAMPLES))
+class PartSettings(NamedTuple):
+    """How parts are written: merged in the end or not, and the columns of Arrow files if wanted."""
 
-
-def part_names(split: str, samples: int) -> list[str]:
-    """Return the parts of a split in the order of their keys."""
-    of = part_count(samples)
-    return [f"{split}-{number:05d}-of-{of:05d}" for number in range(of)]
+    output_dir: str
+    merge: bool
+    schema: pa.Schema | None = None
 
 
 def part_path(output_dir: str, name: str, merge: bool) -> str:
@@ -62,97 +85,144 @@ def part_path(output_dir: str, name: str, merge: bool) -> str:
     return storage.private(output_dir, "parts", file) if merge else storage.join(output_dir, file)
 
 
-def assign_split(
-    receipt: Receipt, plan: SplitPlan, settings: SplitSettings
-) -> Iterator[tuple[str, tuple[int, bytes]]]:
-    """Yield, for each part that a shard has samples in, the shard and its packed references."""
-    names = {split: part_names(split, plan.size(split)) for split in (VAL, TRAIN)}
-    references: dict[str, list[tuple[int, ...]]] = defaultdict(list)
-    offset = 0
-    for lines in receipt.articles:
-        article = article_key(settings.seed, lines.wiki_id)
-        for chunk, length in enumerate(lines.lengths):
-            split = plan.split_of(Position(article, lines.row, chunk))
-            if split != UNUSED:
-                key = sample_key(settings.seed, lines.wiki_id, chunk)
-                name = names[split][key * len(names[split]) >> KEY_BITS]
-                references[name].append((key, lines.row, chunk, length, offset))
-            offset += length
-    for name, rows in references.items():
-        yield name, (receipt.shard.number, np.array(rows, dtype=REFERENCE).tobytes())
+def part_receipt_path(output_dir: str, name: str) -> str:
+    """Return where a part's receipt is."""
+    return storage.private(output_dir, "parts", f"{name}.json")
 
 
-def article_keys(
-    receipt: Receipt, plan: SplitPlan, settings: SplitSettings
-) -> Iterator[tuple[str, Keys]]:
-    """Yield the keys of a shard's articles: those with samples in val, in train, in either; all."""
-    splits: dict[str, set[int]] = defaultdict(set)
-    for lines in receipt.articles:
-        article = article_key(settings.seed, lines.wiki_id)
-        splits[ALL].add(article.key)
-        for chunk in range(len(lines.lengths)):
-            split = plan.split_of(Position(article, lines.row, chunk))
-            if split != UNUSED:
-                splits[split].add(article.key)
-                splits[USED].add(article.key)
-    for split, keys in splits.items():
-        yield split, np.fromiter(keys, dtype=np.uint64, count=len(keys))
+def merged_path(output_dir: str, split: str) -> str:
+    """Return where a split's lines are in the end."""
+    return storage.join(output_dir, f"{split}.jsonl")
 
 
-class DistinctKeys(beam.CombineFn):
-    """Count distinct article keys exactly, in 8 bytes an article."""
-
-    def create_accumulator(self) -> list[Keys]:
-        """Return no keys."""
-        return []
-
-    def add_input(self, accumulator: list[Keys], keys: Keys) -> list[Keys]:
-        """Add the keys of one shard."""
-        accumulator.append(keys)
-        return self.compact(accumulator) if len(accumulator) > MAX_LOOSE_ARRAYS else accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[list[Keys]]) -> list[Keys]:
-        """Unite the keys."""
-        return self.compact([keys for accumulator in accumulators for keys in accumulator])
-
-    def compact(self, accumulator: list[Keys]) -> list[Keys]:
-        """Return the keys as one array, each once."""
-        return [np.unique(np.concatenate(accumulator))] if accumulator else []
-
-    def extract_output(self, accumulator: list[Keys]) -> int:
-        """Return how many distinct keys there are."""
-        return sum(len(keys) for keys in self.compact(accumulator))
+def arrow_path(output_dir: str, name: str) -> str:
+    """Return where a part's Arrow file is."""
+    split, number, _, of = name.split("-")
+    file = arrow.file_name(int(number), int(of))
+    return storage.join(output_dir, arrow.directory(split), file)
 
 
-def write_part(
-    name: str, shards: Iterable[tuple[int, bytes]], output_dir: str, merge: bool
-) -> Part:
-    """Write one part, its lines in the order of their sample keys, and say what is in it."""
+class Reference(NamedTuple):
+    """A sample in the order of its file, where its line is, and of which content that shard is."""
+
+    key: int
+    id: str
+    shard: int
+    content: int
+    offset: int
+    length: int
+
+
+def sorted_references(shards: Iterable[ShardReferences]) -> list[Reference]:
+    """Return the references of a part in the order of its file."""
     references = [
-        (key, sample_id(row, chunk), shard, offset, length)
-        for shard, packed in shards
+        Reference(key, sample_id(row, chunk), shard, content, offset, length)
+        for shard, content, packed in shards
         for key, row, chunk, length, offset in np.frombuffer(packed, dtype=REFERENCE).tolist()
     ]
     references.sort()
-    with storage.RangeReader() as lines:
-        size = storage.commit(
-            part_path(output_dir, name, merge),
-            (
-                lines.read(shard_path(output_dir, shard), offset, length)
-                for _, _, shard, offset, length in references
-            ),
+    return references
+
+
+def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSettings) -> Part:
+    """Write one part, its lines in the order of their sample keys, then its receipt.
+
+    What an earlier run wrote from the same lines, and what still is as that run left it, stays.
+    """
+    out = settings.output_dir
+    references = sorted_references(shards)
+    digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
+    part = find_part(out, name)
+    if part is None or part.references != digest:
+        part = Part(name, digest, len(references), NOTHING, None, None)
+    part = intact(part, settings)
+    if part.lines == NOTHING:
+        path = part_path(out, name, settings.merge)
+        part = part._replace(lines=commit(path, fetch_lines(references, out)))
+    if settings.schema is not None and part.arrow is None:
+        path = arrow_path(out, name)
+        part = part._replace(
+            arrow=commit(path, arrow.stream(part_lines(part, settings), settings.schema))
         )
-    return Part(name, len(references), size)
+    storage.commit(part_receipt_path(out, name), [part.to_json()])
+    return part
+
+
+def commit(path: str, pieces: Iterable[bytes]) -> WrittenFile:
+    """Commit a file and return what was written."""
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+
+    return WrittenFile(storage.commit(path, hashed()), digest.hexdigest())
+
+
+def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
+    """Yield the lines referred to, in that order."""
+    with storage.RangeReader() as reader:
+        for reference in references:
+            shard = shard_path(output_dir, reference.shard)
+            yield reader.read(shard, reference.offset, reference.length)
+
+
+def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:
+    """Yield the lines of a part from where they are, its own file or the merged one."""
+    path = part_path(settings.output_dir, part.name, settings.merge)
+    if part.offset is not None:
+        path = merged_path(settings.output_dir, part.split)
+    with storage.open_read(path) as file:
+        file.seek(part.offset or 0)
+        left = part.lines.size
+        while left > 0:
+            line = file.readline()
+            if not line:
+                raise OSError(f"{path} ends {left} bytes early")
+            left -= len(line)
+            yield line
+
+
+def find_part(output_dir: str, name: str) -> Part | None:
+    """Return the receipt of a part that an earlier run wrote."""
+    try:
+        return Part.from_json(storage.read_bytes(part_receipt_path(output_dir, name)))
+    except (OSError, ValueError):
+        return None
+
+
+def intact(part: Part, settings: PartSettings) -> Part:
+    """Return a part without what is not there, or is not what its receipt says."""
+    out, lines, offset, rows = settings.output_dir, NOTHING, None, None
+    if holds(part_path(out, part.name, settings.merge), part.lines):
+        lines = part.lines
+    elif part.offset is not None and holds(merged_path(out, part.split), part.lines, part.offset):
+        lines, offset = part.lines, part.offset
+    if settings.schema is not None and part.arrow is not None:
+        rows = part.arrow if holds(arrow_path(out, part.name), part.arrow) else None
+    return part._replace(lines=lines, offset=offset, arrow=rows)
+
+
+def holds(path: str, written: WrittenFile, offset: int | None = None) -> bool:
+    """Tell whether a file is, or has at `offset`, the very bytes that were written."""
+    if written == NOTHING or not storage.exists(path):
+        return False
+    if offset is None and storage.size_of(path) != written.size:
+        return False
+    try:
+        return storage.sha256_of(path, offset or 0, written.size) == written.sha256
+    except OSError:  # it ends before that
+        return False
 
 
 class WritePart(beam.DoFn):
     """Write each part of the split."""
 
-    def __init__(self, output_dir: str, merge: bool) -> None:
-        self._output_dir = output_dir
-        self._merge = merge
+    def __init__(self, settings: PartSettings) -> None:
+        self._settings = settings
 
-    def process(self, element: tuple[str, Iterable[tuple[int, bytes]]]) -> Iterator[Part]:
+    def process(self, element: tuple[str, Iterable[ShardReferences]]) -> Iterator[Part]:
         """Yield what was written."""
         name, shards = element
-        yield write_part(name, shards, self._output_dir, self._merge)
+        yield write_part(name, shards, self._settings)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # reasons for a drop
+
 Tokens = npt.NDArray[np.int32]
 
+SAMPLE_ID = re.compile(r"sample_([0-9]{6,15})_chunk_([0-9]{1,9})")
 CELL = 64  # pixels of a page's side that DeepSeek-OCR's encoder turns into one row of vision tokens
 
 
@@ -21,10 +25,13 @@ class VisionMode(NamedTuple):
     px: int
 
     @property
-    def vision_tokens(self) -> int:
-        """Tokens the encoder makes of a page: a square of cells, a newline a row, a separator."""
-        cells = self.px // CELL
-        return cells * cells + cells + 1
+    def vision_tokens(self) -> int | None:
+        """Tokens the encoder makes of a page: a square of cells, a newline a row, a separator.
+
+        None where the side is not a whole number of cells: the encoder takes no such page.
+        """
+        cells, rest = divmod(self.px, CELL)
+        return None if rest else cells * cells + cells + 1
 
 
 VISION_MODES = (
@@ -39,7 +46,8 @@ class Shard(NamedTuple):
     """A run of rows of one row group: the unit of work, of commit, of retry and of resume.
 
     number: position in the plan. start: first row within the row group. first_row: position of
-    that row over all input rows. Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
+    that row over all input rows. offset: in a file of JSON lines, which has no row groups, the byte
+    at which the rows begin. Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
     """
 
     number: int
@@ -48,6 +56,7 @@ class Shard(NamedTuple):
     start: int
     rows: int
     first_row: int
+    offset: int | None = None
 
 
 class Failure(NamedTuple):
@@ -78,9 +87,32 @@ class Article:
     tokens: Tokens | None = None
 
 
+class Picture(NamedTuple):
+    """Where a stored page lies in its file, in bytes, and the start of its SHA-256.
+
+    Enough to tell a picture from any other and from its own damaged copy.
+    """
+
+    offset: int
+    length: int
+    digest: str
+
+
+class ModePictures(NamedTuple):
+    """A shard's pictures of one mode: sample id to picture, in input order.
+
+    tar: the file that holds them all, relative to the output directory; None where each picture is
+    a file of its own. size: of the tar, or of all the files together, in bytes.
+    """
+
+    tar: str | None
+    size: int
+    places: dict[str, Picture]
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One chunk of one article, with its pages' metadata by mode once it is rendered."""
+    """One chunk of one article, and once it is rendered its pictures and their metadata by mode."""
 
     row: int
     wiki_id: str
@@ -90,6 +122,7 @@ class Sample:
     context_tokens: Tokens
     continuation_tokens: Tokens
     context_text: str
+    images: dict[str, str] = field(default_factory=dict)
     font_metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -108,10 +141,29 @@ class Sample:
             "context_tokens": self.context_tokens.tolist(),
             "continuation_tokens": self.continuation_tokens.tolist(),
             "context_text": self.context_text,
-            "images": {mode: image_name(mode, self.id) for mode in self.font_metadata},
+            "images": self.images,
             "font_metadata": self.font_metadata,
         }
         return json.dumps(record).encode("ascii") + b"\n"
+
+    @classmethod
+    def from_json_line(cls, line: bytes) -> Sample:
+        """Read what `json_line` wrote.
+
+        Raises:
+          ValueError: it is not a sample.
+        """
+        try:
+            record: dict[str, Any] = json.loads(line)
+            row, chunk = parse_sample_id(record.pop("id"))
+            for name in ("context_tokens", "continuation_tokens"):
+                record[name] = np.array(record[name], dtype=np.int32)
+            sample = cls(row=row, **record)
+        except (AttributeError, KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"not a sample: {error}") from error
+        if chunk != sample.chunk_index:
+            raise ValueError(f"not a sample: its id ends in {chunk}, not {sample.chunk_index}")
+        return sample
 
 
 @dataclass(frozen=True)
@@ -126,17 +178,31 @@ class ShardArticles:
 
 @dataclass(frozen=True)
 class ShardSamples:
-    """The samples of a shard, article by article, and the account of its rows."""
+    """The samples of a shard, article by article, the account of its rows, and its pictures."""
 
     shard: Shard
     articles: tuple[tuple[Sample, ...], ...]
     dropped: dict[str, int]
     errors: tuple[ArticleError, ...] = ()
+    pictures: dict[str, ModePictures] = field(default_factory=dict)
 
 
 def sample_id(row: int, chunk_index: int) -> str:
     """Return the name of a chunk, from its article's global row: what is kept does not matter."""
     return f"sample_{row:06d}_chunk_{chunk_index}"
+
+
+def parse_sample_id(name: str) -> tuple[int, int]:
+    """Return the row and the chunk of a sample's name.
+
+    Raises:
+      ValueError: it is no such name.
+    """
+    match = SAMPLE_ID.fullmatch(name)
+    row, chunk = map(int, match.groups()) if match else (-1, -1)
+    if not match or name != sample_id(row, chunk):
+        raise ValueError(f"{name!r} is not the id of a sample")
+    return row, chunk
 
 
 def image_name(mode: str, sample: str) -> str:

@@ -1,18 +1,30 @@
-"""Committing a shard: its samples as JSON lines, then the receipt. No receipt, no shard."""
+"""Committing a shard: its samples as JSON lines, then the receipt. No receipt, no shard.
+
+Pictures are there before both. The receipt's file also says where each of them lies; that part is
+for readers and for verification, and does not travel through the graph.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from transforms import metrics, storage
-from transforms.records import ArticleError, Shard, ShardSamples
+from transforms.filtered import find_filtered
+from transforms.records import (
+    ArticleError,
+    ModePictures,
+    Picture,
+    Sample,
+    Shard,
+    ShardSamples,
+)
 
-PENDING = "pending"
+PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"
 
 
 class ArticleLines(NamedTuple):
@@ -27,9 +39,13 @@ class ArticleLines(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What a committed shard holds; `articles` are those that gave samples, in row order."""
+    """What a committed shard holds; `articles` are those that gave samples, in row order.
+
+    modes: the vision modes of its samples. pages: the pictures stored.
+    """
 
     shard: Shard
+    modes: tuple[str, ...]
     kept: int
     dropped: dict[str, int]
     errors: tuple[ArticleError, ...]
@@ -43,11 +59,14 @@ class Receipt(NamedTuple):
         """Number of samples in the shard."""
         return sum(len(article.lengths) for article in self.articles)
 
-    def to_json(self) -> bytes:
-        """Return the receipt as a file's content."""
+    def to_json(self, pictures: Mapping[str, ModePictures]) -> bytes:
+        """Return the content of the receipt's file, with the places of the shard's pictures."""
         fields = self._asdict()
         fields["shard"] = self.shard._asdict()
         fields["errors"] = [error._asdict() for error in self.errors]
+        fields["pictures"] = {
+            mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
+        }
         return json.dumps(fields).encode("ascii") + b"\n"
 
     @classmethod
@@ -59,15 +78,36 @@ class Receipt(NamedTuple):
         """
         try:
             fields: dict[str, Any] = json.loads(content)
+            del fields["pictures"]
             fields["shard"] = Shard(**fields["shard"])
+            fields["modes"] = tuple(fields["modes"])
             fields["errors"] = tuple(ArticleError(**error) for error in fields["errors"])
             fields["articles"] = tuple(
                 ArticleLines(row, wiki_id, tuple(lengths))
                 for row, wiki_id, lengths in fields["articles"]
             )
             return cls(**fields)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a receipt: {error}") from error
+
+
+def read_pictures(content: bytes) -> dict[str, ModePictures]:
+    """Return where a shard's pictures are, mode by mode, from the content of its receipt's file.
+
+    Raises:
+      ValueError: it is not a whole receipt.
+    """
+    try:
+        return {
+            mode: ModePictures(
+                stored["tar"],
+                stored["size"],
+                {sample: Picture(*place) for sample, place in stored["places"].items()},
+            )
+            for mode, stored in json.loads(content)["pictures"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a receipt: {error}") from error
 
 
 def shard_path(output_dir: str, shard: int) -> str:
@@ -80,7 +120,7 @@ def receipt_path(output_dir: str, shard: int) -> str:
     return storage.private(output_dir, "shards", f"{shard:05d}.json")
 
 
-def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
+def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) -> Receipt:
     """Commit a shard and return its receipt, which is written last."""
     digest = hashlib.sha256()
     articles: list[ArticleLines] = []
@@ -98,15 +138,17 @@ def write_samples(batch: ShardSamples, output_dir: str) -> Receipt:
     size = storage.commit(shard_path(output_dir, batch.shard.number), lines())
     receipt = Receipt(
         shard=batch.shard,
+        modes=tuple(modes),
         kept=batch.shard.rows - sum(batch.dropped.values()) - len(batch.errors),
         dropped=batch.dropped,
         errors=tuple(sorted(batch.errors)),
-        pages=sum(len(s.font_metadata) for samples in batch.articles for s in samples),
+        pages=sum(len(stored.places) for stored in batch.pictures.values()),
         jsonl_bytes=size,
         jsonl_sha256=digest.hexdigest(),
         articles=tuple(articles),
     )
-    storage.commit(receipt_path(output_dir, batch.shard.number), [receipt.to_json()])
+    content = receipt.to_json(batch.pictures)
+    storage.commit(receipt_path(output_dir, batch.shard.number), [content])
     return receipt
 
 
@@ -126,30 +168,76 @@ def find_receipt(shard: Shard, output_dir: str) -> Receipt | None:
     return receipt if intact else None
 
 
+def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
+    """Read back a committed shard, to render it at more modes.
+
+    Its receipt is removed: from now on its files may change, so it counts as not done.
+    """
+    path = receipt_path(output_dir, shard.number)
+    content = storage.read_bytes(path)
+    receipt = Receipt.from_json(content)
+    storage.remove([path])
+    lines = iter(storage.read_bytes(shard_path(output_dir, shard.number)).splitlines())
+    articles = tuple(
+        tuple(Sample.from_json_line(next(lines)) for _ in article.lengths)
+        for article in receipt.articles
+    )
+    pictures = read_pictures(content)
+    return ShardSamples(shard, articles, receipt.dropped, receipt.errors, pictures)
+
+
 class FindReceipts(beam.DoFn):
     """Tell shards that an earlier run finished from those still to do.
 
-    The main output has the receipts of the former; the output `pending` has the other shards.
+    The main output has the receipts of the former. The output `pending` has the shards to do from
+    the start, and `incomplete` those that only lack some of the modes.
+
+    Args:
+      modes: names of the vision modes wanted.
+      filtered: whether the kept articles are wanted too; shards that are done but for those go
+        to the output `unfiltered`.
     """
+
+    def __init__(self, output_dir: str, modes: Sequence[str], filtered: bool = False) -> None:
+        self._output_dir = output_dir
+        self._modes = tuple(modes)
+        self._filtered = filtered
+
+    def process(self, shard: Shard) -> Iterator[Any]:
+        """Yield the shard's receipt, or the shard under the tag that says what it lacks."""
+        receipt = find_receipt(shard, self._output_dir)
+        if receipt is None or not set(receipt.modes) <= set(self._modes):
+            yield beam.pvalue.TaggedOutput(PENDING, shard)
+            return
+        if receipt.modes == self._modes:
+            yield receipt
+        else:
+            yield beam.pvalue.TaggedOutput(INCOMPLETE, shard)
+        if self._filtered and find_filtered(shard, self._output_dir) is None:
+            yield beam.pvalue.TaggedOutput(UNFILTERED, shard)
+
+
+class RestoreSamples(beam.DoFn):
+    """Read back the samples of committed shards."""
 
     def __init__(self, output_dir: str) -> None:
         self._output_dir = output_dir
 
-    def process(self, shard: Shard) -> Iterator[Any]:
-        """Yield the shard's receipt, or the shard under the tag `pending`."""
-        receipt = find_receipt(shard, self._output_dir)
-        yield beam.pvalue.TaggedOutput(PENDING, shard) if receipt is None else receipt
+    def process(self, shard: Shard) -> Iterator[ShardSamples]:
+        """Yield the shard's samples, with the metadata of the modes they have."""
+        yield restore_samples(shard, self._output_dir)
 
 
 class WriteSamples(beam.DoFn):
     """Commit each shard and count what is in it."""
 
-    def __init__(self, output_dir: str) -> None:
+    def __init__(self, output_dir: str, modes: Sequence[str]) -> None:
         self._output_dir = output_dir
+        self._modes = tuple(modes)
 
     def process(self, batch: ShardSamples) -> Iterator[Receipt]:
         """Yield the receipt of the committed shard."""
-        receipt = write_samples(batch, self._output_dir)
+        receipt = write_samples(batch, self._output_dir, self._modes)
         metrics.count(metrics.ARTICLES_READ, receipt.shard.rows)
         metrics.count(metrics.ARTICLES_KEPT, receipt.kept)
         metrics.count(metrics.ARTICLES_FAILED, len(receipt.errors))

@@ -15,6 +15,7 @@ from transforms.records import Failure, Shard
 MAX_SHARDS_PER_GROUP = 16  # each slice of a row group decodes the group from its start
 MAX_SHARD_ROWS = 4096  # what a worker can hold
 FAILED = "failed"
+PLAN = "plan.jsonl"  # private: the shards and the files that cannot be used, in input order
 
 
 def cut_row_group(rows: int, shard_rows: int) -> list[tuple[int, int]]:

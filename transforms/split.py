@@ -52,6 +52,7 @@ class SplitPlan(NamedTuple):
     """Where val and train end, both inclusive, and how many samples each has.
 
     `val_last` is None when val is empty; `train_last` is None when train takes all that is left.
+    `sample_bytes` is the mean length of all samples' lines, rounded up.
     """
 
     val_last: Position | None
@@ -59,6 +60,7 @@ class SplitPlan(NamedTuple):
     val: int
     train: int
     unused: int
+    sample_bytes: int = 0
 
     def split_of(self, position: Position) -> str:
         """Return "val", "train" or "unused" for a sample."""
@@ -77,11 +79,12 @@ class SplitPlan(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """Samples per bucket of article keys, and the outermost articles seen."""
+    """Samples per bucket of article keys, the outermost articles seen, and all lines' bytes."""
 
     counts: Counts
     first: ArticleKey | None
     last: ArticleKey | None
+    size: int = 0
 
 
 def u64(text: str) -> int:
@@ -173,7 +176,8 @@ def plan_split(
     train_last = None
     if val_end + train < total:
         train_last, _ = _position(val_end + train, ordered, ends)
-    return SplitPlan(val_last, train_last, val, train, total - val - train)
+    unused, sample_bytes = total - val - train, -(-histogram.size // max(total, 1))
+    return SplitPlan(val_last, train_last, val, train, unused, sample_bytes)
 
 
 def _position(nth: int, ordered: list[BorderArticle], ends: Counts) -> tuple[Position, int]:
@@ -205,14 +209,14 @@ class CountKeys(beam.CombineFn):
 
     def add_input(self, accumulator: Histogram, receipt: Receipt) -> Histogram:
         """Add the articles of one shard."""
-        counts, first, last = accumulator
+        counts, first, last, size = accumulator
         counts = counts.copy()
         for lines in receipt.articles:
             article = article_key(self._seed, lines.wiki_id)
             counts[bucket(article.key)] += len(lines.lengths)
             first = article if first is None else min(first, article)
             last = article if last is None else max(last, article)
-        return Histogram(counts, first, last)
+        return Histogram(counts, first, last, size + receipt.jsonl_bytes)
 
     def merge_accumulators(self, accumulators: Iterable[Histogram]) -> Histogram:
         """Add histograms."""
@@ -221,6 +225,7 @@ class CountKeys(beam.CombineFn):
             np.sum([histogram.counts for histogram in merged], axis=0, dtype=np.int64),
             min((h.first for h in merged if h.first is not None), default=None),
             max((h.last for h in merged if h.last is not None), default=None),
+            sum(h.size for h in merged),
         )
 
     def extract_output(self, accumulator: Histogram) -> Histogram:

@@ -7,10 +7,11 @@ name and renaming it, in an object store because an object is visible only when 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from apache_beam.io.filesystem import CompressionTypes
@@ -53,48 +54,109 @@ def read_bytes(path: str) -> bytes:
         return file.read()
 
 
+def size_of(path: str) -> int:
+    """Return the size of a file in bytes."""
+    with open_read(path) as file:
+        return file.seek(0, os.SEEK_END)
+
+
+def sha256_of(path: str, offset: int = 0, size: int | None = None) -> str:
+    """Return the SHA-256 of a file's content, or of `size` bytes from `offset`, in hexadecimal.
+
+    Raises:
+      OSError: the file cannot be read, or ends before that.
+    """
+    digest = hashlib.sha256()
+    for piece in read_pieces(path, offset, size):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def write_in_place(path: str, content: bytes) -> None:
     """Write a file under its own name, for content that is the same whoever writes it."""
     with FileSystems.create(path, _BINARY, CompressionTypes.UNCOMPRESSED) as file:
         file.write(content)
 
 
+class Writer:
+    """Writes a file that appears under its path whole, when it is committed, or not at all.
+
+    An existing file is replaced. As a context manager it commits, unless an error comes by.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size = 0
+        self._renames = FileSystems.get_filesystem(path).has_dirs()
+        self._target = f"{path}{TEMPORARY}{uuid.uuid4().hex}" if self._renames else path
+        self._file = FileSystems.create(self._target, _BINARY, CompressionTypes.UNCOMPRESSED)
+
+    def write(self, piece: bytes) -> None:
+        """Append to the file."""
+        self._file.write(piece)
+        self.size += len(piece)
+
+    def commit(self) -> None:
+        """Let the file appear."""
+        self._file.close()
+        if self._renames:
+            FileSystems.rename([self._target], [self.path])
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):  # a full disk refuses what was still buffered
+            self._file.close()
+        remove([self._target])
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            self.abandon()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.abandon()
+            raise
+
+
 def commit(path: str, pieces: Iterable[bytes]) -> int:
     """Write `pieces` one after another so that `path` appears whole or not at all.
 
-    An existing file is replaced. Returns the number of bytes. If a piece cannot be had or
-    written, the temporary file is removed and the error goes on.
+    Returns the number of bytes. If a piece cannot be had or written, the error goes on.
     """
-    renames = FileSystems.get_filesystem(path).has_dirs()
-    target = f"{path}{TEMPORARY}{uuid.uuid4().hex}" if renames else path
-    size = 0
-    try:
-        with FileSystems.create(target, _BINARY, CompressionTypes.UNCOMPRESSED) as file:
-            for piece in pieces:
-                file.write(piece)
-                size += len(piece)
-        if renames:
-            FileSystems.rename([target], [path])
-    except BaseException:
-        if renames:
-            remove([target])
-        raise
-    return size
+    with Writer(path) as writer:
+        for piece in pieces:
+            writer.write(piece)
+    return writer.size
 
 
-def copy_pieces(paths: Iterable[str]) -> Iterable[bytes]:
-    """Yield the contents of files, one after another, in bounded pieces."""
-    for path in paths:
-        with open_read(path) as file:
-            while piece := file.read(_COPY_BYTES):
-                yield piece
+def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator[bytes]:
+    """Yield a file's content, or `size` bytes of it from `offset`, in bounded pieces.
+
+    Raises:
+      OSError: the file cannot be read, or ends before that.
+    """
+    with open_read(path) as file:
+        file.seek(offset)
+        left = size
+        while left is None or left > 0:
+            piece = file.read(_COPY_BYTES if left is None else min(_COPY_BYTES, left))
+            if not piece:
+                break
+            left = None if left is None else left - len(piece)
+            yield piece
+    if left:
+        raise OSError(f"{path} ends {left} bytes early")
 
 
 def remove(paths: Iterable[str]) -> None:
     """Remove the files that are there."""
     for path in paths:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.remove(path)
         elif FileSystems.exists(path):
             FileSystems.delete([path])

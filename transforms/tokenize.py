@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from transforms import storage
 from transforms.faults import attempt
 from transforms.records import Article, ShardArticles, Tokens
+from transforms.tokenized import check_tokens
 
 _log = logging.getLogger(__name__)
 
@@ -154,9 +155,13 @@ def load_tokenizer(path: str) -> ArticleTokenizer:
 
 
 def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:
-    """Return the batch with the tokens of every article."""
+    """Return the batch with the tokens of every article; those that have some are checked."""
 
     def encode(article: Article) -> Article:
+        if article.tokens is not None:
+            if fault := check_tokens(article, tokenizer.encode, tokenizer.decode):
+                raise ValueError(fault)
+            return article
         return replace(article, tokens=tokenizer.encode(article.text))
 
     articles, errors = attempt("tokenize", batch.articles, encode, lambda article: article)

@@ -127,6 +127,13 @@ class PageRenderer:
             page = fit(set_at, px)
             yield Page(draw(page), describe(page, missing))
 
+    def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
+        """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
+        set_at = self._prepare(text.split())
+        missing = missing_glyphs(text, covered_codepoints(self._font))
+        for px in sizes:
+            yield describe(fit(set_at, px), missing)
+
     def _prepare(self, words: list[str]) -> SetAt:
         if self._glyphs is None or self._glyphs.is_full():
             kind = GlyphAtlas if self._layout == "basic" else Shaper

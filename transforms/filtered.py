@@ -1,0 +1,146 @@
+"""Writing the kept articles with their tokens as JSON lines.
+
+Each shard commits its piece, a file of lines and the record that vouches for it; in the end the
+pieces are merged into `filtered.jsonl`, in input order, and removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from transforms import storage
+from transforms.records import Article, Shard, ShardArticles
+
+FILTERED = "filtered.jsonl"
+WHOLE = "filtered.json"  # private: size and hash of the merged file
+SUFFIX = ".jsonl"
+
+
+class FilteredPiece(NamedTuple):
+    """A committed piece: the shard's kept articles, and the size and hash of their lines."""
+
+    shard: Shard
+    articles: int
+    size: int
+    sha256: str
+
+    def to_json(self) -> bytes:
+        """Return the piece's record."""
+        return json.dumps({**self._asdict(), "shard": self.shard._asdict()}).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, content: bytes) -> FilteredPiece:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is no such record.
+        """
+        try:
+            fields = json.loads(content)
+            return cls(**{**fields, "shard": Shard(**fields["shard"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the record of filtered articles: {error}") from error
+
+
+def piece_path(output_dir: str, shard: int, suffix: str = SUFFIX) -> str:
+    """Return where a shard's kept articles are, or with the suffix ".json" their record."""
+    return storage.private(output_dir, "filtered", f"{shard:05d}{suffix}")
+
+
+def article_line(article: Article) -> bytes:
+    """Return a tokenized article as one line of ASCII JSON."""
+    assert article.tokens is not None, "an article is tokenized before it is kept"
+    record = {
+        "id": article.wiki_id,
+        "title": article.title,
+        "text": article.text,
+        "tokens": article.tokens.tolist(),
+        "total_tokens": len(article.tokens),
+    }
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
+    """Commit a shard's kept articles, then the record of them."""
+    digest = hashlib.sha256()
+
+    def lines() -> Iterator[bytes]:
+        for article in batch.articles:
+            line = article_line(article)
+            digest.update(line)
+            yield line
+
+    number = batch.shard.number
+    size = storage.commit(piece_path(output_dir, number), lines())
+    piece = FilteredPiece(batch.shard, len(batch.articles), size, digest.hexdigest())
+    storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()])
+    return piece
+
+
+def find_filtered(shard: Shard, output_dir: str) -> FilteredPiece | None:
+    """Return the piece of a shard that an earlier run committed, if it is intact."""
+    try:
+        record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+        piece = FilteredPiece.from_json(record)
+        if piece.shard._replace(path=shard.path) != shard:  # the input may have moved
+            return None
+        digest = storage.sha256_of(piece_path(output_dir, shard.number))
+    except (OSError, ValueError):
+        return None
+    return piece if digest == piece.sha256 else None
+
+
+class WriteFiltered(beam.DoFn):
+    """Commit the kept articles of each shard."""
+
+    def __init__(self, output_dir: str) -> None:
+        self._output_dir = output_dir
+
+    def process(self, batch: ShardArticles) -> Iterator[FilteredPiece]:
+        """Yield what was committed."""
+        yield write_filtered(batch, self._output_dir)
+
+
+def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
+    """Merge the pieces of all shards into filtered.jsonl and return the record of the whole.
+
+    Raises:
+      OSError, ValueError: a piece is missing or damaged.
+    """
+    digest = hashlib.sha256()
+    articles = 0
+
+    def content() -> Iterator[bytes]:
+        nonlocal articles
+        for shard in shards:
+            record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+            articles += FilteredPiece.from_json(record).articles
+            for piece in storage.read_pieces(piece_path(output_dir, shard.number)):
+                digest.update(piece)
+                yield piece
+
+    size = storage.commit(storage.join(output_dir, FILTERED), content())
+    whole = {"articles": articles, "bytes": size, "sha256": digest.hexdigest()}
+    storage.commit(storage.private(output_dir, WHOLE), [json.dumps(whole).encode() + b"\n"])
+    return whole
+
+
+def find_whole(output_dir: str) -> dict[str, Any] | None:
+    """Return the record of an earlier run's filtered.jsonl, if the file is as it says."""
+    try:
+        whole = json.loads(storage.read_bytes(storage.private(output_dir, WHOLE)))
+        digest = storage.sha256_of(storage.join(output_dir, FILTERED))
+        return whole if digest == whole["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove_pieces(output_dir: str, shards: Iterable[Shard]) -> None:
+    """Remove the pieces, which the merged file has made superfluous."""
+    for shard in shards:
+        storage.remove(piece_path(output_dir, shard.number, suffix) for suffix in (".json", SUFFIX))

@@ -1,0 +1,125 @@
+"""Reading articles that are tokenized already, from JSON lines as `--filtered` writes them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from transforms import storage
+from transforms.records import (
+    BLANK_TEXT,
+    NULL_TEXT,
+    Article,
+    ArticleError,
+    Shard,
+    ShardArticles,
+    Tokens,
+)
+
+SUFFIX = ".jsonl"  # what tells such a file from parquet
+FIELDS = ("title", "text", "tokens")
+
+
+def read_tokenized(shard: Shard) -> ShardArticles:
+    """Read a shard of a file like filtered.jsonl: articles in row order, with their tokens.
+
+    Text that is null or blank is dropped. A line that is no such article becomes an error of its
+    row.
+
+    Raises:
+      OSError: the file ends before the shard does, or cannot be read.
+    """
+    articles, errors = [], []
+    dropped: Counter[str] = Counter()
+    for row, line in enumerate(read_lines(shard), shard.first_row):
+        fallback = f"{shard.path.rsplit('/', 1)[-1]}#{row}"
+        try:
+            article = parse_article(line, row, fallback)
+        except ValueError as error:
+            errors.append(ArticleError(row, fallback, "read", str(error)))
+            continue
+        if article is None:
+            dropped[NULL_TEXT] += 1
+        elif not article.text.strip():
+            dropped[BLANK_TEXT] += 1
+        else:
+            articles.append(article)
+    return ShardArticles(shard, tuple(articles), dict(dropped), tuple(errors))
+
+
+def read_lines(shard: Shard) -> Iterator[bytes]:
+    """Yield the lines of a shard of a file of JSON lines.
+
+    Raises:
+      OSError: the file ends before the shard does.
+    """
+    with storage.open_read(shard.path) as file:
+        file.seek(shard.offset or 0)
+        for row in range(shard.rows):
+            line = file.readline()
+            if not line:
+                raise OSError(f"{shard.path} ends after {row} of {shard.rows} lines")
+            yield line
+
+
+def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
+    """Return the article of a line, or None where its text is null.
+
+    Raises:
+      ValueError: the line is no article with tokens; the text says what is wrong.
+    """
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not a line of JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ValueError("not a JSON object")
+    if missing := [name for name in FIELDS if name not in record]:
+        raise ValueError(f"it has no {missing[0]!r}, only {', '.join(map(str, record))[:200]}")
+    wiki_id, title, text = record.get("id"), record["title"], record["text"]
+    if text is None:
+        return None
+    for name, value in (("id", wiki_id or ""), ("title", title or ""), ("text", text)):
+        if not isinstance(value, str):
+            raise ValueError(f"its {name!r} is no string")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"its {name!r} is no valid Unicode: {error.reason}") from error
+    tokens = _tokens(record["tokens"])
+    if (total := record.get("total_tokens", len(tokens))) != len(tokens):
+        raise ValueError(f"it has {len(tokens)} tokens, and says {total}")
+    return Article(row, wiki_id or fallback, title or "", text, tokens)
+
+
+def _tokens(values: Any) -> Tokens:
+    if not isinstance(values, list) or not all(type(value) is int for value in values):
+        raise ValueError("its 'tokens' are no list of integers")
+    if values and not (min(values) >= 0 and max(values) < 1 << 31):
+        raise ValueError("its 'tokens' are out of range")
+    return np.array(values, dtype=np.int32)
+
+
+def check_tokens(
+    article: Article, encode: Callable[[str], Tokens], decode: Callable[[Tokens], str]
+) -> str | None:
+    """Say why an article's tokens are not those of its text, or None if they are.
+
+    They are if they decode to it; or if they are what the text encodes to, since a tokenizer that
+    normalizes its input never gives back some texts.
+    """
+    assert article.tokens is not None, "the article was read with its tokens"
+    try:
+        text = decode(article.tokens)
+    except Exception as error:  # ids that the vocabulary does not have
+        return f"its tokens cannot be decoded ({error})"
+    if text == article.text or np.array_equal(encode(article.text), article.tokens):
+        return None
+    pairs = enumerate(zip(text, article.text, strict=False))
+    at = next((n for n, (a, b) in pairs if a != b), min(len(text), len(article.text)))
+    found, wanted = text[at : at + 20], article.text[at : at + 20]
+    return f"its tokens decode to {found!r} where the text has {wanted!r}"
