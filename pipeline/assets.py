@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pipeline.data import data_file
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from transforms import storage
+from transforms.outputs import ASSETS
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
 from transforms.tokenize import ArticleTokenizer
@@ -37,7 +38,7 @@ class Asset(NamedTuple):
 
     def path(self, output_dir: str) -> str:
         """Return where the asset lies."""
-        return storage.private(output_dir, "assets", self.sha256 + self.suffix)
+        return storage.private(output_dir, ASSETS, self.sha256 + self.suffix)
 
     def store(self, output_dir: str) -> str:
         """Put the asset among the job's files and return its path."""

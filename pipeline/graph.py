@@ -15,8 +15,10 @@ from transforms.chunk import ExpandChunks
 from transforms.filtered import WriteFiltered
 from transforms.images import PageSettings, RenderPages
 from transforms.manifest import Finish, FinishSettings
+from transforms.outputs import PLAN
 from transforms.parts import PartSettings, WritePart
 from transforms.pictures import NONE
+from transforms.planfile import FAILED
 from transforms.samples import (
     INCOMPLETE,
     PENDING,
@@ -25,7 +27,7 @@ from transforms.samples import (
     RestoreSamples,
     WriteSamples,
 )
-from transforms.shards import FAILED, PLAN, ReadPlan
+from transforms.shards import ReadPlan
 from transforms.split import PlanSplit, SplitSettings
 from transforms.tokenize import Tokenize
 

@@ -9,14 +9,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from apache_beam.io.filesystems import FileSystems
-
 from pipeline.options import UsageError
 from transforms import storage
 from transforms.arrow import INFO, STATE
-from transforms.filtered import FILTERED
-from transforms.manifest import CONFIG, ERRORS, MANIFEST
-from transforms.merge import SAMPLES
+from transforms.outputs import CONFIG, ERRORS, FILTERED, MANIFEST, SAMPLES, SPLIT, TRACE
 from transforms.split import TRAIN, VAL
 
 PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png|\d{5,}\.tar")
@@ -25,8 +21,6 @@ SPLIT_FILE = re.compile(
     rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
 )
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST)
-SPLIT = "split.json"  # private: what decided the split that the latest run began to write
-TRACE = "failure.log"
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
@@ -78,7 +72,7 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
         if SPLIT_FILE.fullmatch(name) and not kept:
             storage.remove([storage.join(output_dir, name)])
     if not same:
-        storage.remove(list(_matches(storage.private(output_dir, "parts"))))
+        storage.remove(list(storage.files_in(storage.private(output_dir, "parts"))))
     storage.commit(record, [content])
 
 
@@ -86,19 +80,9 @@ def _files(output_dir: str) -> Iterator[str]:
     """Yield the relative names of the files in which a split may lie."""
     for below in ("", *(f"{split}_arrow" for split in (TRAIN, VAL))):
         directory = storage.join(output_dir, below) if below else output_dir
-        for path in _matches(directory):
+        for path in storage.files_in(directory):
             name = path.rsplit("/", 1)[-1]
             yield f"{below}/{name}" if below else name
-
-
-def _matches(directory: str) -> Iterator[str]:
-    if not storage.is_local(directory):
-        for match in FileSystems.match([storage.join(directory, "*")]):
-            yield from (file.path for file in match.metadata_list)
-    elif os.path.isdir(directory):
-        for entry in os.scandir(directory):
-            if entry.is_file():
-                yield entry.path
 
 
 def remove_output(output_dir: str) -> None:

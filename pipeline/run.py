@@ -24,9 +24,9 @@ from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
 from pipeline.progress import say, summary, watch
 from transforms import storage
 from transforms.filtered import find_whole
-from transforms.manifest import ERRORS, MANIFEST
+from transforms.outputs import ERRORS, MANIFEST, PLAN, TRACE
+from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
-from transforms.shards import PLAN, plan_line
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> int:
         try:
             execute(job, options)
         except Exception as error:
-            trace = storage.private(job.output_dir, output.TRACE)
+            trace = storage.private(job.output_dir, TRACE)
             with contextlib.suppress(OSError):
                 storage.commit(trace, [traceback.format_exc().encode()])
             raise JobError(

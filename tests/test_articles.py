@@ -9,8 +9,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import articles, in_beam, write_parquet
 from transforms.articles import FilterShort, ReadArticles, filter_short, read_articles, schema_fault
+from transforms.planfile import FAILED
 from transforms.records import Article, ArticleError, Failure, Shard, ShardArticles
-from transforms.shards import FAILED
 
 
 def shard(path: Path, rows: int, *, group: int = 0, start: int = 0, first_row: int = 0) -> Shard:

@@ -6,8 +6,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline import graph
 from tests.conftest import in_beam
 from transforms.images import PageSettings
+from transforms.planfile import plan_line
 from transforms.records import VISION_MODES, Failure, Shard
-from transforms.shards import plan_line
 from transforms.split import SplitSettings
 
 

@@ -11,9 +11,10 @@ from transforms.arrow import sample_schema
 from transforms.assign import assign_split
 from transforms.manifest import FinishSettings, Results, finish, manifest_of
 from transforms.parts import NOTHING, Part, PartSettings, write_part
+from transforms.planfile import plan_line
+from transforms.receipts import Receipt
 from transforms.records import ArticleError, Failure, Shard, ShardSamples
-from transforms.samples import Receipt, write_samples
-from transforms.shards import plan_line
+from transforms.samples import write_samples
 from transforms.split import SplitPlan
 
 CONFIG: dict[str, Any] = {

@@ -22,8 +22,9 @@ from transforms.parts import (
     part_path,
     write_part,
 )
+from transforms.receipts import Receipt
 from transforms.records import Sample, Shard, ShardSamples
-from transforms.samples import Receipt, write_samples
+from transforms.samples import write_samples
 from transforms.split import SplitPlan, SplitSettings, sample_key
 from transforms.storage import sha256_of
 

@@ -10,6 +10,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import in_beam
 from transforms import metrics
+from transforms.receipts import ArticleLines, Receipt, receipt_path, shard_path
 from transforms.records import (
     ArticleError,
     ModePictures,
@@ -22,13 +23,9 @@ from transforms.records import (
 )
 from transforms.samples import (
     PENDING,
-    ArticleLines,
     FindReceipts,
-    Receipt,
     WriteSamples,
     find_receipt,
-    receipt_path,
-    shard_path,
     write_samples,
 )
 

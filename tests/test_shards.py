@@ -5,8 +5,9 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import in_beam
+from transforms.planfile import FAILED, plan_line, read_plan
 from transforms.records import Failure, Shard
-from transforms.shards import FAILED, ReadPlan, cut_row_group, plan_line, read_plan
+from transforms.shards import ReadPlan, cut_row_group
 
 ENTRIES = [
     Shard(0, "/in/a.parquet", 0, 0, 3, 0),

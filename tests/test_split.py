@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import in_beam
+from transforms.receipts import ArticleLines, Receipt
 from transforms.records import Shard
-from transforms.samples import ArticleLines, Receipt
 from transforms.split import (
     ArticleKey,
     CountKeys,

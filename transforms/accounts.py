@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 
-from transforms.samples import Receipt
+from transforms.receipts import Receipt
 
 
 class InconsistentError(Exception):

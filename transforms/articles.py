@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
+from transforms.planfile import FAILED
 from transforms.records import (
     BLANK_TEXT,
     NULL_TEXT,
@@ -23,7 +24,6 @@ from transforms.records import (
     ShardArticles,
     with_drop,
 )
-from transforms.shards import FAILED
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import read_tokenized
 

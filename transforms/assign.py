@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 import numpy as np
 
-from transforms.samples import Receipt
+from transforms.receipts import Receipt
 from transforms.split import (
     TRAIN,
     UNUSED,

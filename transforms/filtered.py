@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from transforms import storage
+from transforms.outputs import FILTERED, FILTERED_WHOLE
 from transforms.records import Article, Shard, ShardArticles
 
-FILTERED = "filtered.jsonl"
-WHOLE = "filtered.json"  # private: size and hash of the merged file
 SUFFIX = ".jsonl"
 
 
@@ -126,14 +125,16 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
 
     size = storage.commit(storage.join(output_dir, FILTERED), content())
     whole = {"articles": articles, "bytes": size, "sha256": digest.hexdigest()}
-    storage.commit(storage.private(output_dir, WHOLE), [json.dumps(whole).encode() + b"\n"])
+    storage.commit(
+        storage.private(output_dir, FILTERED_WHOLE), [json.dumps(whole).encode() + b"\n"]
+    )
     return whole
 
 
 def find_whole(output_dir: str) -> dict[str, Any] | None:
     """Return the record of an earlier run's filtered.jsonl, if the file is as it says."""
     try:
-        whole = json.loads(storage.read_bytes(storage.private(output_dir, WHOLE)))
+        whole = json.loads(storage.read_bytes(storage.private(output_dir, FILTERED_WHOLE)))
         digest = storage.sha256_of(storage.join(output_dir, FILTERED))
         return whole if digest == whole["sha256"] else None
     except (OSError, ValueError, KeyError, TypeError):

@@ -12,16 +12,13 @@ from transforms import merge, storage
 from transforms.accounts import Accounts, CountRows, InconsistentError
 from transforms.assign import ALL, USED
 from transforms.filtered import FilteredPiece
+from transforms.outputs import CONFIG, ERRORS, MANIFEST
 from transforms.parts import Part, PartSettings
+from transforms.receipts import Receipt, receipt_path
 from transforms.records import Failure
-from transforms.samples import Receipt, receipt_path
 from transforms.split import TRAIN, VAL, SplitPlan, SplitSettings
 
-MANIFEST = "split_manifest.json"
 FORMAT = 1  # of the outputs, as docs/format.md describes them
-# Private files:
-ERRORS = "errors.jsonl"
-CONFIG = "config.json"
 
 
 class Results(NamedTuple):

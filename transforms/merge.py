@@ -11,6 +11,7 @@ from typing import Any
 from transforms import arrow, filtered, storage
 from transforms.accounts import InconsistentError
 from transforms.assign import part_names
+from transforms.outputs import PLAN, SAMPLES
 from transforms.parts import (
     Part,
     PartSettings,
@@ -20,12 +21,10 @@ from transforms.parts import (
     part_receipt_path,
     write_part,
 )
+from transforms.planfile import read_plan
+from transforms.receipts import shard_path
 from transforms.records import Shard
-from transforms.samples import shard_path
-from transforms.shards import PLAN, read_plan
 from transforms.split import SplitPlan
-
-SAMPLES = "samples.jsonl"
 
 
 def finish_split(

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from transforms import arrow, storage
 from transforms.assign import REFERENCE, ShardReferences
+from transforms.receipts import shard_path
 from transforms.records import sample_id
-from transforms.samples import shard_path
 
 
 class WrittenFile(NamedTuple):

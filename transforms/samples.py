@@ -1,123 +1,22 @@
 """Committing a shard: its samples as JSON lines, then the receipt. No receipt, no shard.
 
-Pictures are there before both. The receipt's file also says where each of them lies; that part is
-for readers and for verification, and does not travel through the graph.
+Pictures are there before both.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 
 from transforms import metrics, storage
 from transforms.filtered import find_filtered
-from transforms.records import (
-    ArticleError,
-    ModePictures,
-    Picture,
-    Sample,
-    Shard,
-    ShardSamples,
-)
+from transforms.receipts import ArticleLines, Receipt, read_pictures, receipt_path, shard_path
+from transforms.records import Sample, Shard, ShardSamples
 
 PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"
-
-
-class ArticleLines(NamedTuple):
-    """Where an article's samples lie: the byte lengths of its lines, in chunk order.
-
-    The lines of a shard follow one another, so the lengths give every byte range.
-    """
-
-    row: int
-    wiki_id: str
-    lengths: tuple[int, ...]
-
-
-class Receipt(NamedTuple):
-    """What a committed shard holds; `articles` are those that gave samples, in row order.
-
-    modes: the vision modes of its samples. pages: the pictures stored.
-    """
-
-    shard: Shard
-    modes: tuple[str, ...]
-    kept: int
-    dropped: dict[str, int]
-    errors: tuple[ArticleError, ...]
-    pages: int
-    jsonl_bytes: int
-    jsonl_sha256: str
-    articles: tuple[ArticleLines, ...]
-
-    @property
-    def samples(self) -> int:
-        """Number of samples in the shard."""
-        return sum(len(article.lengths) for article in self.articles)
-
-    def to_json(self, pictures: Mapping[str, ModePictures]) -> bytes:
-        """Return the content of the receipt's file, with the places of the shard's pictures."""
-        fields = self._asdict()
-        fields["shard"] = self.shard._asdict()
-        fields["errors"] = [error._asdict() for error in self.errors]
-        fields["pictures"] = {
-            mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
-        }
-        return json.dumps(fields).encode("ascii") + b"\n"
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Receipt:
-        """Read what `to_json` wrote.
-
-        Raises:
-          ValueError: it is not a whole receipt.
-        """
-        try:
-            fields: dict[str, Any] = json.loads(content)
-            del fields["pictures"]
-            fields["shard"] = Shard(**fields["shard"])
-            fields["modes"] = tuple(fields["modes"])
-            fields["errors"] = tuple(ArticleError(**error) for error in fields["errors"])
-            fields["articles"] = tuple(
-                ArticleLines(row, wiki_id, tuple(lengths))
-                for row, wiki_id, lengths in fields["articles"]
-            )
-            return cls(**fields)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"not a receipt: {error}") from error
-
-
-def read_pictures(content: bytes) -> dict[str, ModePictures]:
-    """Return where a shard's pictures are, mode by mode, from the content of its receipt's file.
-
-    Raises:
-      ValueError: it is not a whole receipt.
-    """
-    try:
-        return {
-            mode: ModePictures(
-                stored["tar"],
-                stored["size"],
-                {sample: Picture(*place) for sample, place in stored["places"].items()},
-            )
-            for mode, stored in json.loads(content)["pictures"].items()
-        }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a receipt: {error}") from error
-
-
-def shard_path(output_dir: str, shard: int) -> str:
-    """Return where a shard's samples are."""
-    return storage.private(output_dir, "shards", f"{shard:05d}.jsonl")
-
-
-def receipt_path(output_dir: str, shard: int) -> str:
-    """Return where a shard's receipt is."""
-    return storage.private(output_dir, "shards", f"{shard:05d}.json")
 
 
 def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) -> Receipt:

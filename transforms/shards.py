@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import apache_beam as beam
 
-from transforms import storage
+from transforms.planfile import FAILED, read_plan
 from transforms.records import Failure, Shard
 
 MAX_SHARDS_PER_GROUP = 16  # each slice of a row group decodes the group from its start
 MAX_SHARD_ROWS = 4096  # what a worker can hold
-FAILED = "failed"
-PLAN = "plan.jsonl"  # private: the shards and the files that cannot be used, in input order
 
 
 def cut_row_group(rows: int, shard_rows: int) -> list[tuple[int, int]]:
@@ -31,23 +28,6 @@ def cut_row_group(rows: int, shard_rows: int) -> list[tuple[int, int]]:
     size, longer = divmod(rows, pieces)
     starts = [piece * size + min(piece, longer) for piece in range(pieces + 1)]
     return [(start, end - start) for start, end in pairwise(starts)]
-
-
-def plan_line(entry: Shard | Failure) -> bytes:
-    """Return one line of the plan file."""
-    kind = FAILED if isinstance(entry, Failure) else "shard"
-    return json.dumps({kind: entry._asdict()}).encode("ascii") + b"\n"
-
-
-def read_plan(path: str) -> Iterator[Shard | Failure]:
-    """Yield the shards and the unreadable files of a plan file, in input order."""
-    with storage.open_read(path) as file:
-        for line in file:
-            entry: dict[str, Any] = json.loads(line)
-            if FAILED in entry:
-                yield Failure(**entry[FAILED])
-            else:
-                yield Shard(**entry["shard"])
 
 
 class ReadPlan(beam.PTransform):

@@ -16,7 +16,7 @@ import apache_beam as beam
 import numpy as np
 import numpy.typing as npt
 
-from transforms.samples import Receipt
+from transforms.receipts import Receipt
 
 BUCKET_BITS = 12
 VAL, TRAIN, UNUSED = "val", "train", "unused"

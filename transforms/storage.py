@@ -1,7 +1,9 @@
-"""Files of the job, on a disk or in an object store, through Beam's FileSystems.
+"""Files of the job, on a mounted file system, or elsewhere through Beam's FileSystems.
 
 Whatever is committed here appears whole or not at all: on a file system by writing a temporary
 name and renaming it, in an object store because an object is visible only when it is closed.
+Beam is imported only where it is needed: a training loader that reads pages from a disk can do
+without.
 """
 
 from __future__ import annotations
@@ -9,23 +11,35 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
-
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
+from typing import Any, BinaryIO
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
+SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
 _BINARY = "application/octet-stream"
 _COPY_BYTES = 1 << 20
 
 
+def _file_systems() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def is_local(path: str) -> bool:
+    """Tell whether the path is on a mounted file system, not in an object store."""
+    return SCHEME.match(path) is None
+
+
 def join(base: str, *names: str) -> str:
     """Join path components below `base`, which may be a path or an object-store URL."""
-    return FileSystems.join(base, *names)
+    if is_local(base):
+        return os.path.join(base, *names)
+    return _file_systems().join(base, *names)
 
 
 def private(output_dir: str, *names: str) -> str:
@@ -33,19 +47,38 @@ def private(output_dir: str, *names: str) -> str:
     return join(output_dir, PRIVATE, *names)
 
 
-def is_local(path: str) -> bool:
-    """Tell whether the path is on a mounted file system, not in an object store."""
-    return FileSystems.get_scheme(path) is None
-
-
 def exists(path: str) -> bool:
     """Tell whether a file is there."""
-    return FileSystems.exists(path)
+    return os.path.exists(path) if is_local(path) else _file_systems().exists(path)
+
+
+def files_in(directory: str) -> Iterator[str]:
+    """Yield the paths of the files in a directory, none where it is not there."""
+    if not is_local(directory):
+        for match in _file_systems().match([join(directory, "*")]):
+            yield from (file.path for file in match.metadata_list)
+    elif os.path.isdir(directory):
+        with os.scandir(directory) as entries:
+            yield from (entry.path for entry in entries if entry.is_file())
 
 
 def open_read(path: str) -> BinaryIO:
     """Open a file as it is, never decompressed; seekable."""
-    return FileSystems.open(path, _BINARY, CompressionTypes.UNCOMPRESSED)
+    if is_local(path):
+        return open(path, "rb")
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return _file_systems().open(path, _BINARY, CompressionTypes.UNCOMPRESSED)
+
+
+def open_write(path: str) -> BinaryIO:
+    """Open a file for writing under its own name, with the directories that it needs."""
+    if is_local(path):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        return open(path, "wb")
+    from apache_beam.io.filesystem import CompressionTypes
+
+    return _file_systems().create(path, _BINARY, CompressionTypes.UNCOMPRESSED)
 
 
 def read_bytes(path: str) -> bytes:
@@ -74,7 +107,7 @@ def sha256_of(path: str, offset: int = 0, size: int | None = None) -> str:
 
 def write_in_place(path: str, content: bytes) -> None:
     """Write a file under its own name, for content that is the same whoever writes it."""
-    with FileSystems.create(path, _BINARY, CompressionTypes.UNCOMPRESSED) as file:
+    with open_write(path) as file:
         file.write(content)
 
 
@@ -87,9 +120,9 @@ class Writer:
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = 0
-        self._renames = FileSystems.get_filesystem(path).has_dirs()
+        self._renames = is_local(path) or _file_systems().get_filesystem(path).has_dirs()
         self._target = f"{path}{TEMPORARY}{uuid.uuid4().hex}" if self._renames else path
-        self._file = FileSystems.create(self._target, _BINARY, CompressionTypes.UNCOMPRESSED)
+        self._file = open_write(self._target)
 
     def write(self, piece: bytes) -> None:
         """Append to the file."""
@@ -99,8 +132,10 @@ class Writer:
     def commit(self) -> None:
         """Let the file appear."""
         self._file.close()
-        if self._renames:
-            FileSystems.rename([self._target], [self.path])
+        if is_local(self.path):
+            os.replace(self._target, self.path)
+        elif self._renames:
+            _file_systems().rename([self._target], [self.path])
 
     def abandon(self) -> None:
         """Leave nothing behind."""
@@ -158,8 +193,8 @@ def remove(paths: Iterable[str]) -> None:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.remove(path)
-        elif FileSystems.exists(path):
-            FileSystems.delete([path])
+        elif exists(path):
+            _file_systems().delete([path])
 
 
 class RangeReader:

@@ -1,0 +1,177 @@
+"""Reading the pages of a dataset, whichever way it stores them: for training loaders."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import threading
+from bisect import bisect_right
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import metadata
+from typing import Any
+
+from PIL import Image, features
+
+from transforms import storage
+from transforms.outputs import ASSETS, MANIFEST, PLAN
+from transforms.pictures import FILES, NONE
+from transforms.planfile import read_plan
+from transforms.receipts import read_pictures, receipt_path
+from transforms.records import ModePictures, Shard, image_name, parse_sample_id
+from transforms.render import PageRenderer
+
+MOST_RECEIPTS = 256  # kept in memory, for tars; some tens of kilobytes each
+
+
+class ReaderError(Exception):
+    """The dataset is not finished, or its pages cannot be had here as they were made."""
+
+
+class PageReader:
+    """The pages of a finished dataset: stored as files, in tars, or drawn from the samples' text.
+
+        reader = PageReader("output/demo")
+        image = reader.image(sample, "base")  # sample: a line of train.jsonl, a row of train_arrow
+
+    One reader serves any number of threads and of processes, forked or spawned: each opens its own
+    files when it first reads. Pages that are not stored are drawn by the font and layout of the
+    job; each process checks once that it has the same font and the same version of Pillow.
+    """
+
+    def __init__(self, output_dir: str | os.PathLike[str]) -> None:
+        self._output_dir = os.fspath(output_dir)
+        self._opened: dict[tuple[int, int], _OpenDataset] = {}
+
+    def __reduce__(self) -> tuple[type[PageReader], tuple[str]]:
+        return PageReader, (self._output_dir,)
+
+    @property
+    def modes(self) -> dict[str, int]:
+        """The dataset's vision modes and the side of their pages in pixels."""
+        return dict(self._dataset().modes)
+
+    def image(self, sample: Mapping[str, Any], mode: str) -> Image.Image:
+        """Return a sample's page: a square picture of mode "L", black on white.
+
+        Args:
+          sample: its `id`; where pictures are not stored its `context_text` too.
+
+        Raises:
+          ReaderError: the page cannot be had; the text says why.
+          OSError: a file cannot be read.
+        """
+        dataset = self._dataset()
+        px = dataset.size_of(mode)
+        if dataset.form == NONE:
+            return dataset.renderer.render(sample["context_text"], px).image
+        image = Image.open(io.BytesIO(dataset.png(sample["id"], mode)))
+        image.load()
+        return image
+
+    def png(self, sample: str, mode: str) -> bytes:
+        """Return a stored picture, by the id of its sample, as the bytes of its PNG file.
+
+        Raises:
+          ReaderError: there is no such picture.
+          OSError: a file cannot be read.
+        """
+        dataset = self._dataset()
+        dataset.size_of(mode)
+        return dataset.png(sample, mode)
+
+    def _dataset(self) -> _OpenDataset:
+        mine = os.getpid(), threading.get_ident()
+        if mine not in self._opened:
+            self._opened[mine] = _OpenDataset(self._output_dir)
+        return self._opened[mine]
+
+
+class _OpenDataset:
+    """A dataset as one thread of one process sees it, with its open files."""
+
+    def __init__(self, output_dir: str) -> None:
+        self._output_dir = output_dir
+        path = storage.join(output_dir, MANIFEST)
+        if not storage.exists(path):
+            raise ReaderError(
+                f"{path} is not there: the job is not finished, or this is no dataset"
+            )
+        self._manifest = json.loads(storage.read_bytes(path))
+        self.form = self._manifest["outputs"]["images"]
+        self.modes = {name: table["px"] for name, table in self._manifest["vision_modes"].items()}
+        self._files = storage.RangeReader()
+        self._shards: list[Shard] | None = None
+        self._renderer: PageRenderer | None = None
+        self._pictures = lru_cache(MOST_RECEIPTS)(self._read_pictures)
+
+    def size_of(self, mode: str) -> int:
+        """Return the side of a mode's pages in pixels."""
+        if mode not in self.modes:
+            raise ReaderError(f"mode {mode!r} is not in the dataset, only {', '.join(self.modes)}")
+        return self.modes[mode]
+
+    def png(self, sample: str, mode: str) -> bytes:
+        """Return a stored picture."""
+        if self.form == NONE:
+            raise ReaderError("the dataset stores no pictures; `image` draws them")
+        if self.form == FILES:
+            try:
+                parse_sample_id(sample)
+            except ValueError as error:
+                raise ReaderError(str(error)) from error
+            return storage.read_bytes(storage.join(self._output_dir, image_name(mode, sample)))
+        stored = self._pictures(self._shard_of(sample))[mode]
+        if sample not in stored.places:
+            raise ReaderError(f"{sample} is not in the dataset")
+        assert stored.tar is not None, "this form has tars"
+        offset, length, _ = stored.places[sample]
+        return self._files.read(storage.join(self._output_dir, stored.tar), offset, length)
+
+    @property
+    def renderer(self) -> PageRenderer:
+        """What draws the pages as the job did."""
+        if self._renderer is None:
+            self._renderer = self._checked_renderer()
+        return self._renderer
+
+    def _checked_renderer(self) -> PageRenderer:
+        made, here = (
+            self._manifest["versions"],
+            {
+                "pillow": metadata.version("pillow"),
+                "freetype": features.version("freetype2"),
+            },
+        )
+        for name, version in here.items():
+            if made[name] != version:
+                raise ReaderError(
+                    f"the pages were laid out by {name} {made[name]}, here is {version}: they "
+                    f"might differ by pixels; install Pillow {made['pillow']} from PyPI"
+                )
+        digest = self._manifest["font"]["sha256"]
+        path = storage.private(self._output_dir, ASSETS, f"{digest}.ttf")
+        font = storage.read_bytes(path)
+        if hashlib.sha256(font).hexdigest() != digest:
+            raise ReaderError(
+                f"{path} is damaged: it is not the font that the pages were made with"
+            )
+        return PageRenderer(font, self._manifest["options"]["layout"])
+
+    def _shard_of(self, sample: str) -> int:
+        try:
+            row, _ = parse_sample_id(sample)
+        except ValueError as error:
+            raise ReaderError(str(error)) from error
+        if self._shards is None:
+            entries = read_plan(storage.private(self._output_dir, PLAN))
+            self._shards = [entry for entry in entries if isinstance(entry, Shard)]
+        at = bisect_right(self._shards, row, key=lambda shard: shard.first_row) - 1
+        if at < 0:
+            raise ReaderError(f"{sample} is not in the dataset")
+        return self._shards[at].number
+
+    def _read_pictures(self, shard: int) -> dict[str, ModePictures]:
+        return read_pictures(storage.read_bytes(receipt_path(self._output_dir, shard)))
