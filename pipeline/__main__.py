@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 
 USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
+       pagecast verify --output_dir DIR [--repair] [--sample N]
 
-Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression.
-`pagecast run --help` lists the options. Exit codes: 0 done, 1 failed, 2 wrong use."""
+Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, and
+checks what came of it. `pagecast COMMAND --help` lists the options.
+Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -24,14 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from pipeline.options import UsageError
     from pipeline.progress import say
     from pipeline.run import JobError, reason, run
+    from pipeline.verify import verify
 
     logging.getLogger().setLevel(logging.WARNING)
-    if not arguments or arguments[0] != "run":
+    commands = {"run": run, "verify": verify}
+    if not arguments or arguments[0] not in commands:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
-        say(f"{given}; the command is run (see `pagecast --help`)")
+        say(f"{given}; the commands are {' and '.join(commands)} (see `pagecast --help`)")
         return WRONG_USE
     try:
-        return run(arguments[1:])
+        return commands[arguments[0]](arguments[1:])
     except UsageError as error:
         say(f"error: {error}")
         return WRONG_USE

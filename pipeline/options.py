@@ -136,23 +136,30 @@ class RunOptions:
         }
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line and an exception, for the caller to print."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise instead of leaving the process."""
         raise UsageError(f"{message} (see `{self.prog} --help`)")
+
+
+def usable_cpus() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_parser() -> argparse.ArgumentParser:
     """Return the parser of `run`."""
-    parser = _Parser(
+    parser = Parser(
         prog="pagecast run",
         description="Turn articles in parquet files into samples, pages and a train/val split.",
         epilog=RUN_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def add(group: Any, name: str, text: str, **how: Any) -> None:
         default = how.get("default")
@@ -210,7 +217,7 @@ def run_parser() -> argparse.ArgumentParser:
 
     how = parser.add_argument_group("how it runs")
     add(how, "runner", "Beam runner", default=LOCAL_RUNNER)
-    add(how, "workers", "local processes", default=cpus, **number)
+    add(how, "workers", "local processes", default=usable_cpus(), **number)
     add(how, "shard_rows", "rows per unit of work", default=256, **number)
     return parser
 

@@ -1,0 +1,69 @@
+"""Local processes for work that needs no Beam, with a progress bar for a person at a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from transforms.verify.check import Each
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _configure() -> None:
+    # Before Beam is imported, which warns about cloud libraries that are not needed here.
+    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Each]:
+    """Give a function that maps over items in processes, in order, with a progress bar."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    # Spawned, not forked: Arrow and Beam have threads, which a forked process would lack.
+    pool = None
+    if count > 1:
+        pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_configure)
+
+    def each(name: str, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        task = bar.add_task(name, total=len(items))
+        for result in map(work, items) if pool is None else in_order(pool, work, items, 4 * count):
+            bar.advance(task)
+            yield result
+
+    try:
+        with bar:
+            yield each
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def in_order(
+    pool: ProcessPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int
+) -> Iterator[R]:
+    """Yield the results in order, with at most `ahead` items at work: results may be large."""
+    running: list[Future[R]] = []
+    for item in items:
+        running.append(pool.submit(work, item))
+        if len(running) >= ahead:
+            yield running.pop(0).result()
+    for future in running:
+        yield future.result()

@@ -1,0 +1,96 @@
+"""The command `verify`: check a whole dataset in parallel, print each fault, make mending easy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Sequence
+
+from pipeline.options import Parser, UsageError, usable_cpus
+from pipeline.pool import workers
+from transforms import storage
+from transforms.outputs import MANIFEST
+from transforms.storage import PRIVATE
+from transforms.verify.check import Check
+from transforms.verify.dataset import Dataset, DatasetError, Fault, open_dataset
+
+DONE, FAULTY = 0, 1
+EXAMPLE = """example:
+  pagecast verify --output_dir output/demo"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `verify`."""
+    it = Parser(
+        prog="pagecast verify",
+        description="Check a dataset: samples, pictures, split, manifest; name every fault.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    it.add_argument("--output_dir", required=True, metavar="DIR", help="the dataset")
+    it.add_argument(
+        "--repair",
+        action="store_true",
+        help="remove what is damaged, so that the next run makes just that anew",
+    )
+    it.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="check only N samples chosen at random, wherever they stand but in Arrow files",
+    )
+    it.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of that choice [%(default)s]"
+    )
+    it.add_argument(
+        "--workers",
+        type=int,
+        default=usable_cpus(),
+        metavar="N",
+        help="local processes [%(default)s]",
+    )
+    return it
+
+
+def verify(argv: Sequence[str]) -> int:
+    """Carry out a `verify` command line and return its exit code.
+
+    Raises:
+      UsageError: wrong use, or there is no dataset.
+    """
+    options = parser().parse_args(argv)
+    for name in ("sample", "workers"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise UsageError(f"--{name} is {value}; it must be at least 1")
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir
+    try:
+        dataset, config, shards = open_dataset(out)
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
+    with workers(options.workers) as each:
+        check = Check(dataset, config, shards, each, options.sample, options.seed)
+        check.run()
+    for fault in check.faults:
+        print(fault)
+    print(check.summary())
+    if not check.faults:
+        return DONE
+    if options.repair:
+        print(repair(dataset, check.faults))
+    else:
+        print("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
+    return FAULTY
+
+
+def repair(dataset: Dataset, faults: Iterable[Fault]) -> str:
+    """Remove what the faults say, and the manifest; return a line that says what was done."""
+    names = sorted({name for fault in faults for name in fault.remove} - {MANIFEST})
+    storage.remove(dataset.path(name) for name in [MANIFEST, *names])
+    shards = sum(name.startswith(f"{PRIVATE}/shards/") for name in names)
+    parts = sum(name.startswith(f"{PRIVATE}/parts/") for name in names)
+    return (
+        f"removed the receipts of {shards} shards and {parts} parts, {len(names) - shards - parts} "
+        "other files and the manifest; give the same `run` command as before to make them anew"
+    )

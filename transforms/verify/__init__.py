@@ -1,0 +1,1 @@
+"""Checking a dataset against itself and against the rules, without trusting what wrote it."""

@@ -1,0 +1,87 @@
+"""What a dataset says of itself, and a fault that was found in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from transforms import storage
+from transforms.images import PageSettings
+from transforms.outputs import ASSETS, CONFIG, PLAN
+from transforms.planfile import read_plan
+from transforms.records import Shard, VisionMode
+
+
+class Fault(NamedTuple):
+    """Something that is not as it should be.
+
+    file: relative to the output directory. sample: the id, or "" where it is not about one.
+    remove: files without which the next run makes anew what is at fault, relative too.
+    """
+
+    file: str
+    sample: str
+    what: str
+    remove: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.sample, self.what) if part)
+
+
+class DatasetError(Exception):
+    """There is no dataset to check, or not enough of it to know what it should be."""
+
+
+class Dataset(NamedTuple):
+    """A dataset's location and the configuration that it was made with."""
+
+    output_dir: str
+    pages: PageSettings
+    min_tokens: int
+    context_tokens: int
+    continuation_tokens: int
+    tokenizer: str
+    font: str
+    versions: dict[str, str | None]
+
+    @property
+    def modes(self) -> list[str]:
+        """The names of the vision modes."""
+        return [mode.name for mode in self.pages.modes]
+
+    def path(self, name: str) -> str:
+        """Return the path of a file from its name relative to the output directory."""
+        return storage.join(self.output_dir, *name.split("/"))
+
+
+def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]:
+    """Return a dataset, its configuration and its shards.
+
+    Raises:
+      DatasetError: the configuration or the plan is not there or damaged.
+    """
+    for name in (CONFIG, PLAN):
+        if not storage.exists(path := storage.private(output_dir, name)):
+            raise DatasetError(f"{output_dir} is no dataset: {path} is not there")
+    try:
+        path = storage.private(output_dir, CONFIG)
+        config = json.loads(storage.read_bytes(path))
+        options, assets = config["options"], storage.private(output_dir, ASSETS)
+        modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
+        dataset = Dataset(
+            output_dir,
+            PageSettings(modes, options["layout"], options["png_level"], options["images"]),
+            options["min_tokens"],
+            options["context_tokens"],
+            options["continuation_tokens"],
+            storage.join(assets, f"{config['tokenizer']['sha256']}.json"),
+            storage.join(assets, f"{config['font']['sha256']}.ttf"),
+            config["versions"],
+        )
+        path = storage.private(output_dir, PLAN)
+        shards = [entry for entry in read_plan(path) if isinstance(entry, Shard)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f"{path} is damaged ({error}); the same `run` command as before writes it again"
+        ) from error
+    return dataset, config, shards

@@ -1,0 +1,127 @@
+"""Which files a finished dataset consists of, and what should stand in each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from transforms import arrow, storage
+from transforms.assign import KEY_BITS, part_count
+from transforms.outputs import SAMPLES
+from transforms.pictures import FILES, SHARDS, tar_name
+from transforms.records import Shard, parse_sample_id
+from transforms.split import TRAIN, VAL
+from transforms.storage import PRIVATE, TEMPORARY
+from transforms.verify.dataset import Dataset, Fault
+from transforms.verify.lines import NO_SAMPLE, Numbers
+from transforms.verify.split import Samples, Split
+
+PICTURE = re.compile(r".*\.(png|tar)")
+SPLIT_FILE = re.compile(
+    rf"(?:{TRAIN}|{VAL})(?:-\d+-of-\d+)?\.jsonl|(?:{TRAIN}|{VAL})_arrow/data-\d+-of-\d+\.arrow"
+)
+
+
+class SampleFile(NamedTuple):
+    """A file of samples: its name, whether it is Arrow, and the samples it should have, in order.
+
+    keys: of those samples, where the file is made of parts. receipts: of these parts; without them
+    the next run writes the file anew.
+    """
+
+    name: str
+    is_arrow: bool
+    expected: Numbers
+    keys: Sequence[int] = ()
+    receipts: tuple[str, ...] = ()
+
+    def receipts_of(self, sample: int | None) -> tuple[str, ...]:
+        """Return the receipt of the part that a sample is in, or all where it is in none."""
+        places = np.flatnonzero(self.expected == (NO_SAMPLE if sample is None else sample))
+        if len(self.receipts) < 2 or not len(places):
+            return self.receipts
+        part = self.keys[int(places[0])] * len(self.receipts) >> KEY_BITS
+        return (self.receipts[part],)
+
+
+def sample_files(
+    outputs: dict[str, Any], samples: Samples, split: Split, sample_bytes: int
+) -> Iterator[SampleFile]:
+    """Yield the files that repeat the samples.
+
+    Args:
+      outputs: what the manifest says was written.
+      sample_bytes: mean length of a sample's line, by which the number of parts is decided.
+    """
+    if outputs["merged"]:
+        yield SampleFile(SAMPLES, False, np.arange(samples.count))
+    for name in (VAL, TRAIN):
+        of = part_count(len(split.numbers[name]), sample_bytes)
+        stems = [f"{name}-{number:05d}-of-{of:05d}" for number in range(of)]
+        receipts = [f"{PRIVATE}/parts/{stem}.json" for stem in stems]
+        if outputs["merged"]:
+            numbers, keys = split.numbers[name], split.keys[name]
+            yield SampleFile(f"{name}.jsonl", False, numbers, keys, tuple(receipts))
+        for number, (stem, receipt) in enumerate(zip(stems, receipts, strict=True)):
+            part = split.of_part(name, number, of)
+            if not outputs["merged"]:
+                yield SampleFile(f"{stem}.jsonl", False, part, receipts=(receipt,))
+            if outputs["arrow"]:
+                file = f"{arrow.directory(name)}/{arrow.file_name(number, of)}"
+                yield SampleFile(file, True, part, receipts=(receipt,))
+
+
+def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault]:
+    """Yield files of another split, which a loader might take for this one's."""
+    wanted = {file.name for file in files}
+    for below in ("", *(arrow.directory(split) for split in (VAL, TRAIN))):
+        for path in storage.files_in(dataset.path(below) if below else dataset.output_dir):
+            name = "/".join(filter(None, (below, os.path.basename(path))))
+            if SPLIT_FILE.fullmatch(name) and name not in wanted:
+                yield Fault(name, "", "is not of this split", (name,))
+
+
+def stray_pictures(
+    dataset: Dataset, shards: Sequence[Shard], samples: Samples, unknown: Sequence[Shard]
+) -> Iterator[Fault]:
+    """Yield pictures without a sample, and what a killed run left beside the pictures.
+
+    Args:
+      unknown: shards whose samples are not known; pictures of their rows are not looked at.
+    """
+    rows = [range(shard.first_row, shard.first_row + shard.rows) for shard in unknown]
+    tars = {tar_name(mode, shard.number) for mode in dataset.modes for shard in shards}
+    for directory in _mode_directories(dataset):
+        mode = os.path.basename(directory)
+        for path in storage.files_in(directory):
+            file = os.path.basename(path)
+            name = f"images/{mode}/{file}"
+            if TEMPORARY in file:
+                yield Fault(name, "", "is what a stopped run left", (name,))
+                continue
+            if not PICTURE.fullmatch(file):
+                continue
+            if dataset.pages.form == SHARDS and name in tars:
+                continue
+            try:
+                row, chunk = parse_sample_id(file.removesuffix(".png"))
+            except ValueError:
+                yield Fault(name, "", "is not Pagecast's, remove it by hand")
+                continue
+            known = mode in dataset.modes and dataset.pages.form == FILES
+            if known and (samples.number(row, chunk) >= 0 or any(row in r for r in rows)):
+                continue
+            yield Fault(name, "", "is a picture without a sample", (name,))
+
+
+def _mode_directories(dataset: Dataset) -> Iterator[str]:
+    images = dataset.path("images")
+    if not storage.is_local(images):
+        yield from (storage.join(images, mode) for mode in dataset.modes)
+    elif os.path.isdir(images):
+        with os.scandir(images) as entries:
+            yield from sorted(entry.path for entry in entries if entry.is_dir())
