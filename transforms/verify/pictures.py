@@ -111,10 +111,10 @@ def picture_faults(
       redraw: draws the page anew, or gives None where that cannot be done as it was.
     """
     if (digest := digest_of(png)) != written.digest:
-        if len(png) < written.length:
-            yield f"it is cut short: {len(png)} of {written.length} bytes"
-        elif digest in others:
+        if digest in others:
             yield f"it is the picture of {others[digest]}"
+        elif len(png) < written.length:
+            yield f"it is cut short: {len(png)} of {written.length} bytes"
         else:
             yield "it is not the picture that was written"
     try:
