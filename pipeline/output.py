@@ -132,6 +132,7 @@ def _refuse_foreign(output_dir: str) -> None:
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {f"--{name}": value for name, value in config["options"].items()}
+    flat["pictures (--no_images, --image_shards)"] = flat.pop("--images", None)
     flat["--modes"] = [f"{name}={mode['px']}" for name, mode in config["vision_modes"].items()]
     flat["--shard_rows"] = config["shard_rows"]
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,6 +52,24 @@ def tokenizer_json() -> bytes:
 @pytest.fixture(scope="session")
 def tokenizer(tokenizer_json: bytes) -> ArticleTokenizer:
     return ArticleTokenizer(tokenizer_json)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The job on the built-in sample with two worker processes, as a person runs it."""
+    path = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
+    done = subprocess.run(
+        [*command, "--output_dir", path, "--workers", "2"],
+        capture_output=True, text=True, check=False, cwd=path.parent,
+    )  # fmt: skip
+    return Outcome(done.returncode, done.stdout, done.stderr, path)
+
+
+@pytest.fixture
+def demo_copy(demo: Outcome, tmp_path: Path) -> Path:
+    """The demo's output, to go on from."""
+    return Path(shutil.copytree(demo.path, tmp_path / "out"))
 
 
 @pytest.fixture

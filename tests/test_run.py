@@ -24,18 +24,6 @@ LONG = " ".join(f"Word {n} of an article that is long enough." for n in range(40
 SMALL = "--min_tokens 100 --context_tokens 50 --continuation_tokens 50 --modes tiny"
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The job on the built-in sample with two worker processes, as a person runs it."""
-    path = tmp_path_factory.mktemp("demo") / "out"
-    command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
-    done = subprocess.run(
-        [*command, "--output_dir", path, "--workers", "2"],
-        capture_output=True, text=True, check=False, cwd=path.parent,
-    )  # fmt: skip
-    return Outcome(done.returncode, done.stdout, done.stderr, path)
-
-
 def sha(ids: list[int]) -> str:
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()
 
