@@ -1,4 +1,5 @@
 import io
+import tarfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from tests.conftest import in_beam
 from transforms import images
 from transforms.images import PageSettings, RenderPages, render_sample
-from transforms.pictures import FILES
+from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, Sample, Shard, ShardSamples, VisionMode
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
@@ -130,3 +131,37 @@ def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path,
     stage = RenderPages(settings(), font, str(tmp_path))
     with pytest.raises(OSError, match="images"):
         list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))
+
+
+def test_only_missing_modes_are_rendered() -> None:
+    first, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[1:2]), PageRenderer())
+    second, pngs = render_sample(first, settings(modes=VISION_MODES[:3]), PageRenderer())
+    whole, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[:3]), PageRenderer())
+    assert list(pngs) == ["tiny", "base"]
+    assert second.json_line() == whole.json_line()
+
+
+def test_without_pictures_there_are_metadata_all_the_same() -> None:
+    drawn, _ = render_sample(sample(0, 0), settings(), PageRenderer())
+    rendered, pngs = render_sample(sample(0, 0), settings(NONE), PageRenderer())
+    assert (rendered.images, pngs) == ({}, {})
+    assert rendered.font_metadata == drawn.font_metadata
+
+
+def test_an_article_that_cannot_be_drawn_is_not_in_the_tar(
+    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "load_renderer", lambda *_: FailsOnBad())
+    batch = ShardSamples(
+        SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
+    )
+    (found,) = RenderPages(settings(SHARDS), font, str(tmp_path)).process(batch)
+    assert [a[0].row for a in found.articles] == [0, 2]
+    assert [(e.row, e.step) for e in found.errors] == [(1, "render")]
+    for mode in ("tiny", "small"):
+        path = tmp_path / f"images/{mode}/00000.tar"
+        with tarfile.open(path) as tar:
+            names = [name for name in tar.getnames() if name.endswith(".png")]
+        assert names == ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"]
+        assert [f"{name}.png" for name in found.pictures[mode].places] == names
+    assert len(list(tmp_path.rglob("images/*/*"))) == 2
