@@ -111,7 +111,7 @@ def check_tokenized(files: Iterable[InputFile], tokenizer: bytes) -> None:
             except ValueError as error:
                 raise UsageError(f"{where}: {error}; it must be as --filtered writes it") from error
             encoder = encoder or ArticleTokenizer(tokenizer)
-            if article and (fault := check_tokens(article, encoder.encode, encoder.decode)):
+            if article and (fault := check_tokens(article, encoder)):
                 raise UsageError(
                     f"{where}: {fault}; give the --tokenizer that made the tokens, or start from "
                     "the parquet files"

@@ -46,6 +46,9 @@ class ArticleTokenizer:
     Args:
       definition: the content of a `tokenizer.json` (Hugging Face tokenizers).
 
+    Attributes:
+      control: ids of the tokens that no text is encoded to, int32.
+
     Raises:
       ValueError: the definition is not one that `tokenizers` reads.
     """
@@ -56,6 +59,8 @@ class ArticleTokenizer:
             reference = ReferenceTokenizer(definition)
         except Exception as error:
             raise ValueError(f"not a usable tokenizer.json: {error}") from error
+        added = json.loads(definition).get("added_tokens") or []
+        self.control = np.array([token["id"] for token in added], dtype=np.int32)
         self._fast = _checked(definition, reference)
         if self._fast is None:
             self._reference = reference
@@ -159,7 +164,7 @@ def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles
 
     def encode(article: Article) -> Article:
         if article.tokens is not None:
-            if fault := check_tokens(article, tokenizer.encode, tokenizer.decode):
+            if fault := check_tokens(article, tokenizer):
                 raise ValueError(fault)
             return article
         return replace(article, tokens=tokenizer.encode(article.text))

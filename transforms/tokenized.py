@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -104,21 +104,37 @@ def _tokens(values: Any) -> Tokens:
     return np.array(values, dtype=np.int32)
 
 
-def check_tokens(
-    article: Article, encode: Callable[[str], Tokens], decode: Callable[[Tokens], str]
-) -> str | None:
+class Encoding(Protocol):
+    """What a tokenizer has to offer for checking tokens."""
+
+    control: Tokens
+
+    def encode(self, text: str) -> Tokens:
+        """Return the tokens of a text."""
+
+    def decode(self, tokens: Tokens) -> str:
+        """Return the text of tokens."""
+
+
+def check_tokens(article: Article, tokenizer: Encoding) -> str | None:
     """Say why an article's tokens are not those of its text, or None if they are.
 
-    They are if they decode to it; or if they are what the text encodes to, since a tokenizer that
-    normalizes its input never gives back some texts.
+    They are if they decode to it without any control token, which decoding would skip or spell
+    out; or if they are what the text encodes to, since a tokenizer that normalizes its input never
+    gives back some texts.
     """
     assert article.tokens is not None, "the article was read with its tokens"
+    control = article.tokens[np.isin(article.tokens, tokenizer.control)]
     try:
-        text = decode(article.tokens)
+        text = tokenizer.decode(article.tokens)
     except Exception as error:  # ids that the vocabulary does not have
         return f"its tokens cannot be decoded ({error})"
-    if text == article.text or np.array_equal(encode(article.text), article.tokens):
+    if text == article.text and not len(control):
         return None
+    if np.array_equal(tokenizer.encode(article.text), article.tokens):
+        return None
+    if len(control):
+        return f"its tokens have the control token {control[0]}"
     pairs = enumerate(zip(text, article.text, strict=False))
     at = next((n for n, (a, b) in pairs if a != b), min(len(text), len(article.text)))
     found, wanted = text[at : at + 20], article.text[at : at + 20]
