@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -59,8 +60,11 @@ class Split(NamedTuple):
 
     def of_part(self, split: str, number: int, of: int) -> Numbers:
         """Return the samples of a part: those with keys in its range."""
-        parts = [key * of >> KEY_BITS for key in self.keys[split]]
-        return self.numbers[split][np.array(parts, dtype=np.int64) == number]
+        first, end = (
+            bisect_left(self.keys[split], -(-(bound << KEY_BITS) // of))
+            for bound in (number, number + 1)
+        )
+        return self.numbers[split][first:end]
 
 
 def split_by_the_rule(samples: Samples, settings: SplitSettings) -> Split:
