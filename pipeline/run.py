@@ -125,7 +125,11 @@ def configuration(
         "options": options.deciding,
         "shard_rows": options.shard_rows,
         "vision_modes": {
-            mode.name: {"px": mode.px, "vision_tokens": mode.vision_tokens}
+            mode.name: {
+                "px": mode.px,
+                "vision_tokens": mode.vision_tokens,
+                "ratio": mode.ratio(options.context_tokens),
+            }
             for mode in options.modes
         },
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
@@ -148,6 +152,7 @@ def versions() -> dict[str, str | None]:
         "raqm": features.version("raqm"),
         "zlib_ng": metadata.version("zlib-ng"),
         "tokenizers": metadata.version("tokenizers"),
+        "pyarrow": metadata.version("pyarrow"),
     }
 
 

@@ -126,8 +126,12 @@ def test_more_modes_render_only_what_is_missing(run: RunCommand, form: str) -> N
     assert more.code == 0, more.err
     assert tree(out) == tree(whole.path)
     assert times(out, "custom/sample_*.png") == drawn
-    assert more.manifest["vision_modes"]["custom"] == {"px": 96, "vision_tokens": None}
-    assert more.manifest["vision_modes"]["base"] == {"px": 1024, "vision_tokens": 273}
+    assert more.manifest["vision_modes"]["custom"] == {
+        "px": 96, "vision_tokens": None, "ratio": None,
+    }  # fmt: skip
+    assert more.manifest["vision_modes"]["base"] == {
+        "px": 1024, "vision_tokens": 273, "ratio": 3.7,
+    }  # fmt: skip
     fewer = run(SAMPLE, options=f"{FEW} {form} --modes tiny")
     assert fewer.code == 2
     assert "--modes was custom=96,tiny=512,base=1024, now tiny=512" in fewer.err

@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
 import venv
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.data import data_file
-from tests.conftest import SAMPLE, tree
+from pipeline.options import run_parser
+from pipeline.verify import parser as verify_parser
+from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from transforms.render.fonts import default_font
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +81,16 @@ def test_run_local_without_arguments_makes_the_demo() -> None:
     assert (ROOT / "output/demo/split_manifest.json").exists()
 
 
+def test_verify_finds_no_fault_in_the_demo() -> None:
+    """After the test above, as in the README."""
+    done = command(
+        ROOT / ".venv/bin/python", "-m", "pipeline", "verify", "--output_dir", "output/demo",
+        cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout == "checked 4 shards, 59 samples, 236 pictures, 3 files: no faults\n"
+    assert done.stderr == ""
+
+
 def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -> None:
     """As in the README: a glob that the shell expanded, and a relative output directory."""
     (tmp_path / "my files").mkdir()
@@ -91,10 +107,68 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     )
 
 
-def test_every_option_is_in_the_readme() -> None:
-    from pipeline.options import run_parser
-
+@pytest.mark.parametrize("parser", [run_parser, verify_parser])
+def test_every_option_is_in_the_readme(parser: Callable[[], ArgumentParser]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    options = {o for o in run_parser()._option_string_actions if o.startswith("--")} - {"--help"}
-    assert len(options) > 15
+    options = {o for o in parser()._option_string_actions if o.startswith("--")} - {"--help"}
+    assert len(options) > 4
     assert not [option for option in options if f"`{option}" not in readme]
+
+
+def code_blocks(document: str) -> list[str]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_code_of_the_readme_reads_a_dataset(demo: Outcome, run: RunCommand) -> None:
+    reading, drawing = code_blocks("README.md")
+    names: dict[str, Any] = {}
+    exec(reading, names)
+    drawn = run(SAMPLE, options="--no_images --num_articles 3")
+    for out in (demo.path, drawn.path):
+        pages = names["Pages"](str(out))
+        image, tokens = pages[len(pages) - 1]
+        assert (image.mode, image.size, len(tokens)) == ("RGB", (1024, 1024), 1000)
+    names = {"sample": pages.samples[0]}
+    exec(drawing, names)
+    assert names["image"].size == (1280, 1280)
+
+
+def test_the_code_of_the_format_reads_a_dataset(run: RunCommand) -> None:
+    found = run(SAMPLE, options="--image_shards --arrow --modes base,tiny --num_articles 32")
+    tars, arrow = code_blocks("docs/format.md")
+    names: dict[str, Any] = {}
+    for code in (tars, arrow):
+        exec(code.replace("output/demo", str(found.path)), names)
+    assert names["page"]["__key__"] == found.lines("samples.jsonl")[-1]["id"]
+    assert names["page"]["png"].size == (1024, 1024)
+    assert names["train"][0] == found.lines("train.jsonl")[0]
+
+
+def keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value[:3]:
+            yield from keys(inner)
+
+
+def test_every_field_of_every_file_is_in_the_format(run: RunCommand, tmp_path: Path) -> None:
+    source = write_parquet(tmp_path / "a.parquet", articles("words " * 200, None, " ", "short"))
+    options = "--min_tokens 50 --context_tokens 30 --continuation_tokens 9 --modes tiny,custom=65"
+    found = run(source, options=f"{options} --arrow --filtered")
+    described = (ROOT / "docs/format.md").read_text(encoding="utf-8")
+    data = {"tiny", "custom", *(sample["id"] for sample in found.lines("samples.jsonl"))}
+    descriptions = {"citation", "description", "homepage", "license", "_type", "feature", "dtype"}
+    ignored = data | descriptions | {"_format_columns", "_format_kwargs", "_format_type",
+                                     "_output_all_columns", "filename"}  # fmt: skip
+    files = [path for path in found.path.rglob("*") if path.suffix in (".json", ".jsonl")]
+    assert len(files) > 10
+    for path in files:
+        if path.parent.name != "assets":
+            for line in [path.read_text()] if path.suffix == ".json" else path.open():
+                unknown = {k for k in keys(json.loads(line)) if k not in ignored}
+                missing = sorted(k for k in unknown if not re.search(rf"[`.]{k}[`.]", described))
+                assert not missing, path

@@ -21,7 +21,7 @@ from transforms.records import (
 def test_vision_modes(name: str, px: int, tokens: int, ratio: float) -> None:
     mode = next(mode for mode in VISION_MODES if mode.name == name)
     assert (mode.px, mode.vision_tokens) == (px, tokens)
-    assert round(1000 / mode.vision_tokens, 1) == ratio
+    assert mode.ratio(1000) == ratio
 
 
 @pytest.mark.parametrize(

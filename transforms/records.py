@@ -33,6 +33,10 @@ class VisionMode(NamedTuple):
         cells, rest = divmod(self.px, CELL)
         return None if rest else cells * cells + cells + 1
 
+    def ratio(self, context_tokens: int) -> float | None:
+        """Return how many context tokens there are for each vision token, to one decimal."""
+        return None if self.vision_tokens is None else round(context_tokens / self.vision_tokens, 1)
+
 
 VISION_MODES = (
     VisionMode("tiny", 512),

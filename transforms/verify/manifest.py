@@ -76,8 +76,10 @@ def manifest_faults(
             f"{balance} kept, dropped or failed",
         )
     for name, table in config["vision_modes"].items():
-        if table["vision_tokens"] != VisionMode(name, table["px"]).vision_tokens:
-            yield Fault(MANIFEST, "", f"vision_modes.{name} has the wrong number of tokens")
+        mode = VisionMode(name, table["px"])
+        right = mode.vision_tokens, mode.ratio(config["options"]["context_tokens"])
+        if (table["vision_tokens"], table["ratio"]) != right:
+            yield Fault(MANIFEST, "", f"vision_modes.{name} should have tokens and ratio {right}")
 
 
 def _differences(name: str, was: Any, right: Any) -> Iterator[tuple[str, Any, Any]]:
