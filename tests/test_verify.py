@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.__main__ import main
 from tests.conftest import Outcome, RunCommand, articles, tree, write_parquet
 from transforms.pictures import END_OF_TAR, tar_member
+from transforms.sealed import seal, unseal
 
 TEXTS = [
     " ".join(f"Word {n} of article {a}, which is long enough." for n in range(20 + 15 * a))
@@ -153,6 +154,14 @@ def in_json(name: str, **change: Any) -> Callable[[Path], None]:
     return edit_json
 
 
+def in_receipt(**change: Any) -> Callable[[Path], None]:
+    def edit_receipt(out: Path) -> None:
+        path = out / RECEIPT
+        path.write_bytes(seal({**unseal(path.read_bytes()), **change}))
+
+    return edit_receipt
+
+
 SHARD, RECEIPT = "_pagecast/shards/00000.jsonl", "_pagecast/shards/00000.json"
 ARROW = "train_arrow/data-00000-of-00001.arrow"
 DAMAGES: list[tuple[Callable[[Path], Any], list[str]]] = [
@@ -205,11 +214,14 @@ DAMAGES: list[tuple[Callable[[Path], Any], list[str]]] = [
     (lambda out: (out / SHARD).unlink(), [f"{SHARD}: is missing"]),
     (lambda out: (out / RECEIPT).unlink(), [f"{RECEIPT}: is missing: the shard is not done"]),
     (lambda out: (out / RECEIPT).write_bytes(b"{"), [f"{RECEIPT}: is damaged"]),
-    (in_json(RECEIPT, kept=1), [f"{RECEIPT}: accounts for 1 of 3 rows"]),
-    (in_json(RECEIPT, pictures={}), [f"{RECEIPT}: does not list just the pictures of its samples"]),
-    (in_json(RECEIPT, modes=["tiny"]), [f"{RECEIPT}: is of the modes tiny, not custom, tiny"]),
+    (in_json(RECEIPT, kept=1), [f"{RECEIPT}: is damaged (the content does not have the hash"]),
+    (in_receipt(kept=1), [f"{RECEIPT}: accounts for 1 of 3 rows"]),
+    (in_receipt(pictures={}), [f"{RECEIPT}: does not list just the pictures of its samples"]),
+    (in_receipt(modes=["tiny"]), [f"{RECEIPT}: is of the modes tiny, not custom, tiny"]),
     (lambda out: (out / "split_manifest.json").unlink(),
      ["split_manifest.json: is missing: the job is not finished"]),
+    (in_json("split_manifest.json", options={"max_samples": "9", "val_size": 1, "seed": 1}),
+     ["split_manifest.json: is damaged (its max_samples is '9')"]),
     (lambda out: (out / "split_manifest.json").write_text("{}"),
      ["split_manifest.json: is damaged"]),
     (in_json("split_manifest.json", counts={"kept": 9}),

@@ -16,6 +16,7 @@ import apache_beam as beam
 from transforms import storage
 from transforms.outputs import FILTERED, FILTERED_WHOLE
 from transforms.records import Article, Shard, ShardArticles
+from transforms.sealed import seal, unseal
 
 SUFFIX = ".jsonl"
 
@@ -26,11 +27,11 @@ class FilteredPiece(NamedTuple):
     shard: Shard
     articles: int
     size: int
-    sha256: str
+    lines_sha256: str
 
     def to_json(self) -> bytes:
         """Return the piece's record."""
-        return json.dumps({**self._asdict(), "shard": self.shard._asdict()}).encode() + b"\n"
+        return seal({**self._asdict(), "shard": self.shard._asdict()})
 
     @classmethod
     def from_json(cls, content: bytes) -> FilteredPiece:
@@ -40,7 +41,7 @@ class FilteredPiece(NamedTuple):
           ValueError: it is no such record.
         """
         try:
-            fields = json.loads(content)
+            fields = unseal(content)
             return cls(**{**fields, "shard": Shard(**fields["shard"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the record of filtered articles: {error}") from error
@@ -91,7 +92,7 @@ def find_filtered(shard: Shard, output_dir: str) -> FilteredPiece | None:
         digest = storage.sha256_of(piece_path(output_dir, shard.number))
     except (OSError, ValueError):
         return None
-    return piece if digest == piece.sha256 else None
+    return piece if digest == piece.lines_sha256 else None
 
 
 class WriteFiltered(beam.DoFn):

@@ -7,9 +7,8 @@ from what, so that a later run writes only what has changed or is damaged.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -19,6 +18,7 @@ from transforms import arrow, storage
 from transforms.assign import REFERENCE, ShardReferences
 from transforms.receipts import shard_path
 from transforms.records import sample_id
+from transforms.sealed import seal, unseal
 
 
 class WrittenFile(NamedTuple):
@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
     def to_json(self) -> bytes:
         """Return the receipt as a file's content."""
-        return json.dumps(self._asdict()).encode("ascii") + b"\n"
+        return seal(self._asdict())
 
     @classmethod
     def from_json(cls, content: bytes) -> Part:
@@ -63,7 +63,7 @@ class Part(NamedTuple):
           ValueError: it is not a whole receipt.
         """
         try:
-            fields: dict[str, Any] = json.loads(content)
+            fields = unseal(content)
             fields["lines"] = WrittenFile(*fields["lines"])
             fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
             return cls(**fields)

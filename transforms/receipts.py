@@ -6,12 +6,12 @@ not travel through the graph.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from transforms import storage
 from transforms.records import ArticleError, ModePictures, Picture, Shard
+from transforms.sealed import seal, unseal
 
 
 class ArticleLines(NamedTuple):
@@ -54,7 +54,7 @@ class Receipt(NamedTuple):
         fields["pictures"] = {
             mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
         }
-        return json.dumps(fields).encode("ascii") + b"\n"
+        return seal(fields)
 
     @classmethod
     def from_json(cls, content: bytes) -> Receipt:
@@ -64,7 +64,7 @@ class Receipt(NamedTuple):
           ValueError: it is not a whole receipt.
         """
         try:
-            fields: dict[str, Any] = json.loads(content)
+            fields: dict[str, Any] = unseal(content)
             del fields["pictures"]
             fields["shard"] = Shard(**fields["shard"])
             fields["modes"] = tuple(fields["modes"])
@@ -91,7 +91,7 @@ def read_pictures(content: bytes) -> dict[str, ModePictures]:
                 stored["size"],
                 {sample: Picture(*place) for sample, place in stored["places"].items()},
             )
-            for mode, stored in json.loads(content)["pictures"].items()
+            for mode, stored in unseal(content)["pictures"].items()
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a receipt: {error}") from error

@@ -89,6 +89,12 @@ class Lines(NamedTuple):
         return reader.read(path, int(self.offsets[sample]), int(self.sizes[sample]))
 
 
+def _require(record: Any, types: dict[str, type]) -> None:
+    for name, wanted in types.items():
+        if type(record[name]) is not wanted:
+            raise ValueError(f"its {name} is {record[name]!r}")
+
+
 @dataclass
 class Check:
     """One verification and what it found."""
@@ -139,8 +145,10 @@ class Check:
         try:
             content = storage.read_bytes(self.dataset.path(MANIFEST))
             manifest = json.loads(content)
-            SplitSettings(*(manifest["options"][name] for name in SplitSettings._fields))
-            _ = [manifest["outputs"][name] for name in ("merged", "arrow", "filtered")]
+            _require(manifest["options"], dict.fromkeys(SplitSettings._fields, int))
+            _require(manifest["outputs"], {"merged": bool, "arrow": bool})
+            if manifest["outputs"]["filtered"] is not None:
+                _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
         except FileNotFoundError:
             self.faults.append(Fault(MANIFEST, "", "is missing: the job is not finished"))
         except (OSError, ValueError, KeyError, TypeError) as error:
