@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"error: {error}")
         return WRONG_USE
     except KeyboardInterrupt:
-        say("stopped; the same command goes on from here")
+        say("stopped; give the same command again to go on")
         return INTERRUPTED
     except Exception as error:
         say(f"error: {error if isinstance(error, JobError) else reason(error)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -21,6 +22,8 @@ R = TypeVar("R")
 
 
 def _configure() -> None:
+    # A terminal sends Ctrl-C to every process; the launcher ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before Beam is imported, which warns about cloud libraries that are not needed here.
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
 
