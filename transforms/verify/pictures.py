@@ -113,7 +113,8 @@ def picture_faults(
     if (digest := digest_of(png)) != written.digest:
         if digest in others:
             yield f"it is the picture of {others[digest]}"
-        elif len(png) < written.length:
+            return
+        if len(png) < written.length:
             yield f"it is cut short: {len(png)} of {written.length} bytes"
         else:
             yield "it is not the picture that was written"
