@@ -22,6 +22,7 @@ REQUIREMENTS = [
     "fonttools>=4.60,<5",
     "huggingface_hub>=1.0,<3",
     "numpy>=2.0,<3",
+    "psutil>=6,<8",
     "rich>=14,<16",
     "tokenizers>=0.22,<0.24",
     "transformers>=5.0,<6",
@@ -54,5 +55,5 @@ setup(
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["pagecast = pipeline.__main__:main"]},
+    entry_points={"console_scripts": ["pagecast = pipeline.__main__:program"]},
 )

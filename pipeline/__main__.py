@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
        pagecast verify --output_dir DIR [--repair] [--sample N]
@@ -15,8 +16,12 @@ Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code; errors are one line each."""
+def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
+    """Carry out a command line and return its exit code; errors are one line each.
+
+    Args:
+      is_program: whether this process does nothing else.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -25,11 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline.options import UsageError
     from pipeline.progress import say
-    from pipeline.run import JobError, reason, run
+    from pipeline.run import JobError, leave, reason, run
     from pipeline.verify import verify
 
     logging.getLogger().setLevel(logging.WARNING)
-    commands = {"run": run, "verify": verify}
+    commands: dict[str, Callable[[Sequence[str]], int]]
+    commands = {"run": partial(run, is_program=is_program), "verify": verify}
     if not arguments or arguments[0] not in commands:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
         say(f"{given}; the commands are {' and '.join(commands)} (see `pagecast --help`)")
@@ -41,11 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     except KeyboardInterrupt:
         say("stopped; give the same command again to go on")
+        if is_program:
+            leave(INTERRUPTED)  # whatever Beam's threads still wait for
         return INTERRUPTED
     except Exception as error:
         say(f"error: {error if isinstance(error, JobError) else reason(error)}")
         return FAILED
 
 
+def program() -> None:
+    """Be the command: carry out this process's own arguments, and end it with the exit code."""
+    sys.exit(main(is_program=True))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -35,6 +35,7 @@ ECHOES = (
     "apache_beam.runners.common",
     "apache_beam.runners.worker",
     "apache_beam.runners.portability.local_job_service",
+    "apache_beam.runners.portability.fn_api_runner",
 )
 
 

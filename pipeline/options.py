@@ -65,6 +65,7 @@ class RunOptions:
     filtered: bool = False
     no_images: bool = False
     image_shards: bool = False
+    force_unlock: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
 
@@ -177,6 +178,8 @@ def run_parser() -> argparse.ArgumentParser:
     )
     add(where, "output_dir", "directory for everything", required=True, metavar="DIR")
     add(where, "overwrite", "remove what an earlier run left in DIR first", action="store_true")
+
+    add(where, "force_unlock", "go on though another run may hold DIR", action="store_true")
 
     data = parser.add_argument_group("what becomes a sample")
     number: dict[str, Any] = {"type": int, "metavar": "N"}

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.lock import LOCK
 from pipeline.options import UsageError
 from transforms import storage
 from transforms.arrow import INFO, STATE
-from transforms.outputs import CONFIG, ERRORS, FILTERED, MANIFEST, SAMPLES, SPLIT, TRACE
+from transforms.arrow import directory as arrow_directory
+from transforms.outputs import CONFIG, ERRORS, FILTERED, MANIFEST, PLAN, SAMPLES, SPLIT, TRACE
+from transforms.pictures import SHARDS
+from transforms.planfile import read_plan
+from transforms.records import Shard
 from transforms.split import TRAIN, VAL
 
-PICTURE = re.compile(r"sample_\d{6,}_chunk_\d+\.png|\d{5,}\.tar")
+PICTURE = re.compile(
+    r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
+)
+UNCOMMITTED = re.compile(rf".+{re.escape(storage.TEMPORARY)}[0-9a-f]{{32}}")
 SPLIT_FILE = re.compile(
     rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
     rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
 )
+ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST)
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
+
+
+def check(output_dir: str, overwrite: bool) -> None:
+    """Make sure that `output_dir` is new, or Pagecast's.
+
+    Raises:
+      UsageError: it holds something else, or is none.
+    """
+    if _earlier_config(output_dir) is None:
+        _refuse_foreign(output_dir)
+    elif overwrite:
+        files_to_remove(output_dir)
 
 
 def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
@@ -31,18 +52,17 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
     Raises:
       UsageError: it holds something else, or the work of another configuration.
     """
+    check(output_dir, overwrite)
     earlier = _earlier_config(output_dir)
-    if earlier is None:
-        _refuse_foreign(output_dir)
-    elif overwrite:
+    if earlier is not None and overwrite:
         remove_output(output_dir)
-    elif different := list(differences(earlier, config)):
+    elif earlier is not None and (different := list(differences(earlier, config))):
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
             "use another --output_dir, or --overwrite to remove what is there"
         )
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
-    storage.commit(storage.private(output_dir, CONFIG), [content])
+    storage.commit(storage.private(output_dir, CONFIG), [content], durable=True)
 
 
 def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
@@ -78,31 +98,89 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
 
 def _files(output_dir: str) -> Iterator[str]:
     """Yield the relative names of the files in which a split may lie."""
-    for below in ("", *(f"{split}_arrow" for split in (TRAIN, VAL))):
+    for below in ("", *ARROW_DIRECTORIES):
         directory = storage.join(output_dir, below) if below else output_dir
         for path in storage.files_in(directory):
             name = path.rsplit("/", 1)[-1]
             yield f"{below}/{name}" if below else name
 
 
-def remove_output(output_dir: str) -> None:
-    """Remove what Pagecast wrote into a directory, and nothing else."""
+def sweep(output_dir: str, form: str) -> None:
+    """Remove the files that a stopped run was still writing.
+
+    Single pictures are written in place, so only tars leave such files beside the pictures.
+    """
+    if not storage.is_local(output_dir):
+        return  # an object that was not closed was never there
+    places = [output_dir, *(os.path.join(output_dir, below) for below in ARROW_DIRECTORIES)]
+    deep = [storage.private(output_dir)]
+    if form == SHARDS:
+        deep.append(os.path.join(output_dir, "images"))
+    places += [directory for top in deep for directory, _, _ in os.walk(top)]
+    for directory in places:
+        found = list(storage.files_in(directory))
+        storage.remove(path for path in found if UNCOMMITTED.fullmatch(os.path.basename(path)))
+
+
+def files_to_remove(output_dir: str) -> list[str]:
+    """Return the paths of all that Pagecast wrote into a directory, the lock excepted.
+
+    Pictures are known by their names and by the plan, which says which rows and shards there are:
+    the receipt of a shard that was not finished names none.
+
+    Raises:
+      UsageError: there is something that Pagecast did not write; or no way to tell.
+    """
     if not storage.is_local(output_dir):
         raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
-    for name in list(_files(output_dir)):
-        if name in WHOLE_FILES or SPLIT_FILE.fullmatch(name):
-            os.remove(os.path.join(output_dir, name))
-    images = os.path.join(output_dir, "images")
-    for directory, _, names in os.walk(images, topdown=False):
-        for name in names:
-            if PICTURE.fullmatch(name):
-                os.remove(os.path.join(directory, name))
-    below = [f"{split}_arrow" for split in (TRAIN, VAL)]
-    for directory in (*(os.path.join(output_dir, name) for name in below), images):
-        for path, _, _ in os.walk(directory, topdown=False):
-            if not os.listdir(path):
-                os.rmdir(path)
-    shutil.rmtree(storage.private(output_dir))
+    rows, shards = _planned(output_dir)
+    private = storage.private(output_dir)
+    found = []
+    for directory, _, names in os.walk(output_dir):
+        for file in names:
+            path = os.path.join(directory, file)
+            name = os.path.relpath(path, output_dir).replace(os.sep, "/")
+            picture = PICTURE.fullmatch(name)
+            if picture:
+                row, shard = picture["row"], picture["shard"]
+                ours = int(row) in rows if row else int(shard) in shards
+            else:
+                ours = name in WHOLE_FILES or bool(SPLIT_FILE.fullmatch(name))
+            if path == os.path.join(private, LOCK):
+                continue
+            if not (ours or UNCOMMITTED.fullmatch(file) or directory.startswith(private)):
+                raise UsageError(
+                    f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed"
+                )
+            found.append(path)
+    return found
+
+
+def remove_output(output_dir: str) -> None:
+    """Remove all that Pagecast wrote into a directory, the lock excepted.
+
+    Raises:
+      UsageError: there is something else; nothing was removed.
+    """
+    storage.remove(sorted(files_to_remove(output_dir), key=_last_of_all))
+    for directory, _, _ in os.walk(output_dir, topdown=False):
+        if directory != output_dir and not os.listdir(directory):
+            os.rmdir(directory)
+
+
+def _last_of_all(path: str) -> bool:
+    """Sort configuration and plan behind all else: they tell what is ours."""
+    return os.path.basename(path) in (CONFIG, PLAN)
+
+
+def _planned(output_dir: str) -> tuple[range, range]:
+    """Return the rows and the shards of the plan of an earlier run."""
+    shards = []
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        entries = read_plan(storage.private(output_dir, PLAN))
+        shards = [entry for entry in entries if isinstance(entry, Shard)]
+    rows = max((shard.first_row + shard.rows for shard in shards), default=0)
+    return range(rows), range(len(shards))
 
 
 def _earlier_config(output_dir: str) -> dict[str, Any] | None:

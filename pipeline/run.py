@@ -6,30 +6,30 @@ import contextlib
 import json
 import os
 import re
+import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
-from PIL import features
 
-from pipeline import graph, output, plan
-from pipeline.assets import Asset, resolve_font, resolve_tokenizer
+from pipeline import graph, lock, watchdog
 from pipeline.local import local_runner
-from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
+from pipeline.options import LOCAL_RUNNER, RunOptions, parse_run
+from pipeline.prepare import look, prepare
 from pipeline.progress import say, summary, watch
 from transforms import storage
-from transforms.filtered import find_whole
-from transforms.outputs import ERRORS, MANIFEST, PLAN, TRACE
-from transforms.planfile import plan_line
-from transforms.records import Failure, Shard
+from transforms.outputs import ERRORS, MANIFEST, TRACE
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
+RESTARTED = "PAGECAST_RESTARTED"  # environment: this is the second try after a worker's death
+GO_ON = "finished shards are kept, and the same command goes on from there"
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -37,8 +37,12 @@ class JobError(Exception):
     """The job stopped; the text says why, what is safe, and what to do."""
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a `run` command line and return its exit code.
+
+    Args:
+      is_program: whether this process is the command itself, so that it may be ended at once, or
+        started anew when a worker has died.
 
     Raises:
       UsageError: wrong use; nothing was written.
@@ -46,118 +50,43 @@ def run(argv: Sequence[str]) -> int:
     """
     started = time.monotonic()
     options = parse_run(argv)
-    job, shards = prepare(options)
-    with watch(job.output_dir, shards):
-        try:
-            execute(job, options)
-        except Exception as error:
-            trace = storage.private(job.output_dir, TRACE)
-            with contextlib.suppress(OSError):
-                storage.commit(trace, [traceback.format_exc().encode()])
-            raise JobError(
-                f"{reason(error)}; finished shards are kept, and the same command goes on from "
-                f"there; the whole trace is in {trace}"
-            ) from error
-    return conclude(job, options, time.monotonic() - started)
+    if RESTARTED in os.environ:
+        options = replace(options, overwrite=False)  # what is there now is this command's own work
+    sources = look(options)
+    with lock.hold(sources.output_dir, options.force_unlock):
+        job, shards = prepare(options, sources)
+        with watch(job.output_dir, shards), traced(job.output_dir):
+            execute(job, options, is_program)
+        return conclude(job, options, time.monotonic() - started)
 
 
-def prepare(options: RunOptions) -> tuple[graph.Job, int]:
-    """Look at input, assets and output; write configuration and plan; return job and shard count.
+@contextmanager
+def traced(output_dir: str) -> Iterator[None]:
+    """Put the trace of what stops the job into a file, and its cause into one line."""
+    try:
+        yield
+    except JobError:
+        raise
+    except Exception as error:
+        trace = storage.private(output_dir, TRACE)
+        with contextlib.suppress(OSError):
+            storage.commit(trace, [traceback.format_exc().encode()])
+        raise JobError(f"{reason(error)}; {GO_ON}; the whole trace is in {trace}") from error
 
-    Raises:
-      UsageError: something that was asked for is not there or does not fit.
+
+def leave(code: int) -> None:
+    """End this process at once, whatever Beam's threads are waiting for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> None:
+    """Run the graph to its end on the runner that the options name.
+
+    Args:
+      is_program: whether this process is the command itself and may be ended or started anew.
     """
-    paths = plan.find_files(options.input)
-    files = [plan.read_layout(path, options.shard_rows) for path in paths]
-    if not any(file.rows or file.fault for file in files):
-        raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
-    tokenizer, font = resolve_tokenizer(options), resolve_font(options)
-    local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir
-
-    plan.check_tokenized(files, tokenizer.content)
-    output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
-    output.retract(
-        out,
-        {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge},
-        options.arrow,
-    )
-    shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
-    for warning in plan.coarse_groups(files, options.shard_rows):
-        say(f"warning: {warning}")
-    job = graph.Job(
-        output_dir=out,
-        tokenizer_path=tokenizer.store(out),
-        font_path=font.store(out),
-        min_tokens=options.min_tokens,
-        context_tokens=options.context_tokens,
-        continuation_tokens=options.continuation_tokens,
-        pages=options.pages,
-        split=options.split,
-        merge=options.merge,
-        arrow=options.arrow,
-        filtered=options.filtered,
-        filtered_is_done=options.filtered and find_whole(out) is not None,
-    )
-    return job, shards
-
-
-def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
-    """Write the plan file and return how many shards it has."""
-    shards = 0
-
-    def lines() -> Iterator[bytes]:
-        nonlocal shards
-        for entry in entries:
-            shards += isinstance(entry, Shard)
-            yield plan_line(entry)
-
-    storage.commit(storage.private(output_dir, PLAN), lines())
-    return shards
-
-
-def configuration(
-    options: RunOptions, files: Sequence[plan.InputFile], tokenizer: Asset, font: Asset
-) -> dict[str, Any]:
-    """Return what decides the bytes of samples and pages, and where they come from."""
-    names = plan.relative_names(files)
-    return {
-        "options": options.deciding,
-        "shard_rows": options.shard_rows,
-        "vision_modes": {
-            mode.name: {
-                "px": mode.px,
-                "vision_tokens": mode.vision_tokens,
-                "ratio": mode.ratio(options.context_tokens),
-            }
-            for mode in options.modes
-        },
-        "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
-        "font": {"name": font.name, "sha256": font.sha256},
-        "versions": versions(),
-        "inputs": [
-            {"path": name, "bytes": file.size, "rows": file.rows}
-            for name, file in zip(names, files, strict=True)
-        ],
-    }
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of what has a hand in the output."""
-    return {
-        "pagecast": metadata.version("pagecast"),
-        "beam": beam.__version__,
-        "pillow": metadata.version("pillow"),
-        "freetype": features.version("freetype2"),
-        "raqm": features.version("raqm"),
-        "zlib_ng": metadata.version("zlib-ng"),
-        "tokenizers": metadata.version("tokenizers"),
-        "pyarrow": metadata.version("pyarrow"),
-    }
-
-
-def execute(job: graph.Job, options: RunOptions) -> None:
-    """Run the graph to its end on the runner that the options name."""
     beam_options = PipelineOptions(
         list(options.beam_args), runner=options.runner, default_sdk_harness_log_level="WARNING"
     )
@@ -166,7 +95,31 @@ def execute(job: graph.Job, options: RunOptions) -> None:
         runner = local_runner(beam_options, options.workers)
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     graph.build(pipeline, job)
-    pipeline.run().wait_until_finish()
+    if runner is None:
+        pipeline.run().wait_until_finish()
+        return
+    trouble: list[str] = []
+
+    def give_up(what: str) -> None:
+        trouble.append(what)
+        watchdog.kill_workers()
+        if not is_program:
+            return  # Beam fails by itself, as far as it can
+        if RESTARTED not in os.environ:
+            say(f"{what}; starting again from the finished shards")
+            os.environ[RESTARTED] = "1"
+            watchdog.start_again()
+        say(f"error: {what}, for the second time; {GO_ON}")
+        leave(FAILED)
+
+    with watchdog.stoppable(leave), watchdog.Watchdog(give_up) as watch_workers:
+        try:
+            pipeline.run().wait_until_finish()
+        except Exception as error:
+            watch_workers.settle()
+            if trouble:
+                raise JobError(f"{trouble[0]}; {GO_ON}") from error
+            raise
 
 
 def reason(error: Exception) -> str:

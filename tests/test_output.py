@@ -4,8 +4,10 @@ from typing import Any
 import pytest
 
 from pipeline.options import UsageError
-from pipeline.output import claim, differences, remove_output, retract
+from pipeline.output import claim, differences, remove_output, retract, sweep
 from tests.conftest import tree
+from transforms.planfile import plan_line
+from transforms.records import Shard
 
 CONFIG: dict[str, Any] = {
     "options": {"min_tokens": 2000, "modes": ["tiny"], "num_articles": None},
@@ -94,30 +96,64 @@ def test_differences(config: dict[str, Any], difference: list[str]) -> None:
     assert list(differences(CONFIG, config)) == difference
 
 
-def test_overwrite_removes_what_pagecast_wrote_and_nothing_else(tmp_path: Path) -> None:
-    claim(str(tmp_path), CONFIG, overwrite=False)
-    ours = [
-        "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
-        "train-00001-of-00025.jsonl", "images/tiny/sample_000001_chunk_0.png",
-        "images/large/sample_1234567_chunk_12.png", "_pagecast/shards/00000.json",
-        "images/base/00012.tar", "filtered.jsonl", "val_arrow/data-00000-of-00001.arrow",
-        "train_arrow/state.json", "train_arrow/dataset_info.json",
-    ]  # fmt: skip
-    foreign = [
-        "notes.txt",
-        "images/tiny/cat.png",
-        "train.jsonl.bak",
-        "samples.json",
-        "train_arrow/cache-12.arrow",
-    ]
-    for name in ours + foreign:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
+OURS = [
+    "samples.jsonl", "train.jsonl", "val.jsonl", "split_manifest.json",
+    "train-00001-of-00025.jsonl", "images/tiny/sample_000001_chunk_0.png",
+    "images/large/sample_000511_chunk_12.png", "_pagecast/shards/00000.json",
+    "images/base/00001.tar", "filtered.jsonl", "val_arrow/data-00000-of-00001.arrow",
+    "train_arrow/state.json", "train_arrow/dataset_info.json",
+    f"images/base/00000.tar.pagecast-tmp-{'0' * 32}", "_pagecast/lock",
+]  # fmt: skip
+FOREIGN = [
+    "notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json", "images/cat.png",
+    "train_arrow/cache-12.arrow", "images/tiny/sample_000512_chunk_0.png",
+    "images/base/00002.tar", "other/sample_000001_chunk_0.png", "x.pagecast-tmp-1",
+    "images/tiny/more/sample_000001_chunk_0.png", "report/index.html",
+]  # fmt: skip
+
+
+def filled(out: Path, names: list[str]) -> None:
+    """A directory of a job of two shards, 512 rows, with these files."""
+    claim(str(out), CONFIG, overwrite=False)
+    shards = [Shard(n, "a", 0, 0, 256, 256 * n) for n in range(2)]
+    (out / "_pagecast/plan.jsonl").write_bytes(b"".join(map(plan_line, shards)))
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("x")
+
+
+def test_overwrite_removes_what_pagecast_wrote(tmp_path: Path) -> None:
+    filled(tmp_path, OURS)
     remove_output(str(tmp_path))
-    assert sorted(tree(tmp_path)) == sorted(foreign)
-    assert not (tmp_path / "_pagecast").exists()
-    assert not (tmp_path / "images/large").exists()
-    assert not (tmp_path / "val_arrow").exists()
+    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == [
+        "_pagecast", "_pagecast/lock",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_overwrite_removes_nothing_where_there_is_something_else(tmp_path: Path, name: str) -> None:
+    filled(tmp_path, [*OURS, name])
+    before = tree(tmp_path)
+    with pytest.raises(UsageError, match="is not Pagecast's; move it away, nothing was removed"):
+        claim(str(tmp_path), CONFIG, overwrite=True)
+    assert tree(tmp_path) == before
+    assert (tmp_path / "_pagecast/config.json").exists()
+
+
+@pytest.mark.parametrize("form", ["files", "shards"])
+def test_what_a_stopped_run_was_writing_is_swept_away(tmp_path: Path, form: str) -> None:
+    suffix = f".pagecast-tmp-{'0f' * 16}"
+    ours = [
+        f"{name}{suffix}"
+        for name in ("train.jsonl", "_pagecast/shards/00001.json", "val_arrow/state.json")
+    ]
+    tar = f"images/base/00000.tar{suffix}"
+    foreign = ["x.pagecast-tmp-1", f"notes/x{suffix}", "images/tiny/cat.png", suffix]
+    filled(tmp_path, [*ours, tar, *foreign])
+    sweep(str(tmp_path), form)
+    left = [tar] if form == "files" else []
+    assert sorted(tree(tmp_path)) == sorted(foreign + left)
+    assert not list((tmp_path / "_pagecast").rglob(f"*{suffix}"))
 
 
 SPLIT = {"seed": 42}

@@ -78,7 +78,8 @@ def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
     number = batch.shard.number
     size = storage.commit(piece_path(output_dir, number), lines())
     piece = FilteredPiece(batch.shard, len(batch.articles), size, digest.hexdigest())
-    storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()])
+    storage.settle(output_dir)
+    storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()], durable=True)
     return piece
 
 
@@ -126,9 +127,9 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
 
     size = storage.commit(storage.join(output_dir, FILTERED), content())
     whole = {"articles": articles, "bytes": size, "sha256": digest.hexdigest()}
-    storage.commit(
-        storage.private(output_dir, FILTERED_WHOLE), [json.dumps(whole).encode() + b"\n"]
-    )
+    storage.settle(output_dir)
+    record = json.dumps(whole).encode() + b"\n"
+    storage.commit(storage.private(output_dir, FILTERED_WHOLE), [record], durable=True)
     return whole
 
 

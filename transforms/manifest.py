@@ -69,7 +69,8 @@ def finish(results: Results, settings: FinishSettings) -> bool:
     }
     manifest = manifest_of(results, _read_config(out), settings.split, outputs)
     content = json.dumps(manifest, indent=2).encode("ascii") + b"\n"
-    storage.commit(storage.join(out, MANIFEST), [content])
+    storage.settle(out)
+    storage.commit(storage.join(out, MANIFEST), [content], durable=True)
     return True
 
 

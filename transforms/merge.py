@@ -70,10 +70,12 @@ def _merge_parts(parts: list[Part], split: str, output_dir: str) -> None:
                 yield from storage.read_pieces(path, part.offset, part.lines.size)
 
     storage.commit(path, pieces())
+    storage.settle(output_dir)
     for part in merged:
         # In this order: until its receipt says that they are in the merged file, a part's lines
         # are in its own.
-        storage.commit(part_receipt_path(output_dir, part.name), [part.to_json()])
+        receipt = part_receipt_path(output_dir, part.name)
+        storage.commit(receipt, [part.to_json()], durable=True)
         storage.remove([part_path(output_dir, part.name, merge=True)])
 
 

@@ -144,7 +144,8 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
         part = part._replace(
             arrow=commit(path, arrow.stream(part_lines(part, settings), settings.schema))
         )
-    storage.commit(part_receipt_path(out, name), [part.to_json()])
+    storage.settle(out)
+    storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     return part
 
 

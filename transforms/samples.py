@@ -46,8 +46,10 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         jsonl_sha256=digest.hexdigest(),
         articles=tuple(articles),
     )
+    # First everything that the receipt vouches for, then the receipt.
+    storage.settle(output_dir)
     content = receipt.to_json(batch.pictures)
-    storage.commit(receipt_path(output_dir, batch.shard.number), [content])
+    storage.commit(receipt_path(output_dir, batch.shard.number), [content], durable=True)
     return receipt
 
 
@@ -76,6 +78,7 @@ def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
     content = storage.read_bytes(path)
     receipt = Receipt.from_json(content)
     storage.remove([path])
+    storage.settle(output_dir)
     lines = iter(storage.read_bytes(shard_path(output_dir, shard.number)).splitlines())
     articles = tuple(
         tuple(Sample.from_json_line(next(lines)) for _ in article.lengths)

@@ -9,12 +9,15 @@ without.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import re
+import sys
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, BinaryIO
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
@@ -115,10 +118,14 @@ class Writer:
     """Writes a file that appears under its path whole, when it is committed, or not at all.
 
     An existing file is replaced. As a context manager it commits, unless an error comes by.
+
+    Args:
+      durable: when it is committed it is on the disk, whatever happens to the power.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, durable: bool = False) -> None:
         self.path = path
+        self._durable = durable
         self.size = 0
         self._renames = is_local(path) or _file_systems().get_filesystem(path).has_dirs()
         self._target = f"{path}{TEMPORARY}{uuid.uuid4().hex}" if self._renames else path
@@ -131,9 +138,15 @@ class Writer:
 
     def commit(self) -> None:
         """Let the file appear."""
+        local = is_local(self.path)
+        if local and self._durable:
+            self._file.flush()
+            os.fsync(self._file.fileno())
         self._file.close()
-        if is_local(self.path):
+        if local:
             os.replace(self._target, self.path)
+            if self._durable:
+                _sync_directory(os.path.dirname(self.path) or ".")
         elif self._renames:
             _file_systems().rename([self._target], [self.path])
 
@@ -157,12 +170,12 @@ class Writer:
             raise
 
 
-def commit(path: str, pieces: Iterable[bytes]) -> int:
+def commit(path: str, pieces: Iterable[bytes], durable: bool = False) -> int:
     """Write `pieces` one after another so that `path` appears whole or not at all.
 
     Returns the number of bytes. If a piece cannot be had or written, the error goes on.
     """
-    with Writer(path) as writer:
+    with Writer(path, durable) as writer:
         for piece in pieces:
             writer.write(piece)
     return writer.size
@@ -185,6 +198,44 @@ def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator
             yield piece
     if left:
         raise OSError(f"{path} ends {left} bytes early")
+
+
+def settle(directory: str) -> None:
+    """Wait until all that was written to the file system of a directory is on its disk.
+
+    One call for the thousands of pictures of a shard; to ask for each file takes far longer. What
+    an object store has accepted is safe already.
+    """
+    if not is_local(directory):
+        return
+    sync = _syncfs()
+    if sync is None:
+        os.sync()
+        return
+    opened = os.open(directory, os.O_RDONLY)
+    try:
+        if sync(opened) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), directory)
+    finally:
+        os.close(opened)
+
+
+@cache
+def _syncfs() -> Any:
+    """Return the system's call for one file system, or None where there is none, as on macOS."""
+    if sys.platform != "linux":
+        return None
+    return getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+
+
+def _sync_directory(path: str) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems have no such thing
+            os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def remove(paths: Iterable[str]) -> None:

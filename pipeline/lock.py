@@ -1,0 +1,119 @@
+"""One run at a time in an output directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+
+from pipeline.options import UsageError
+from transforms import storage
+
+LOCK = "lock"  # private; it stays, and is empty while nobody holds it
+CLOCK_SECONDS = 2.0  # by which two readings of a process's start may differ
+
+
+@contextmanager
+def hold(output_dir: str, force: bool = False) -> Iterator[None]:
+    """Keep other runs out of an output directory.
+
+    On a mounted file system the kernel holds the lock and lets it go with the process, however that
+    ends. The file says whose it is; where that is another machine, whose kernel may not share locks
+    with this one's, its word is enough. An object store has no locks: there it is the file alone.
+
+    Args:
+      force: take the lock even though its owner may live.
+
+    Raises:
+      UsageError: another run holds it, or may.
+    """
+    path = storage.private(output_dir, LOCK)
+    mine = json.dumps(_myself()).encode() + b"\n"
+    if not storage.is_local(output_dir):
+        owner = _read(storage.read_bytes(path)) if storage.exists(path) else None
+        _refuse(owner, output_dir, force, gone=False)
+        storage.commit(path, [mine])
+        try:
+            yield
+        finally:
+            storage.remove([path])
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "a+b", buffering=0) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # a file system without locks
+            free = True
+        file.seek(0)
+        owner = _read(file.read(4096))
+        if not free:
+            _refuse(owner or {}, output_dir, force, gone=False)
+        else:
+            _refuse(owner, output_dir, force, gone=_is_gone(owner))
+        file.truncate(0)
+        file.write(mine)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+
+
+def _myself() -> dict[str, Any]:
+    started = psutil.Process().create_time()
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": started,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _read(content: bytes) -> dict[str, Any] | None:
+    """Return the owner that a lock file names; none where it is empty, {} where it is damaged."""
+    if not content.strip():
+        return None
+    try:
+        owner = json.loads(content)
+        return owner if isinstance(owner, dict) else {}
+    except ValueError:
+        return {}
+
+
+def _is_gone(owner: dict[str, Any] | None) -> bool:
+    """Tell whether the owner is known to live no more: a process of this machine that is not there.
+
+    A damaged file was cut short by the end of its writer, since the kernel's lock is free.
+    """
+    if not owner:
+        return True
+    if owner.get("host") != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(owner["pid"])
+        return abs(process.create_time() - owner["started"]) > CLOCK_SECONDS
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        return True
+    except psutil.Error:
+        return False
+
+
+def _refuse(owner: dict[str, Any] | None, output_dir: str, force: bool, gone: bool) -> None:
+    if owner is None or gone or force:
+        return
+    who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
+    raise UsageError(
+        f"{output_dir} is in use by {who}, since {owner.get('since', 'an unknown time')}; wait "
+        "until that run has ended, or if you are sure that it has, add --force_unlock"
+    )

@@ -1,0 +1,136 @@
+"""Before a job: look at what was asked for, then write what the workers need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from PIL import features
+
+from pipeline import graph, output, plan
+from pipeline.assets import Asset, resolve_font, resolve_tokenizer
+from pipeline.options import RunOptions, UsageError
+from pipeline.progress import say
+from transforms import storage
+from transforms.filtered import find_whole
+from transforms.outputs import PLAN
+from transforms.planfile import plan_line
+from transforms.records import Failure, Shard
+
+
+class Sources(NamedTuple):
+    """What a job is made from, and where it goes."""
+
+    output_dir: str
+    files: list[plan.InputFile]
+    tokenizer: Asset
+    font: Asset
+
+
+def look(options: RunOptions) -> Sources:
+    """Find and check everything that a job needs, without writing anything.
+
+    Raises:
+      UsageError: something that was asked for is not there or does not fit.
+    """
+    paths = plan.find_files(options.input)
+    files = [plan.read_layout(path, options.shard_rows) for path in paths]
+    if not any(file.rows or file.fault for file in files):
+        raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
+    tokenizer, font = resolve_tokenizer(options), resolve_font(options)
+    plan.check_tokenized(files, tokenizer.content)
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir
+    output.check(out, options.overwrite)
+    return Sources(out, files, tokenizer, font)
+
+
+def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
+    """Write configuration, assets and plan; return the job and how many shards it has.
+
+    Raises:
+      UsageError: the output directory has the work of another configuration.
+    """
+    out, files, tokenizer, font = sources
+    output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
+    output.sweep(out, options.pages.form)
+    output.retract(
+        out,
+        {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge},
+        options.arrow,
+    )
+    shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
+    for warning in plan.coarse_groups(files, options.shard_rows):
+        say(f"warning: {warning}")
+    job = graph.Job(
+        output_dir=out,
+        tokenizer_path=tokenizer.store(out),
+        font_path=font.store(out),
+        min_tokens=options.min_tokens,
+        context_tokens=options.context_tokens,
+        continuation_tokens=options.continuation_tokens,
+        pages=options.pages,
+        split=options.split,
+        merge=options.merge,
+        arrow=options.arrow,
+        filtered=options.filtered,
+        filtered_is_done=options.filtered and find_whole(out) is not None,
+    )
+    return job, shards
+
+
+def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
+    """Write the plan file and return how many shards it has."""
+    shards = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal shards
+        for entry in entries:
+            shards += isinstance(entry, Shard)
+            yield plan_line(entry)
+
+    storage.commit(storage.private(output_dir, PLAN), lines())
+    return shards
+
+
+def configuration(
+    options: RunOptions, files: Sequence[plan.InputFile], tokenizer: Asset, font: Asset
+) -> dict[str, Any]:
+    """Return what decides the bytes of samples and pages, and where they come from."""
+    names = plan.relative_names(files)
+    return {
+        "options": options.deciding,
+        "shard_rows": options.shard_rows,
+        "vision_modes": {
+            mode.name: {
+                "px": mode.px,
+                "vision_tokens": mode.vision_tokens,
+                "ratio": mode.ratio(options.context_tokens),
+            }
+            for mode in options.modes
+        },
+        "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
+        "font": {"name": font.name, "sha256": font.sha256},
+        "versions": versions(),
+        "inputs": [
+            {"path": name, "bytes": file.size, "rows": file.rows}
+            for name, file in zip(names, files, strict=True)
+        ],
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what has a hand in the output."""
+    return {
+        "pagecast": metadata.version("pagecast"),
+        "beam": beam.__version__,
+        "pillow": metadata.version("pillow"),
+        "freetype": features.version("freetype2"),
+        "raqm": features.version("raqm"),
+        "zlib_ng": metadata.version("zlib-ng"),
+        "tokenizers": metadata.version("tokenizers"),
+        "pyarrow": metadata.version("pyarrow"),
+    }
