@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from pipeline import lock
@@ -69,7 +70,7 @@ def owner(**change: Any) -> str:
     "content",
     [
         "", "\n", "{", "[]", "{}", owner(pid=2**22 + 1), owner(started=5.0), owner(pid="x"),
-        owner(started=None),
+        owner(started=None), owner(),
     ],
 )  # fmt: skip
 def test_what_a_dead_process_left_is_taken_over(tmp_path: Path, content: str) -> None:
@@ -97,7 +98,8 @@ def test_a_file_system_without_locks_goes_by_the_file(
 
     monkeypatch.setattr(fcntl, "flock", none)
     path_of(tmp_path).parent.mkdir()
-    path_of(tmp_path).write_text(owner())
+    process = psutil.Process(os.getppid())
+    path_of(tmp_path).write_text(owner(pid=process.pid, started=process.create_time()))
     with pytest.raises(UsageError, match="is in use"), lock.hold(str(tmp_path)):
         pass
 

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import in_beam
-from transforms import metrics
+from transforms import metrics, storage
 from transforms.receipts import ArticleLines, Receipt, receipt_path, shard_path
 from transforms.records import (
     ArticleError,
@@ -26,6 +27,7 @@ from transforms.samples import (
     FindReceipts,
     WriteSamples,
     find_receipt,
+    restore_samples,
     write_samples,
 )
 
@@ -152,3 +154,27 @@ def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> Non
 
 def find_receipt_after(batch: ShardSamples, tmp_path: Path) -> Receipt:
     return write_samples(batch, str(tmp_path / "expected"), MODES)
+
+
+def test_the_receipt_comes_when_all_it_vouches_for_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    commit, settle = storage.commit, storage.settle
+
+    def noted_commit(path: str, pieces: Any, durable: bool = False) -> int:
+        events.append(f"{Path(path).name} {durable}")
+        return commit(path, pieces, durable)
+
+    def noted_settle(directory: str) -> None:
+        events.append(f"settle {directory}")
+        settle(directory)
+
+    monkeypatch.setattr(storage, "commit", noted_commit)
+    monkeypatch.setattr(storage, "settle", noted_settle)
+    write_samples(BATCH, str(tmp_path), MODES)
+    assert events == ["00003.jsonl False", f"settle {tmp_path}", "00003.json True"]
+    events.clear()
+    restore_samples(SHARD, str(tmp_path))
+    assert events == [f"settle {tmp_path}"]  # and only then may its files change
+    assert not Path(receipt_path(str(tmp_path), 3)).exists()

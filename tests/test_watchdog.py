@@ -1,0 +1,147 @@
+"""Workers that die or hang, a launcher that is stopped: noticed, said in a line, and mended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import watchdog
+from pipeline.watchdog import HEARTBEATS, Watchdog, describe_end
+from tests.conftest import SAMPLE, Outcome, tree
+
+MB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("code", "free", "text"),
+    [
+        (-9, 50, "was killed (SIGKILL); it had 400 MB of memory, and 50 of 1000 MB were free: too"),
+        (-9, 500, "was killed (SIGKILL); it had 400 MB of memory"),
+        (-11, 50, "was killed (SIGSEGV); it had 400 MB of memory"),
+        (-99, 500, "was killed (signal 99); it had 400 MB of memory"),
+        (3, 500, "exited with code 3; what it printed is above"),
+    ],
+)
+def test_the_cause_is_told_as_far_as_it_is_known(code: int, free: int, text: str) -> None:
+    found = describe_end(code, 400 * MB, free * MB, 1000 * MB)
+    assert found.startswith(text)
+    assert ("too little memory" in found) == (code == -9 and free == 50)
+
+
+WORKER = "import time; from pipeline.watchdog import beat_for_ever; beat_for_ever(); time.sleep(99)"
+
+
+def until(condition: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "SILENT", 8)
+    told: list[str] = []
+    with Watchdog(told.append):
+        process = subprocess.Popen([sys.executable, "-c", WORKER])
+        beats = Path(os.environ[HEARTBEATS])
+        until(lambda: list(beats.iterdir()))
+        time.sleep(7)  # one that answers is left in peace
+        assert not told
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: told)
+    assert told == [f"worker {process.pid} did not answer for 8 s and was stopped"]
+    assert process.wait(5) == -signal.SIGKILL
+    assert HEARTBEATS not in os.environ
+
+
+def test_workers_end_with_their_launcher() -> None:
+    script = (
+        "import subprocess, sys, time; "
+        f"print(subprocess.Popen([sys.executable, '-c', {WORKER!r}]).pid, flush=True); "
+        "time.sleep(99)"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    worker = psutil.Process(int(launcher.stdout.readline()))
+    time.sleep(2)
+    launcher.kill()
+    launcher.wait()
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 10)
+
+
+class Job:
+    """The demo with two workers, one article a shard, in a process group of its own."""
+
+    def __init__(self, out: Path, **environment: str) -> None:
+        self.out = out
+        command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
+        self.process = subprocess.Popen(
+            [*command, "--output_dir", str(out), "--workers", "2", "--shard_rows", "1"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            cwd=out.parent, env={**os.environ, **environment},
+        )  # fmt: skip
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [c for c in children if "pipeline.worker" in " ".join(c.cmdline())]
+
+    def wait_for_shards(self, count: int = 3) -> list[psutil.Process]:
+        until(lambda: len(list((self.out / "_pagecast/shards").glob("*.json"))) >= count, 60)
+        return self.workers()
+
+    def end(self) -> Outcome:
+        out, err = self.process.communicate(timeout=100)
+        return Outcome(self.process.returncode, out, err, self.out)
+
+
+def same(out: Path, demo: Outcome) -> bool:
+    return tree(out) == tree(demo.path)
+
+
+def test_a_job_goes_on_by_itself_when_a_worker_is_killed(tmp_path: Path, demo: Outcome) -> None:
+    job = Job(tmp_path / "out")
+    job.wait_for_shards()[0].kill()
+    found = job.end()
+    assert found.code == 0
+    (line,) = found.err.splitlines()
+    assert line.startswith("pagecast: a worker was killed (SIGKILL); it had ")
+    assert line.endswith("; starting again from the finished shards")
+    assert same(job.out, demo)
+
+
+def test_the_second_death_ends_it_and_the_same_command_goes_on(
+    tmp_path: Path, demo: Outcome
+) -> None:
+    job = Job(tmp_path / "out", PAGECAST_RESTARTED="1")
+    job.wait_for_shards()[1].kill()
+    found = job.end()
+    assert (found.code, found.out) == (1, "")
+    (line,) = found.err.splitlines()
+    assert line.startswith("pagecast: error: a worker was killed (SIGKILL); it had ")
+    assert line.endswith("finished shards are kept, and the same command goes on from there")
+    assert Job(job.out).end().code == 0
+    assert same(job.out, demo)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_job_ends_within_seconds_and_leaves_no_process(
+    tmp_path: Path, demo: Outcome, number: signal.Signals
+) -> None:
+    job = Job(tmp_path / "out")
+    workers = job.wait_for_shards()
+    assert len(workers) == 2
+    started = time.monotonic()
+    os.killpg(job.process.pid, number)  # as a terminal does
+    found = job.end()
+    assert time.monotonic() - started < 20
+    assert (found.code, found.out) == (130, "")
+    assert found.err == "pagecast: stopped; give the same command again to go on\n"
+    assert not any(worker.is_running() for worker in workers)
+    assert Job(job.out).end().code == 0
+    assert same(job.out, demo)
