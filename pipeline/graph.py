@@ -41,6 +41,7 @@ class Job(NamedTuple):
     min_tokens: int
     context_tokens: int
     continuation_tokens: int
+    max_article_chars: int
     pages: PageSettings
     split: SplitSettings
     merge: bool
@@ -115,9 +116,9 @@ def keep_articles(
     shards: beam.PCollection, job: Job, label: str = ""
 ) -> tuple[beam.PCollection, beam.PCollection]:
     """Return the tokenized articles that are long enough, and the shards that cannot be read."""
-    read = shards | f"ReadArticles{label}" >> beam.ParDo(ReadArticles()).with_outputs(
-        FAILED, main="articles"
-    )
+    read = shards | f"ReadArticles{label}" >> beam.ParDo(
+        ReadArticles(job.max_article_chars)
+    ).with_outputs(FAILED, main="articles")
     kept = (
         read.articles
         | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from transforms.articles import MAX_ARTICLE_CHARS
 from transforms.images import PageSettings
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, VisionMode
@@ -48,6 +49,7 @@ class RunOptions:
     continuation_tokens: int = 1000
     modes: tuple[VisionMode, ...] = VISION_MODES
     num_articles: int | None = None
+    max_article_chars: int = MAX_ARTICLE_CHARS
     max_samples: int = 510_000
     val_size: int = 10_000
     seed: int = 42
@@ -74,6 +76,7 @@ class RunOptions:
             "min_tokens": 1,
             "context_tokens": 1,
             "continuation_tokens": 0,
+            "max_article_chars": 1,
             "max_samples": 1,
             "val_size": 0,
             "png_level": 1,
@@ -131,6 +134,7 @@ class RunOptions:
             "continuation_tokens": self.continuation_tokens,
             "modes": [mode.name for mode in self.modes],
             "num_articles": self.num_articles,
+            "max_article_chars": self.max_article_chars,
             "layout": self.layout,
             "png_level": self.png_level,
             "images": self.pages.form,
@@ -187,6 +191,13 @@ def run_parser() -> argparse.ArgumentParser:
     add(data, "context_tokens", "tokens drawn as a page", default=1000, **number)
     add(data, "continuation_tokens", "tokens that follow", default=1000, **number)
     add(data, "num_articles", "use only the first N rows", **number)
+    add(
+        data,
+        "max_article_chars",
+        "longer articles fail: a bound on memory",
+        default=MAX_ARTICLE_CHARS,
+        **number,
+    )
     add(data, "tokenizer", "builtin (DeepSeek-OCR), a hub id or a directory", default=BUILTIN)
     add(data, "tokenizer_revision", "commit or tag of the hub id", metavar="REV")
     add(data, "max_errors", "failed articles that are still exit code 0", default=0, **number)

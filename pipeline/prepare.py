@@ -72,6 +72,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         min_tokens=options.min_tokens,
         context_tokens=options.context_tokens,
         continuation_tokens=options.continuation_tokens,
+        max_article_chars=options.max_article_chars,
         pages=options.pages,
         split=options.split,
         merge=options.merge,

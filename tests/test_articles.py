@@ -8,7 +8,14 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
 from tests.conftest import articles, in_beam, write_parquet
-from transforms.articles import FilterShort, ReadArticles, filter_short, read_articles, schema_fault
+from transforms.articles import (
+    FilterShort,
+    ReadArticles,
+    filter_short,
+    read_articles,
+    read_columns,
+    schema_fault,
+)
 from transforms.planfile import FAILED
 from transforms.records import Article, ArticleError, Failure, Shard, ShardArticles
 
@@ -185,3 +192,22 @@ def test_filter_short_stage() -> None:
 
     with in_beam() as pipeline:
         assert_that(pipeline | Create([batch]) | FilterShort(5), check)
+
+
+def test_an_article_that_is_too_long_is_an_error_of_its_row(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles("é" * 10, "é" * 11, None))
+    found = read_articles(shard(path, 3), max_chars=10)
+    assert [a.wiki_id for a in found.articles] == ["a0"]
+    assert found.dropped == {"null_text": 1}
+    assert found.errors == (
+        ArticleError(1, "a1", "read", "it has 11 characters, --max_article_chars is 10"),
+    )
+
+
+def test_few_rows_are_decoded_at_a_time_where_articles_are_huge(tmp_path: Path) -> None:
+    path = write_parquet(
+        tmp_path / "a.parquet", articles(*[chr(97 + n) * 9_000_000 for n in range(20)])
+    )
+    sizes = [len(columns["text"]) for columns in read_columns(shard(path, 20))]
+    assert sum(sizes) == 20
+    assert max(sizes) <= 8  # of 9 MB each

@@ -19,6 +19,7 @@ def job(out: Path) -> graph.Job:
         min_tokens=2000,
         context_tokens=1000,
         continuation_tokens=1000,
+        max_article_chars=20_000_000,
         pages=PageSettings(VISION_MODES, "basic", 5),
         split=SplitSettings(100, 10, 42),
         merge=True,

@@ -16,6 +16,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "continuation_tokens": 1000,
         "modes": ["tiny", "small", "base", "large"],
         "num_articles": None,
+        "max_article_chars": 20_000_000,
         "layout": "basic",
         "png_level": 5,
         "images": "files",

@@ -47,7 +47,7 @@ def test_rows_are_read_from_where_the_shard_begins(tmp_path: Path) -> None:
     head = lines_of({**GOOD, "id": "z"})
     path.write_bytes(head + lines_of(GOOD, {**GOOD, "id": None}, {**GOOD, "text": None},
                                      {**GOOD, "text": " "}, {**GOOD, "title": None}))  # fmt: skip
-    found = read_tokenized(shard(path, 5, len(head), 1))
+    found = read_tokenized(shard(path, 5, len(head), 1), 1000)
     assert [(a.row, a.wiki_id, a.title) for a in found.articles] == [
         (1, "a", "T"), (2, "f.jsonl#2", "T"), (5, "a", ""),
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_line_that_is_no_article_is_an_error_of_its_row(
 ) -> None:
     path = tmp_path / "f.jsonl"
     path.write_bytes(lines_of(GOOD, line, GOOD))
-    found = read_tokenized(shard(path, 3))
+    found = read_tokenized(shard(path, 3), 1000)
     assert [a.row for a in found.articles] == [0, 2]
     ((row, wiki_id, step, why),) = found.errors
     assert (row, wiki_id, step) == (1, "f.jsonl#1", "read")

@@ -25,11 +25,13 @@ from transforms.records import (
     with_drop,
 )
 from transforms.tokenized import SUFFIX as TOKENIZED
-from transforms.tokenized import read_tokenized
+from transforms.tokenized import length_fault, read_tokenized
 
 REQUIRED_COLUMNS = ("title", "text")
 COLUMNS = ("id", *REQUIRED_COLUMNS)
 _BATCH_ROWS = 128
+_BATCH_BYTES = 64 << 20  # of text decoded at a time, on average over a row group
+MAX_ARTICLE_CHARS = 20_000_000
 
 
 def schema_fault(schema: pa.Schema) -> str | None:
@@ -66,7 +68,10 @@ def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]
         row, end = 0, shard.start + shard.rows
         for batch in file.iter_batches(
-            _BATCH_ROWS, row_groups=[shard.row_group], columns=columns, use_threads=False
+            _batch_rows(file.metadata.row_group(shard.row_group)),
+            row_groups=[shard.row_group],
+            columns=columns,
+            use_threads=False,
         ):
             first, last = max(shard.start - row, 0), min(end - row, batch.num_rows)
             if first < last:
@@ -78,12 +83,18 @@ def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
         raise pa.ArrowInvalid(f"row group ends after {row} rows, {end} expected")
 
 
-def read_articles(shard: Shard) -> ShardArticles:
+def _batch_rows(group: pq.RowGroupMetaData) -> int:
+    """Return how many rows to decode at a time: fewer where articles are huge."""
+    size = max(group.total_byte_size, 0) // max(group.num_rows, 1)
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(size, 1)))
+
+
+def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArticles:
     """Read a shard: its articles in row order, without those whose text is null or blank.
 
     A missing or empty id becomes `{file name}#{row}`, `row` counted over all input rows like the
     row of a sample's id: file names may repeat in a tree of directories, rows do not. A row that
-    is not valid UTF-8 becomes an error of that row.
+    is not valid UTF-8, or longer than `max_chars`, becomes an error of that row.
     """
     articles, errors = [], []
     dropped: Counter[str] = Counter()
@@ -100,6 +111,10 @@ def read_articles(shard: Shard) -> ShardArticles:
             except UnicodeDecodeError as error:
                 errors.append(ArticleError(row, fallback, "read", f"not valid UTF-8: {error}"))
             else:
+                if fault := length_fault(text, max_chars):
+                    errors.append(ArticleError(row, wiki_id, "read", fault))
+                    row += 1
+                    continue
                 if text is None:
                     dropped[NULL_TEXT] += 1
                 elif not text.strip():
@@ -124,11 +139,15 @@ def filter_short(batch: ShardArticles, min_tokens: int) -> ShardArticles:
 class ReadArticles(beam.DoFn):
     """Read each shard's articles; a shard that cannot be read goes to the output `failed`."""
 
+    def __init__(self, max_chars: int = MAX_ARTICLE_CHARS) -> None:
+        self._max_chars = max_chars
+
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yield one `ShardArticles`, or one `Failure` under the tag `failed`."""
         tokenized = shard.path.endswith(TOKENIZED)
         try:
-            yield read_tokenized(shard) if tokenized else read_articles(shard)
+            read = read_tokenized if tokenized else read_articles
+            yield read(shard, self._max_chars)
         except (pa.ArrowException, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
             where = f"row group {shard.row_group}, {rows}"

@@ -24,11 +24,18 @@ SUFFIX = ".jsonl"  # what tells such a file from parquet
 FIELDS = ("title", "text", "tokens")
 
 
-def read_tokenized(shard: Shard) -> ShardArticles:
+def length_fault(text: str | None, max_chars: int) -> str | None:
+    """Say that a text is too long to be taken for an article, or None."""
+    if text is None or len(text) <= max_chars:
+        return None
+    return f"it has {len(text):,} characters, --max_article_chars is {max_chars:,}"
+
+
+def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
     """Read a shard of a file like filtered.jsonl: articles in row order, with their tokens.
 
-    Text that is null or blank is dropped. A line that is no such article becomes an error of its
-    row.
+    Text that is null or blank is dropped. A line that is no such article, or one longer than
+    `max_chars`, becomes an error of its row.
 
     Raises:
       OSError: the file ends before the shard does, or cannot be read.
@@ -39,6 +46,8 @@ def read_tokenized(shard: Shard) -> ShardArticles:
         fallback = f"{shard.path.rsplit('/', 1)[-1]}#{row}"
         try:
             article = parse_article(line, row, fallback)
+            if article and (fault := length_fault(article.text, max_chars)):
+                raise ValueError(fault)
         except ValueError as error:
             errors.append(ArticleError(row, fallback, "read", str(error)))
             continue
