@@ -61,8 +61,9 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
             _refuse(owner or {}, output_dir, force, gone=False)
         else:
             _refuse(owner, output_dir, force, gone=_is_gone(owner))
-        file.truncate(0)
-        file.write(mine)
+        with storage.naming(path):
+            file.truncate(0)
+            file.write(mine)
         try:
             yield
         finally:

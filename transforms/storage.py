@@ -110,8 +110,19 @@ def sha256_of(path: str, offset: int = 0, size: int | None = None) -> str:
 
 def write_in_place(path: str, content: bytes) -> None:
     """Write a file under its own name, for content that is the same whoever writes it."""
-    with open_write(path) as file:
+    with naming(path), open_write(path) as file:
         file.write(content)
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Name the file in an error that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), path) from error
 
 
 class Writer:
@@ -133,16 +144,18 @@ class Writer:
 
     def write(self, piece: bytes) -> None:
         """Append to the file."""
-        self._file.write(piece)
+        with naming(self.path):
+            self._file.write(piece)
         self.size += len(piece)
 
     def commit(self) -> None:
         """Let the file appear."""
         local = is_local(self.path)
-        if local and self._durable:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        self._file.close()
+        with naming(self.path):
+            if local and self._durable:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file.close()
         if local:
             os.replace(self._target, self.path)
             if self._durable:
