@@ -111,7 +111,8 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
         # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
         # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
         # (huggingface/transformers#45488): spaces would be lost without a word.
-        PreTrainedTokenizerFast(tokenizer_file=file)
+        if not PreTrainedTokenizerFast(tokenizer_file=file).vocab_size:
+            raise ValueError("its vocabulary is empty")  # every article would have no tokens
         with open(file, "rb") as opened:
             content = opened.read()
         ArticleTokenizer(content)
@@ -145,10 +146,16 @@ def resolve_font(options: RunOptions) -> Asset:
     """
     name = options.font or DEFAULT_FONT
     try:
-        content = storage.read_bytes(options.font) if options.font else default_font()
+        content = _font_file(options.font) if options.font else default_font()
         PageRenderer(content, options.layout)
     except OSError as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error
     except Exception as error:  # a damaged font fails in many ways
         raise UsageError(f"--font {name} with --layout {options.layout}: {error}") from error
     return Asset(os.path.basename(name), ".ttf", content)
+
+
+def _font_file(path: str) -> bytes:
+    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+        raise OSError("it is no regular file")  # a pipe or a device may never end
+    return storage.read_bytes(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import socket
@@ -46,8 +47,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
         finally:
             storage.remove([path])
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "a+b", buffering=0) as file:
+    with _open(path, output_dir) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             free = True
@@ -69,6 +69,14 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 file.truncate(0)
+
+
+def _open(path: str, output_dir: str) -> io.FileIO:
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "a+b", buffering=0)
+    except OSError as error:
+        raise UsageError(f"--output_dir {output_dir} cannot be made: {error}") from error
 
 
 def _myself() -> dict[str, Any]:

@@ -69,13 +69,17 @@ def read_footer(path: str) -> InputFile:
             file.seek(0)
             metadata = pq.read_metadata(file)
             groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+            if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
+                raise OSError(f"its footer is damaged: {metadata.num_rows} rows, but not by group")
             return InputFile(path, size, groups, schema_fault(metadata.schema.to_arrow_schema()))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
 
 
 def read_layout(path: str, shard_rows: int) -> InputFile:
     """Read how the rows of a file lie, of parquet from its footer, else from all its lines."""
+    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+        return InputFile(path, 0, (), "it is no regular file")  # a pipe would never end
     return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path)
 
 
