@@ -117,6 +117,7 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
 
 def _refuse_foreign(output_dir: str) -> None:
     if not storage.is_local(output_dir):
+        _refuse_foreign_objects(output_dir)
         return
     if os.path.exists(output_dir) and not os.path.isdir(output_dir):
         raise UsageError(f"--output_dir {output_dir} is a file, not a directory")
@@ -128,6 +129,21 @@ def _refuse_foreign(output_dir: str) -> None:
             f"--output_dir {output_dir} already holds something else ({others[0]}); "
             "choose an empty or new directory"
         )
+
+
+def _refuse_foreign_objects(output_dir: str) -> None:
+    ours = storage.private(output_dir, "")
+    try:
+        if storage.exists(output_dir):
+            raise UsageError(f"--output_dir {output_dir} is an object, not a directory")
+        for path in storage.files_below(output_dir):
+            if not path.startswith(ours):
+                raise UsageError(
+                    f"--output_dir {output_dir} already holds something else "
+                    f"({path.removeprefix(output_dir + '/')}); choose an empty or new directory"
+                )
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:

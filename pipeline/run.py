@@ -17,7 +17,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from PIL import features
 
-from pipeline import graph, output, plan
+from pipeline import graph, output, plan, stores
 from pipeline.assets import Asset, resolve_font, resolve_tokenizer
 from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, parse_run
@@ -46,17 +46,21 @@ def run(argv: Sequence[str]) -> int:
     """
     started = time.monotonic()
     options = parse_run(argv)
+    places = [("--input", path) for path in options.input]
+    places += [("--output_dir", options.output_dir)]
+    stores.use([*places, ("--font", options.font)], options.beam_args)
     job, shards = prepare(options)
     with watch(job.output_dir, shards):
         try:
             execute(job, options)
         except Exception as error:
-            trace = storage.private(job.output_dir, TRACE)
-            with contextlib.suppress(OSError):
+            trace, told = storage.private(job.output_dir, TRACE), ""
+            with contextlib.suppress(OSError):  # the store may be what failed
                 storage.commit(trace, [traceback.format_exc().encode()])
+                told = f"; the whole trace is in {trace}"
             raise JobError(
                 f"{reason(error)}; finished shards are kept, and the same command goes on from "
-                f"there; the whole trace is in {trace}"
+                f"there{told}"
             ) from error
     return conclude(job, options, time.monotonic() - started)
 
@@ -73,7 +77,7 @@ def prepare(options: RunOptions) -> tuple[graph.Job, int]:
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer, font = resolve_tokenizer(options), resolve_font(options)
     local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
 
     plan.check_tokenized(files, tokenizer.content)
     output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)

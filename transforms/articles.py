@@ -129,6 +129,8 @@ class ReadArticles(beam.DoFn):
         tokenized = shard.path.endswith(TOKENIZED)
         try:
             yield read_tokenized(shard) if tokenized else read_articles(shard)
+        except ConnectionError:  # a store that fails is no fault of this shard
+            raise
         except (pa.ArrowException, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
             where = f"row group {shard.row_group}, {rows}"
