@@ -88,7 +88,8 @@ def _files(output_dir: str) -> Iterator[str]:
 def remove_output(output_dir: str) -> None:
     """Remove what Pagecast wrote into a directory, and nothing else."""
     if not storage.is_local(output_dir):
-        raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
+        _remove_objects(output_dir)
+        return
     for name in list(_files(output_dir)):
         if name in WHOLE_FILES or SPLIT_FILE.fullmatch(name):
             os.remove(os.path.join(output_dir, name))
@@ -103,6 +104,21 @@ def remove_output(output_dir: str) -> None:
             if not os.listdir(path):
                 os.rmdir(path)
     shutil.rmtree(storage.private(output_dir))
+
+
+def _remove_objects(output_dir: str) -> None:
+    private, config = storage.private(output_dir, ""), storage.private(output_dir, CONFIG)
+    names = (path.removeprefix(f"{output_dir}/") for path in storage.files_below(output_dir))
+    storage.remove(
+        storage.join(output_dir, name)
+        for name in names
+        if name in WHOLE_FILES
+        or SPLIT_FILE.fullmatch(name)
+        or (name.startswith("images/") and PICTURE.fullmatch(name.rsplit("/", 1)[-1]))
+    )
+    # The configuration goes last: with it, this can be given again after a stop.
+    storage.remove(path for path in storage.files_below(private) if path != config)
+    storage.remove([config])
 
 
 def _earlier_config(output_dir: str) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import groupby, islice
 from typing import Any
 
 import boto3
@@ -25,6 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
 PART_BYTES = 16 << 20  # of a large upload, of which a store takes 10,000
+MOST_REMOVED = 1000  # by one request
 READ_AHEAD = 4 << 20
 MOST_BROKEN_READS = 5
 # Unless the environment says otherwise: trouble of about half a minute is sat out.
@@ -75,9 +77,22 @@ def open_ranges(path: str) -> io.RawIOBase:
 
 def remove(paths: Iterable[str]) -> None:
     """Remove the objects that are there."""
-    for path in paths:
-        with _naming(path):
-            _client().delete_object(**_object(path))
+    places = ((path, _object(path)) for path in paths)
+    for bucket, group in groupby(places, key=lambda place: place[1]["Bucket"]):
+        while batch := dict(islice(group, MOST_REMOVED)):
+            _remove_from(bucket, batch)
+
+
+def _remove_from(bucket: str, places: dict[str, dict[str, str]]) -> None:
+    path, place = next(iter(places.items()))
+    with _naming(path):
+        if len(places) == 1:
+            _client().delete_object(**place)
+            return
+        keys = [{"Key": place["Key"]} for place in places.values()]
+        answer = _client().delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    for failed in answer.get("Errors", []):
+        raise ConnectionError(f"s3://{bucket}/{failed['Key']}: {failed.get('Message', failed)}")
 
 
 class Upload:

@@ -15,6 +15,7 @@ import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, BinaryIO
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
@@ -198,13 +199,14 @@ def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove the files that are there."""
+    """Remove the files that are there, which are all local or all in one store."""
+    paths = iter(paths)
     for path in paths:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.remove(path)
-        else:
-            _store(path).remove([path])
+        else:  # together with all that follow: one request can remove many
+            _store(path).remove(chain([path], paths))
 
 
 class RangeReader:
