@@ -29,16 +29,21 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
+    "gcp": ["apache-beam[gcp]"],  # gs://
     "test": [
         "build>=1.2",
         "datasets>=4,<6",
         "hypothesis>=6.150",
+        "moto[server,s3]>=5.1,<6",
         "mypy>=1.18",
         "pytest>=8",
         "ruff>=0.14",
         "webdataset>=1.0,<2",
     ],
 }
+
+EXTRAS["test"] += EXTRAS["aws"]  # but not gcp, which is large
 
 setup(
     name="pagecast",

@@ -131,29 +131,35 @@ def files_to_remove(output_dir: str) -> list[str]:
     Raises:
       UsageError: there is something that Pagecast did not write; or no way to tell.
     """
-    if not storage.is_local(output_dir):
-        raise UsageError(f"--overwrite works on a local directory, not on {output_dir}")
     rows, shards = _planned(output_dir)
-    private = storage.private(output_dir)
     found = []
+    for path, name in _everything(output_dir):
+        if name == f"{storage.PRIVATE}/{LOCK}":
+            continue
+        if picture := PICTURE.fullmatch(name):
+            row, shard = picture["row"], picture["shard"]
+            ours = int(row) in rows if row else int(shard) in shards
+        else:
+            ours = name in WHOLE_FILES or bool(SPLIT_FILE.fullmatch(name))
+        uncommitted = UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1])
+        if not (ours or uncommitted or name.startswith(f"{storage.PRIVATE}/")):
+            raise UsageError(
+                f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed"
+            )
+        found.append(path)
+    return found
+
+
+def _everything(output_dir: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of every file below a directory, and its name relative to it."""
+    if not storage.is_local(output_dir):
+        for path in storage.files_below(output_dir):
+            yield path, path.removeprefix(f"{output_dir}/")
+        return
     for directory, _, names in os.walk(output_dir):
         for file in names:
             path = os.path.join(directory, file)
-            name = os.path.relpath(path, output_dir).replace(os.sep, "/")
-            picture = PICTURE.fullmatch(name)
-            if picture:
-                row, shard = picture["row"], picture["shard"]
-                ours = int(row) in rows if row else int(shard) in shards
-            else:
-                ours = name in WHOLE_FILES or bool(SPLIT_FILE.fullmatch(name))
-            if path == os.path.join(private, LOCK):
-                continue
-            if not (ours or UNCOMMITTED.fullmatch(file) or directory.startswith(private)):
-                raise UsageError(
-                    f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed"
-                )
-            found.append(path)
-    return found
+            yield path, os.path.relpath(path, output_dir).replace(os.sep, "/")
 
 
 def remove_output(output_dir: str) -> None:
@@ -163,6 +169,8 @@ def remove_output(output_dir: str) -> None:
       UsageError: there is something else; nothing was removed.
     """
     storage.remove(sorted(files_to_remove(output_dir), key=_last_of_all))
+    if not storage.is_local(output_dir):
+        return
     for directory, _, _ in os.walk(output_dir, topdown=False):
         if directory != output_dir and not os.listdir(directory):
             os.rmdir(directory)
@@ -170,7 +178,7 @@ def remove_output(output_dir: str) -> None:
 
 def _last_of_all(path: str) -> bool:
     """Sort configuration and plan behind all else: they tell what is ours."""
-    return os.path.basename(path) in (CONFIG, PLAN)
+    return path.rsplit("/", 1)[-1] in (CONFIG, PLAN)
 
 
 def _planned(output_dir: str) -> tuple[range, range]:
@@ -199,6 +207,7 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
 
 def _refuse_foreign(output_dir: str) -> None:
     if not storage.is_local(output_dir):
+        _refuse_foreign_objects(output_dir)
         return
     if os.path.exists(output_dir) and not os.path.isdir(output_dir):
         raise UsageError(f"--output_dir {output_dir} is a file, not a directory")
@@ -210,6 +219,21 @@ def _refuse_foreign(output_dir: str) -> None:
             f"--output_dir {output_dir} already holds something else ({others[0]}); "
             "choose an empty or new directory"
         )
+
+
+def _refuse_foreign_objects(output_dir: str) -> None:
+    ours = storage.private(output_dir, "")
+    try:
+        if storage.exists(output_dir):
+            raise UsageError(f"--output_dir {output_dir} is an object, not a directory")
+        for path in storage.files_below(output_dir):
+            if not path.startswith(ours):
+                raise UsageError(
+                    f"--output_dir {output_dir} already holds something else "
+                    f"({path.removeprefix(output_dir + '/')}); choose an empty or new directory"
+                )
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 
 def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.filesystem import FileSystem
 
 from pipeline.options import UsageError
 from transforms import storage
@@ -177,9 +178,10 @@ def coarse_groups(files: Iterable[InputFile], shard_rows: int) -> list[str]:
 
 def relative_names(files: Sequence[InputFile]) -> list[str]:
     """Return the files' paths below their common directory, the same wherever the input lies."""
-    directories = [os.path.dirname(file.path) for file in files]
-    common = os.path.commonpath(directories) if directories else ""
-    return [os.path.relpath(file.path, common) for file in files]
+    # A store is taken for a directory of the root, since the input may lie in several places.
+    paths = [f.path if storage.is_local(f.path) else f"/{f.path}" for f in files]
+    common = os.path.commonpath(map(os.path.dirname, paths)) if paths else ""
+    return [os.path.relpath(path, common) for path in paths]
 
 
 def _local_files(given: str) -> list[str]:
@@ -204,6 +206,17 @@ def _visible(directories: list[str]) -> list[str]:
 
 
 def _remote_files(given: str) -> list[str]:
-    patterns = [given] if glob.has_magic(given) or given.endswith(".parquet") else []
-    patterns = patterns or [storage.join(given.rstrip("/"), "**.parquet")]
-    return [found.path for match in FileSystems.match(patterns) for found in match.metadata_list]
+    """Return what an object's path, a pattern in Beam's form or a directory of a store names."""
+    if not glob.has_magic(given):
+        if not given.endswith("/") and storage.exists(given):
+            return [given]
+        root = given.rstrip("/") + "/"
+        return [path for path in storage.files_below(root) if _is_input(path.removeprefix(root))]
+    wanted = re.compile(FileSystem.translate_pattern(given))
+    root = re.split(r"[*?[]", given)[0].rpartition("/")[0]
+    return [path for path in storage.files_below(root) if wanted.match(path)]
+
+
+def _is_input(name: str) -> bool:
+    """Tell whether a file below a directory of a store is one that a local directory would give."""
+    return name.endswith(".parquet") and not any(n.startswith((".", "_")) for n in name.split("/"))

@@ -21,16 +21,23 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def _configure() -> None:
+def _configure(store_args: Sequence[str]) -> None:
     # A terminal sends Ctrl-C to every process; the launcher ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Before Beam is imported, which warns about cloud libraries that are not needed here.
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
+    from pipeline import stores
+
+    stores.use((), store_args)
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Each]:
-    """Give a function that maps over items in processes, in order, with a progress bar."""
+def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
+    """Give a function that maps over items in processes, in order, with a progress bar.
+
+    Args:
+      store_args: Beam's options for the store that the items are in.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -43,7 +50,8 @@ def workers(count: int) -> Iterator[Each]:
     # Spawned, not forked: Arrow and Beam have threads, which a forked process would lack.
     pool = None
     if count > 1:
-        pool = ProcessPoolExecutor(count, get_context("spawn"), initializer=_configure)
+        spawn = get_context("spawn")
+        pool = ProcessPoolExecutor(count, spawn, _configure, (tuple(store_args),))
 
     def each(name: str, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         task = bar.add_task(name, total=len(items))

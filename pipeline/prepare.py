@@ -43,7 +43,7 @@ def look(options: RunOptions) -> Sources:
     tokenizer, font = resolve_tokenizer(options), resolve_font(options)
     plan.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     output.check(out, options.overwrite)
     return Sources(out, files, tokenizer, font)
 

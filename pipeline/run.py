@@ -18,7 +18,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import graph, lock, watchdog
+from pipeline import graph, lock, stores, watchdog
 from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, parse_run
 from pipeline.prepare import look, prepare
@@ -52,6 +52,14 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
     options = parse_run(argv)
     if RESTARTED in os.environ:
         options = replace(options, overwrite=False)  # what is there now is this command's own work
+    stores.use(
+        [
+            *(("--input", path) for path in options.input),
+            ("--output_dir", options.output_dir),
+            ("--font", options.font),
+        ],
+        options.beam_args,
+    )
     sources = look(options)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
@@ -68,10 +76,11 @@ def traced(output_dir: str) -> Iterator[None]:
     except JobError:
         raise
     except Exception as error:
-        trace = storage.private(output_dir, TRACE)
-        with contextlib.suppress(OSError):
+        trace, told = storage.private(output_dir, TRACE), ""
+        with contextlib.suppress(OSError):  # the disk or the store may be what failed
             storage.commit(trace, [traceback.format_exc().encode()])
-        raise JobError(f"{reason(error)}; {GO_ON}; the whole trace is in {trace}") from error
+            told = f"; the whole trace is in {trace}"
+        raise JobError(f"{reason(error)}; {GO_ON}{told}") from error
 
 
 def leave(code: int) -> None:

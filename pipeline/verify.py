@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 
+from pipeline import stores
 from pipeline.options import Parser, UsageError, usable_cpus
 from pipeline.pool import workers
 from pipeline.progress import one_line
@@ -17,7 +18,9 @@ from transforms.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 
 DONE, FAULTY = 0, 1
 EXAMPLE = """example:
-  pagecast verify --output_dir output/demo"""
+  pagecast verify --output_dir output/demo
+
+For a dataset in S3, Beam's --s3_endpoint_url and the like are taken too."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,17 +63,19 @@ def verify(argv: Sequence[str]) -> int:
     Raises:
       UsageError: wrong use, or there is no dataset.
     """
-    options = parser().parse_args(argv)
+    options, others = parser().parse_known_args(argv)
+    store_args = stores.store_options(others, "pagecast verify")
+    stores.use([("--output_dir", options.output_dir)], store_args)
     for name in ("sample", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise UsageError(f"--{name} is {value}; it must be at least 1")
     local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     try:
         dataset, config, shards = open_dataset(out)
     except DatasetError as error:
         raise UsageError(str(error)) from error
-    with workers(options.workers) as each:
+    with workers(options.workers, store_args) as each:
         check = Check(dataset, config, shards, each, options.sample, options.seed)
         check.run()
     for fault in check.faults:

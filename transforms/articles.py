@@ -151,6 +151,8 @@ class ReadArticles(beam.DoFn):
         try:
             read = read_tokenized if tokenized else read_articles
             yield read(shard, self._max_chars)
+        except ConnectionError:  # a store that fails is no fault of this shard
+            raise
         except (pa.ArrowException, OSError) as error:
             rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
             where = f"row group {shard.row_group}, {rows}"

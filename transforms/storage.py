@@ -1,9 +1,9 @@
-"""Files of the job, on a mounted file system, or elsewhere through Beam's FileSystems.
+"""Files of the job, on a mounted file system or in an object store.
 
 Whatever is committed here appears whole or not at all: on a file system by writing a temporary
-name and renaming it, in an object store because an object is visible only when it is closed.
-Beam is imported only where it is needed: a training loader that reads pages from a disk can do
-without.
+name and renaming it, in an object store because an object is visible only when it is complete.
+What serves the stores is imported only where it is needed: a training loader that reads pages from
+a disk can do without Beam and boto3.
 """
 
 from __future__ import annotations
@@ -18,19 +18,24 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import chain
 from typing import Any, BinaryIO
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
 SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
-_BINARY = "application/octet-stream"
 _COPY_BYTES = 1 << 20
 
 
-def _file_systems() -> Any:
-    from apache_beam.io.filesystems import FileSystems
+def _store(path: str) -> Any:
+    """Return the module that serves a path which is not local."""
+    if path.startswith("s3://"):
+        from transforms import s3
 
-    return FileSystems
+        return s3
+    from transforms import beamfiles
+
+    return beamfiles
 
 
 def is_local(path: str) -> bool:
@@ -42,7 +47,7 @@ def join(base: str, *names: str) -> str:
     """Join path components below `base`, which may be a path or an object-store URL."""
     if is_local(base):
         return os.path.join(base, *names)
-    return _file_systems().join(base, *names)
+    return "/".join([base.rstrip("/"), *names])
 
 
 def private(output_dir: str, *names: str) -> str:
@@ -52,36 +57,34 @@ def private(output_dir: str, *names: str) -> str:
 
 def exists(path: str) -> bool:
     """Tell whether a file is there."""
-    return os.path.exists(path) if is_local(path) else _file_systems().exists(path)
+    return os.path.exists(path) if is_local(path) else _store(path).exists(path)
 
 
 def files_in(directory: str) -> Iterator[str]:
     """Yield the paths of the files in a directory, none where it is not there."""
     if not is_local(directory):
-        for match in _file_systems().match([join(directory, "*")]):
-            yield from (file.path for file in match.metadata_list)
+        yield from _store(directory).files_in(directory)
     elif os.path.isdir(directory):
         with os.scandir(directory) as entries:
             yield from (entry.path for entry in entries if entry.is_file())
+
+
+def files_below(directory: str) -> Iterator[str]:
+    """Yield the paths of all objects anywhere below a directory of a store."""
+    return _store(directory).files_in(directory, below=True)
 
 
 def open_read(path: str) -> BinaryIO:
     """Open a file as it is, never decompressed; seekable."""
     if is_local(path):
         return open(path, "rb")
-    from apache_beam.io.filesystem import CompressionTypes
-
-    return _file_systems().open(path, _BINARY, CompressionTypes.UNCOMPRESSED)
+    return _store(path).open_read(path)
 
 
 def open_write(path: str) -> BinaryIO:
-    """Open a file for writing under its own name, with the directories that it needs."""
-    if is_local(path):
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        return open(path, "wb")
-    from apache_beam.io.filesystem import CompressionTypes
-
-    return _file_systems().create(path, _BINARY, CompressionTypes.UNCOMPRESSED)
+    """Open a local file for writing under its own name, with the directories that it needs."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    return open(path, "wb")
 
 
 def read_bytes(path: str) -> bytes:
@@ -92,6 +95,8 @@ def read_bytes(path: str) -> bytes:
 
 def size_of(path: str) -> int:
     """Return the size of a file in bytes."""
+    if not is_local(path):
+        return _store(path).size_of(path)
     with open_read(path) as file:
         return file.seek(0, os.SEEK_END)
 
@@ -110,6 +115,9 @@ def sha256_of(path: str, offset: int = 0, size: int | None = None) -> str:
 
 def write_in_place(path: str, content: bytes) -> None:
     """Write a file under its own name, for content that is the same whoever writes it."""
+    if not is_local(path):
+        commit(path, [content])
+        return
     with naming(path), open_write(path) as file:
         file.write(content)
 
@@ -138,9 +146,9 @@ class Writer:
         self.path = path
         self._durable = durable
         self.size = 0
-        self._renames = is_local(path) or _file_systems().get_filesystem(path).has_dirs()
-        self._target = f"{path}{TEMPORARY}{uuid.uuid4().hex}" if self._renames else path
-        self._file = open_write(self._target)
+        self._upload = None if is_local(path) else _store(path).Upload(path)
+        self._target = f"{path}{TEMPORARY}{uuid.uuid4().hex}"
+        self._file = self._upload or open_write(self._target)
 
     def write(self, piece: bytes) -> None:
         """Append to the file."""
@@ -150,21 +158,23 @@ class Writer:
 
     def commit(self) -> None:
         """Let the file appear."""
-        local = is_local(self.path)
+        if self._upload is not None:
+            self._upload.commit()
+            return
         with naming(self.path):
-            if local and self._durable:
+            if self._durable:
                 self._file.flush()
                 os.fsync(self._file.fileno())
             self._file.close()
-        if local:
-            os.replace(self._target, self.path)
-            if self._durable:
-                _sync_directory(os.path.dirname(self.path) or ".")
-        elif self._renames:
-            _file_systems().rename([self._target], [self.path])
+        os.replace(self._target, self.path)
+        if self._durable:
+            _sync_directory(os.path.dirname(self.path) or ".")
 
     def abandon(self) -> None:
         """Leave nothing behind."""
+        if self._upload is not None:
+            self._upload.abandon()
+            return
         with contextlib.suppress(OSError):  # a full disk refuses what was still buffered
             self._file.close()
         remove([self._target])
@@ -252,13 +262,14 @@ def _sync_directory(path: str) -> None:
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove the files that are there."""
+    """Remove the files that are there, which are all local or all in one store."""
+    paths = iter(paths)
     for path in paths:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 os.remove(path)
-        elif exists(path):
-            _file_systems().delete([path])
+        else:  # together with all that follow: one request can remove many
+            _store(path).remove(chain([path], paths))
 
 
 class RangeReader:
@@ -277,7 +288,8 @@ class RangeReader:
         if path not in self._open:
             if len(self._open) >= self._most_open:
                 self._open.popitem(last=False)[1].close()
-            self._open[path] = open_read(path)
+            local = is_local(path)
+            self._open[path] = open_read(path) if local else _store(path).open_ranges(path)
         self._open.move_to_end(path)
         self._open[path].seek(offset)
         content = self._open[path].read(length)

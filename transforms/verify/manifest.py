@@ -98,6 +98,8 @@ def asset_faults(dataset: Dataset) -> Iterator[Fault]:
         try:
             if storage.sha256_of(path) != file.split(".")[0]:
                 yield Fault(name, "", "its SHA-256 is not its name", (name,))
+        except ConnectionError:
+            raise
         except OSError as error:
             yield Fault(name, "", f"cannot be read ({error})", (name,))
 
@@ -116,6 +118,8 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
             name = f"{base}/{file}"
             try:
                 found = json.loads(storage.read_bytes(dataset.path(name)))[key]
+            except ConnectionError:
+                raise
             except (OSError, ValueError, KeyError, TypeError) as error:
                 yield Fault(name, "", f"cannot be read ({error})")
                 continue
@@ -135,6 +139,8 @@ def filtered_faults(dataset: Dataset, outputs: Mapping[str, Any]) -> Iterator[Fa
             digest.update(piece)
             lines += piece.count(b"\n")
             last = piece
+    except ConnectionError:
+        raise
     except OSError as error:
         yield Fault(FILTERED, "", f"cannot be read ({error})", remove)
         return

@@ -63,6 +63,8 @@ def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) 
     except FileNotFoundError:
         fault = Fault(f"{name}.json", "", "is missing: the shard is not done")
         return ShardReport(shard, None, nothing, (fault,))
+    except ConnectionError:
+        raise
     except (OSError, ValueError) as error:
         fault = Fault(f"{name}.json", "", f"is damaged ({error})", remove)
         return ShardReport(shard, None, nothing, (fault,))
@@ -175,6 +177,8 @@ def _read_lines(
         content = storage.read_bytes(path)
     except FileNotFoundError:
         return {}, [("", "is missing")]
+    except ConnectionError:
+        raise
     except OSError as error:
         return {}, [("", f"cannot be read ({error})")]
     if hashlib.sha256(content).hexdigest() == receipt.jsonl_sha256:

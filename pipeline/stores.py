@@ -1,0 +1,65 @@
+"""Object stores as the command line names them: what they need, and the options they are given."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import re
+from collections.abc import Iterable, Sequence
+
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+
+from pipeline.options import UsageError
+from transforms import storage
+
+# Scheme to the extra of this package that brings what serves it, and a module that tells.
+EXTRAS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google.cloud.storage")}
+WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
+
+
+def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> None:
+    """Let this process reach the stores of the paths given, each with the name of its option.
+
+    Raises:
+      UsageError: a path names no place in a store, or the store needs something to be installed.
+    """
+    for option, path in given:
+        if path is not None and not storage.is_local(path):
+            _check(f"{option} {path}", path)
+            # Without credentials it would print a trace for each time that it looks for them.
+            logging.getLogger("apache_beam.utils.retry").setLevel(logging.ERROR)
+    FileSystems.set_options(PipelineOptions(list(beam_args)))
+
+
+def _check(what: str, path: str) -> None:
+    place = WHERE.match(path)
+    if place is None or not place[2]:
+        raise UsageError(f"{what} names no bucket: it must be like s3://bucket/directory")
+    extra, module = EXTRAS.get(place[1], (None, None))
+    if module is not None:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UsageError(
+                f"{what} needs the extra {extra}: pip install 'pagecast[{extra}]'"
+            ) from error
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError as error:
+        raise UsageError(f"{what}: there is no file system for {place[1]}://") from error
+
+
+def store_options(arguments: Sequence[str], command: str) -> tuple[str, ...]:
+    """Return the arguments, all of which must be Beam's options for S3.
+
+    Raises:
+      UsageError: one of them is something else.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    S3Options._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        raise UsageError(f"unknown argument {unknown[0]} (see `{command} --help`)")
+    return tuple(arguments)
