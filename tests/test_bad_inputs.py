@@ -451,6 +451,11 @@ def test_bad_input(
         assert error["reason"]
     whole = not any(error["kind"] == "input" for error in errors)
     assert (home / "out/split_manifest.json").exists() == whole
+    verified = main(["verify", "--output_dir", "out", "--workers", "1"])
+    out, err = capfd.readouterr()
+    assert (verified, err) == (int(not whole), "")
+    phrase = "no faults" if whole else "split_manifest.json: is missing: the job is not finished"
+    assert phrase in out
 
 
 def contents(at: Path) -> dict[str, bytes]:
