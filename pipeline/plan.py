@@ -202,6 +202,13 @@ def _visible(directories: list[str]) -> list[str]:
 
 
 def _remote_files(given: str) -> list[str]:
+    try:
+        return _matching_objects(given)
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"--input {given}: {error}") from error
+
+
+def _matching_objects(given: str) -> list[str]:
     """Return what an object's path, a pattern in Beam's form or a directory of a store names."""
     if not glob.has_magic(given):
         if not given.endswith("/") and storage.exists(given):
