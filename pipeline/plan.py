@@ -71,6 +71,8 @@ def read_footer(path: str) -> InputFile:
             metadata = pq.read_metadata(file)
             groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
             return InputFile(path, size, groups, schema_fault(metadata.schema.to_arrow_schema()))
+    except ConnectionError:  # the store failed, which is no fault of the file
+        raise
     except (pa.ArrowException, OSError) as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
 
@@ -92,6 +94,8 @@ def index_lines(path: str, group_rows: int) -> InputFile:
                     offsets.append(offset)
                 groups[-1] += 1
                 offset += len(line)
+    except ConnectionError:
+        raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
     return InputFile(path, offset, tuple(groups), None, tuple(offsets))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.server import DomainDispatcherApplication, create_backend_app
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -44,7 +45,7 @@ class Store:
 
     fail_every: of how many requests one is answered with 500 or 503 in turn, and each second time
     after it was carried out. away_after: the end of the path after whose writing the store goes
-    away, that is, refuses everything.
+    away, that is, refuses everything. cut: how many answers to GET break off.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class Store:
         self._lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
         self.fail_every: int | None = None
+        self.cut = 0
         self.away_after: str | None = None
         self.away = False
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
@@ -77,6 +79,9 @@ class Store:
             self.requests.append((method, path))
             number = len(self.requests)
             self.away = method == "PUT" and self.away_after == path
+        if method == "GET" and self.cut > 0:
+            self.cut -= 1
+            return [b"".join(self._moto(environ, start))[:-1]]  # one byte less than announced
         if self.fail_every is None or number % self.fail_every:
             return self._moto(environ, start)
         turn = number // self.fail_every
@@ -313,6 +318,34 @@ def test_a_large_object_is_sent_in_parts_whose_answers_may_be_lost(
             reader.read("s3://bucket/large", len(content) - 4, 5)
 
 
+def test_an_upload_whose_end_is_confirmed_too_late_is_looked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+    upload = s3.Upload("s3://bucket/large")
+    upload.write(bytes(6 << 20))
+    upload.commit()
+
+    def gone(**_: Any) -> None:  # as S3 says it; moto does not know what to say
+        answer = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        raise ClientError(answer, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(s3._client(), "complete_multipart_upload", gone)
+    upload.commit()
+    upload._size += 1
+    with pytest.raises(FileNotFoundError, match="s3://bucket/large"):
+        upload.commit()
+
+
+def test_answers_that_break_off_are_fetched_again(store: Store) -> None:
+    storage.commit("s3://bucket/a", [b"0123456789"])
+    store.cut = 4
+    assert storage.read_bytes("s3://bucket/a") == b"0123456789"
+    store.cut = 5
+    with pytest.raises(ConnectionError, match="s3://bucket/a: "):
+        storage.read_bytes("s3://bucket/a")
+
+
 def test_an_object_that_is_given_up_never_appears(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +375,7 @@ def test_small_things_that_a_store_must_do(store: Store) -> None:
     assert list(storage.files_below("s3://bucket/d")) == [
         "s3://bucket/d/e/a1", "s3://bucket/d/empty",
     ]  # fmt: skip
+    assert not storage.exists("s3://bucket")
     with pytest.raises(FileNotFoundError, match="no such object: 's3://bucket/none'"):
         storage.read_bytes("s3://bucket/none")
 
@@ -352,6 +386,7 @@ def test_which_objects_are_input(store: Store, tmp_path: Path) -> None:
     found = {
         "s3://bucket/in": ["a.parquet", "c/d.parquet"],
         "s3://bucket/in/": ["a.parquet", "c/d.parquet"],
+        "s3://bucket": ["a.parquet", "c/d.parquet"],
         "s3://bucket/in/*.parquet": ["a.parquet"],
         "s3://bucket/in/?.*": ["a.parquet", "b.csv"],
         "s3://bucket/in/c/d.parquet": ["c/d.parquet"],
