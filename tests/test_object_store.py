@@ -221,9 +221,8 @@ def test_beams_options_reach_all_processes(
     checked = command(f"verify --output_dir s3://bucket/out --workers 2 {options}")
     assert (checked.code, checked.err) == (0, "")
     other = command(f"verify --output_dir s3://bucket/out --s3_region us-east-1 {options}")
-    assert other == Result(
-        2, "", "pagecast: error: unknown argument --s3_region (see `pagecast verify --help`)\n"
-    )
+    assert (other.code, other.out) == (2, "")
+    assert "unrecognized arguments: --s3_region us-east-1 (see `pagecast verify" in other.err
 
 
 def test_a_run_goes_on_and_damage_is_named_and_mended(
