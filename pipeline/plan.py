@@ -73,6 +73,8 @@ def read_footer(path: str) -> InputFile:
             if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
                 raise OSError(f"its footer is damaged: {metadata.num_rows} rows, but not by group")
             return InputFile(path, size, groups, schema_fault(metadata.schema.to_arrow_schema()))
+    except ConnectionError:  # the store failed, which is no fault of the file
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
 
@@ -96,6 +98,8 @@ def index_lines(path: str, group_rows: int) -> InputFile:
                     offsets.append(offset)
                 groups[-1] += 1
                 offset += len(line)
+    except ConnectionError:
+        raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
     return InputFile(path, offset, tuple(groups), None, tuple(offsets))
@@ -206,6 +210,13 @@ def _visible(directories: list[str]) -> list[str]:
 
 
 def _remote_files(given: str) -> list[str]:
+    try:
+        return _matching_objects(given)
+    except (FileNotFoundError, PermissionError) as error:
+        raise UsageError(f"--input {given}: {error}") from error
+
+
+def _matching_objects(given: str) -> list[str]:
     """Return what an object's path, a pattern in Beam's form or a directory of a store names."""
     if not glob.has_magic(given):
         if not given.endswith("/") and storage.exists(given):

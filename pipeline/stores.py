@@ -61,5 +61,5 @@ def store_options(arguments: Sequence[str], command: str) -> tuple[str, ...]:
     S3Options._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(arguments)
     if unknown:
-        raise UsageError(f"unknown argument {unknown[0]} (see `{command} --help`)")
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown)} (see `{command} --help`)")
     return tuple(arguments)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,17 +13,23 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.server import DomainDispatcherApplication, create_backend_app
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from pipeline import plan
 from pipeline.__main__ import main
 from tests.conftest import RunCommand, articles, tree, write_parquet
-from transforms import s3
+from transforms import s3, storage
 from transforms.reader import PageReader
 
 LONG = " ".join(f"Word {n} of an article that is long enough." for n in range(40))
-SMALL = "--min_tokens 100 --context_tokens 50 --continuation_tokens 50 --modes tiny --shard_rows 1"
+SMALL = (
+    "--min_tokens 100 --context_tokens 50 --continuation_tokens 50 --modes tiny --shard_rows 1 "
+    "--tokenizer small"
+)
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "us-east-1"}
 
 
@@ -35,7 +44,8 @@ class Store:
     """moto's S3 on a port of its own, with a bucket, and with troubles that can be switched on.
 
     fail_every: of how many requests one is answered with 500 or 503 in turn, and each second time
-    after it was carried out. allowed: requests that are answered before the store goes away.
+    after it was carried out. away_after: the end of the path after whose writing the store goes
+    away, that is, refuses everything. cut: how many answers to GET break off.
     """
 
     def __init__(self) -> None:
@@ -43,10 +53,12 @@ class Store:
         self._lock = threading.Lock()
         self.requests: list[tuple[str, str]] = []
         self.fail_every: int | None = None
-        self.allowed: int | None = None
+        self.cut = 0
+        self.away_after: str | None = None
+        self.away = False
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
         self.url = f"http://127.0.0.1:{self._server.port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         self.client = boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -57,25 +69,29 @@ class Store:
         self.client.create_bucket(Bucket="bucket")
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if not environ.get("wsgi.input_terminated"):
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
-            self.requests.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+            if self.away:
+                return self._refuse("503 Service Unavailable", start)
+            self.requests.append((method, path))
             number = len(self.requests)
-            away = self.allowed is not None and self.allowed <= 0
-            if self.allowed is not None:
-                self.allowed -= 1
-        if away:
-            return self._refuse("503 Service Unavailable", environ, start)
+            self.away = method == "PUT" and self.away_after == path
+        if method == "GET" and self.cut > 0:
+            self.cut -= 1
+            return [b"".join(self._moto(environ, start))[:-1]]  # one byte less than announced
         if self.fail_every is None or number % self.fail_every:
             return self._moto(environ, start)
         turn = number // self.fail_every
         if turn % 2:
             b"".join(self._moto(environ, lambda *_: None))
         status = "500 Internal Server Error" if turn % 4 < 2 else "503 Slow Down"
-        return self._refuse(status, environ, start)
+        return self._refuse(status, start)
 
     @staticmethod
-    def _refuse(status: str, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        environ["wsgi.input"].read()
+    def _refuse(status: str, start: Callable[..., Any]) -> Iterable[bytes]:
         start(status, [("Content-Length", "0")])
         return [b""]
 
@@ -134,6 +150,28 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
     return give
 
 
+@pytest.fixture(scope="session")
+def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a tokenizer that loads in no time."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([LONG], trainer)
+    path = tmp_path_factory.mktemp("tokenizer") / "small"
+    path.mkdir()
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path.parent
+
+
+@pytest.fixture(autouse=True)
+def _in_the_directory_of_the_tokenizer(
+    small_tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_tokenizer)
+
+
 @pytest.fixture
 def parquet(tmp_path: Path, store: Store) -> Path:
     """Four articles of which one is too short, on the disk and in the store as in/a.parquet."""
@@ -152,20 +190,39 @@ def remote(options: str = "", out: str = "out", workers: int = 1) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "workers"), [("--arrow --filtered", 1), ("--image_shards", 2), ("--no_merge", 1)]
-)
+@pytest.mark.parametrize("options", ["--arrow --filtered", "--image_shards", "--no_merge"])
 def test_a_store_gets_the_bytes_that_a_disk_gets(
-    store: Store, parquet: Path, run: RunCommand, command: Command, options: str, workers: int
+    store: Store, parquet: Path, run: RunCommand, command: Command, options: str
 ) -> None:
     local = run(parquet, options=f"{SMALL} {options}")
-    done = command(remote(options, workers=workers))
+    done = command(remote(options))
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].endswith("s3://bucket/out")
     assert store.tree("out") == tree(local.path)
-    checked = command(f"verify --output_dir s3://bucket/out --workers {workers}")
-    assert checked.code == 0, checked
+    checked = command("verify --output_dir s3://bucket/out --workers 1")
+    assert (checked.code, checked.err) == (0, "")
     assert ": no faults" in checked.out
+    if options == "--image_shards":
+        sample = json.loads(store.read("out/train.jsonl").splitlines()[0])
+        assert PageReader("s3://bucket/out").image(sample, "tiny").size == (512, 512)
+
+
+def test_beams_options_reach_all_processes(
+    store: Store, parquet: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", *KEYS):
+        monkeypatch.delenv(name)
+    options = (
+        f"--s3_endpoint_url {store.url} --s3_access_key_id id --s3_secret_access_key key "
+        "--s3_region_name us-east-1"
+    )
+    done = command(remote(options, workers=2))
+    assert (done.code, done.err) == (0, "")
+    checked = command(f"verify --output_dir s3://bucket/out --workers 2 {options}")
+    assert (checked.code, checked.err) == (0, "")
+    other = command(f"verify --output_dir s3://bucket/out --s3_region us-east-1 {options}")
+    assert (other.code, other.out) == (2, "")
+    assert "unrecognized arguments: --s3_region us-east-1 (see `pagecast verify" in other.err
 
 
 def test_a_run_goes_on_and_damage_is_named_and_mended(
@@ -191,7 +248,253 @@ def test_a_run_goes_on_and_damage_is_named_and_mended(
     assert store.tree("out") == expected
 
 
-def test_pages_are_read_from_a_store(store: Store, parquet: Path, command: Command) -> None:
-    assert command(remote("--image_shards")).code == 0
-    sample = json.loads(store.read("out/train.jsonl").splitlines()[0])
-    assert PageReader("s3://bucket/out").image(sample, "tiny").size == (512, 512)
+def test_a_store_that_fails_now_and_then_costs_nothing(
+    store: Store, parquet: Path, run: RunCommand, command: Command
+) -> None:
+    local = run(parquet, options=SMALL)
+    store.fail_every = 10
+    done = command(remote())
+    store.fail_every = None
+    assert (done.code, done.err) == (0, "")
+    assert store.tree("out") == tree(local.path)
+
+
+def test_a_store_that_goes_away_is_one_line_and_the_next_run_goes_on(
+    store: Store,
+    parquet: Path,
+    run: RunCommand,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    store.away_after = "/bucket/out/_pagecast/shards/00001.json"
+    done = command(remote(workers=2))
+    assert (done.code, done.out) == (1, "")
+    assert re.fullmatch(
+        r"pagecast: error: ConnectionError: s3://bucket/\S+: Service Unavailable \(503\) "
+        r"\[while running '\S+'\]; finished shards are kept, and the same command goes on from "
+        r"there\n",
+        done.err,
+    ), done.err
+    store.away, store.away_after = False, None
+    receipt = store.read("out/_pagecast/shards/00001.json")
+    assert "split_manifest.json" not in store.tree("out")
+    store.requests.clear()
+    again = command(remote())
+    assert (again.code, again.err) == (0, "")
+    assert ("PUT", "/bucket/out/_pagecast/shards/00001.json") not in store.requests
+    assert store.read("out/_pagecast/shards/00001.json") == receipt
+    assert store.tree("out") == tree(run(parquet, options=SMALL).path)
+
+
+def test_a_store_that_fails_during_verify_is_no_fault_of_the_files(
+    store: Store, parquet: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    assert command(remote()).code == 0
+    store.requests.clear()
+    store.fail_every = 12
+    checked = command("verify --output_dir s3://bucket/out --workers 1 --repair")
+    assert (checked.code, checked.out) == (1, "")
+    assert checked.err.startswith("pagecast: error: ConnectionError: s3://bucket/out/")
+    assert checked.err.count("\n") == 1
+    assert not [method for method, _ in store.requests if method in ("DELETE", "POST")]
+
+
+def test_a_large_object_is_sent_in_parts_whose_answers_may_be_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)  # S3 takes no smaller ones
+    content = bytes(range(256)) * (12 << 12)
+    store.requests[:] = [("", "")]  # so that the last request is carried out and not answered
+    store.fail_every = 2
+    storage.commit("s3://bucket/large", [content[:7], content[7:]])
+    store.fail_every = None
+    assert storage.read_bytes("s3://bucket/large") == content
+    with storage.RangeReader() as reader:
+        assert reader.read("s3://bucket/large", 7 << 20, 300) == content[7 << 20 :][:300]
+        with pytest.raises(OSError, match=f"ends at byte {len(content)}, not {len(content) + 1}"):
+            reader.read("s3://bucket/large", len(content) - 4, 5)
+
+
+def test_an_upload_whose_end_is_confirmed_too_late_is_looked_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+    upload = s3.Upload("s3://bucket/large")
+    upload.write(bytes(6 << 20))
+    upload.commit()
+
+    def gone(**_: Any) -> None:  # as S3 says it; moto does not know what to say
+        answer = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+        raise ClientError(answer, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(s3._client(), "complete_multipart_upload", gone)
+    upload.commit()
+    upload._size += 1
+    with pytest.raises(FileNotFoundError, match="s3://bucket/large"):
+        upload.commit()
+
+
+def test_answers_that_break_off_are_fetched_again(store: Store) -> None:
+    storage.commit("s3://bucket/a", [b"0123456789"])
+    store.cut = 4
+    assert storage.read_bytes("s3://bucket/a") == b"0123456789"
+    store.cut = 5
+    with pytest.raises(ConnectionError, match="s3://bucket/a: "):
+        storage.read_bytes("s3://bucket/a")
+
+
+def test_an_object_that_is_given_up_never_appears(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+    storage.commit("s3://bucket/a", [b"old"])
+
+    def broken() -> Iterator[bytes]:
+        yield bytes(6 << 20)
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        storage.commit("s3://bucket/a", broken())
+    assert storage.read_bytes("s3://bucket/a") == b"old"
+    assert "Uploads" not in store.client.list_multipart_uploads(Bucket="bucket")
+
+
+def test_small_things_that_a_store_must_do(store: Store) -> None:
+    storage.commit("s3://bucket/d/empty", [])
+    assert storage.read_bytes("s3://bucket/d/empty") == b""
+    assert storage.size_of("s3://bucket/d/empty") == 0
+    storage.write_in_place("s3://bucket/d/e/a[1]", b"one\ntwo")
+    storage.write_in_place("s3://bucket/d/e/a1", b"")
+    with storage.open_read("s3://bucket/d/e/a[1]") as file:
+        assert list(file) == [b"one\n", b"two"]
+    assert list(storage.files_in("s3://bucket/d")) == ["s3://bucket/d/empty"]
+    storage.remove(f"s3://bucket/d/e/{name}" for name in ("a[1]", "missing"))
+    assert list(storage.files_below("s3://bucket/d")) == [
+        "s3://bucket/d/e/a1", "s3://bucket/d/empty",
+    ]  # fmt: skip
+    assert not storage.exists("s3://bucket")
+    with pytest.raises(FileNotFoundError, match="no such object: 's3://bucket/none'"):
+        storage.read_bytes("s3://bucket/none")
+
+
+def test_which_objects_are_input(store: Store, tmp_path: Path) -> None:
+    for name in ("a.parquet", "b.csv", "c/d.parquet", "_x/e.parquet", "c/.f.parquet"):
+        store.put(f"in/{name}", b"")
+    found = {
+        "s3://bucket/in": ["a.parquet", "c/d.parquet"],
+        "s3://bucket/in/": ["a.parquet", "c/d.parquet"],
+        "s3://bucket": ["a.parquet", "c/d.parquet"],
+        "s3://bucket/in/*.parquet": ["a.parquet"],
+        "s3://bucket/in/?.*": ["a.parquet", "b.csv"],
+        "s3://bucket/in/c/d.parquet": ["c/d.parquet"],
+    }
+    for given, names in found.items():
+        assert plan.find_files([given]) == [f"s3://bucket/in/{name}" for name in names], given
+    local = write_parquet(tmp_path / "a.parquet", articles("x"))
+    paths = ["s3://bucket/in/a.parquet", "s3://other/a.parquet", str(local)]
+    names = plan.relative_names([plan.InputFile(path, 1, (1,)) for path in paths])
+    assert names == ["s3:/bucket/in/a.parquet", "s3:/other/a.parquet", str(local)[1:]]
+    assert plan.relative_names([plan.InputFile(path, 1, (1,)) for path in paths[:2]]) == [
+        "bucket/in/a.parquet", "other/a.parquet",
+    ]  # fmt: skip
+
+
+WRONG = {
+    "--input s3://bucket/no --output_dir s3://bucket/o": "s3://bucket/no: no parquet file there",
+    "--input s3://nobody/no --output_dir s3://bucket/o": "s3://nobody/no: [Errno 2] no such bucket",
+    "--input s3:///in --output_dir s3://bucket/o": "--input s3:///in names no bucket",
+    "--input s3://bucket/in --output_dir s3://": "--output_dir s3:// names no bucket",
+    "--input s3://bucket/in --output_dir ftp://b/o": "there is no file system for ftp://",
+    "--input s3://bucket/in --output_dir s3://nobody/o": "cannot be used: [Errno 2] no such bucket",
+    "--input s3://bucket/in --output_dir s3://bucket/full": "holds something else (t/x.tex)",
+    "--input s3://bucket/in --output_dir s3://bucket/in/a.parquet": "is an object, not a directory",
+}
+
+
+@pytest.mark.parametrize("args", WRONG)
+def test_wrong_use_of_a_store_is_one_line_and_writes_nothing(
+    store: Store, parquet: Path, command: Command, args: str
+) -> None:
+    store.put("full/t/x.tex", b"")
+    store.requests.clear()
+    done = command(f"run {args} {SMALL}")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("pagecast: error: --")
+    assert WRONG[args] in done.err
+    assert {method for method, _ in store.requests} <= {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "extra", "module"), [("s3", "aws", "boto3"), ("gs", "gcp", "google.cloud.storage")]
+)
+@pytest.mark.parametrize("line", ["run --input a.parquet --output_dir", "verify --output_dir"])
+def test_a_missing_extra_is_named(
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    scheme: str,
+    extra: str,
+    module: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert command(f"{line} {scheme}://b/x") == Result(
+        2, "", f"pagecast: error: --output_dir {scheme}://b/x needs the extra {extra}: "
+        f"pip install 'pagecast[{extra}]'\n"
+    )  # fmt: skip
+
+
+def test_overwrite_removes_what_pagecast_wrote(
+    store: Store, parquet: Path, command: Command
+) -> None:
+    assert command(remote()).code == 0
+    first = store.tree("out")
+    store.put("out/notes.txt", b"mine")
+    refused = command(remote("--png_level 6"))
+    assert (refused.code, "--png_level was 5, now 6" in refused.err) == (2, True)
+    assert command(remote("--png_level 6 --no_images --overwrite")).code == 0
+    pictures = {name for name in first if name.startswith("images/")}
+    assert store.tree("out").keys() == first.keys() - pictures | {"notes.txt"}
+
+
+def test_a_store_that_nobody_answers_for_is_one_line(
+    store: Store, parquet: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    done = command(remote("--s3_endpoint_url http://127.0.0.1:1"))
+    assert done == Result(
+        1, "", "pagecast: error: ConnectionError: s3://bucket/in: Could not connect to the "
+        'endpoint URL: "http://127.0.0.1:1/bucket/in"\n'
+    )  # fmt: skip
+
+
+def test_a_run_on_google_cloud_storage(
+    tmp_path: Path, run: RunCommand, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.cloud.storage", reason="apache-beam[gcp] is not installed")
+    emulator = pytest.importorskip(
+        "gcp_storage_emulator.server", reason="gcp-storage-emulator is not installed"
+    )
+    from apache_beam.internal.gcp import auth
+
+    monkeypatch.setattr(auth._Credentials, "_credentials_init", True)  # there are none
+    parquet = write_parquet(tmp_path / "a.parquet", articles(LONG, "short", LONG), group_rows=1)
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
+    server.start()
+    try:
+        host = f"http://127.0.0.1:{server._api._httpd.server_port}"
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", host)
+        local = run(parquet, options=SMALL)
+        line = f"run --input {parquet} --output_dir gs://bucket/out --workers 1 {SMALL}"
+        assert command(line).code == 0
+        assert {
+            path.removeprefix("gs://bucket/out/"): storage.read_bytes(path)
+            for path in storage.files_below("gs://bucket/out")
+            if "/_pagecast/" not in path
+        } == tree(local.path)
+        assert command(line.replace(str(parquet), "gs://bucket/none")).code == 2
+        checked = command("verify --output_dir gs://bucket/out --workers 1")
+        assert (checked.code, ": no faults" in checked.out) == (0, True)
+    finally:
+        server.stop()

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import count, groupby, islice
 from typing import Any
 
 import boto3
@@ -203,24 +203,23 @@ class _Reader(io.RawIOBase):
         return content
 
     def _get(self, wanted: str) -> bytes:
-        broken = 0
-        while True:
+        for broken in count(1):
             try:
                 answer = _client().get_object(**_object(self._path), Range=wanted)
-                content: bytes = answer["Body"].read()
             except ClientError as error:
                 if _status(error) == PAST_THE_END:
                     return b""
                 raise
-            except (HTTPClientError, IncompleteReadError):
-                # boto3 repeats requests, but not the reading of an answer that broke off.
-                broken += 1
-                if broken == MOST_BROKEN_READS:
-                    raise
-                continue
             if "ContentRange" in answer:
                 self._size = int(answer["ContentRange"].rsplit("/", 1)[-1])
-            return content
+            try:
+                content: bytes = answer["Body"].read()
+                return content
+            except (HTTPClientError, IncompleteReadError):
+                # boto3 repeats requests, but not the reading of an answer that breaks off.
+                if broken == MOST_BROKEN_READS:
+                    raise
+        raise AssertionError("counting does not end")
 
 
 @contextlib.contextmanager

@@ -57,7 +57,9 @@ def private(output_dir: str, *names: str) -> str:
 
 def exists(path: str) -> bool:
     """Tell whether a file is there."""
-    return os.path.exists(path) if is_local(path) else _store(path).exists(path)
+    if is_local(path):
+        return os.path.exists(path)
+    return path.count("/") > 2 and _store(path).exists(path)  # a bucket is no object
 
 
 def files_in(directory: str) -> Iterator[str]:
