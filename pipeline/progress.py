@@ -17,7 +17,12 @@ INTERVAL = 15.0  # seconds between two lines
 
 def say(text: str) -> None:
     """Tell the person something, on the error stream: standard output is for results."""
-    print(f"pagecast: {text}", file=sys.stderr, flush=True)
+    print(f"pagecast: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """Escape what would not print: names may hold line breaks and control sequences."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from pipeline.options import Parser, UsageError, usable_cpus
 from pipeline.pool import workers
+from pipeline.progress import one_line
 from transforms import storage
 from transforms.outputs import MANIFEST
 from transforms.storage import PRIVATE
@@ -73,7 +74,7 @@ def verify(argv: Sequence[str]) -> int:
         check = Check(dataset, config, shards, each, options.sample, options.seed)
         check.run()
     for fault in check.faults:
-        print(fault)
+        print(one_line(str(fault)))
     print(check.summary())
     if not check.faults:
         return DONE
