@@ -62,7 +62,10 @@ def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
     Raises:
       pyarrow.ArrowException, OSError: the row group is damaged or cannot be read.
     """
-    with storage.open_read(shard.path) as source, pq.ParquetFile(source) as file:
+    with (
+        storage.open_read(shard.path) as source,
+        pq.ParquetFile(source, page_checksum_verification=True) as file,
+    ):
         columns = [name for name in COLUMNS if name in file.schema_arrow.names]
         row, end = 0, shard.start + shard.rows
         for batch in file.iter_batches(
