@@ -110,9 +110,13 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
     if not storage.exists(path):
         return None
     try:
-        return json.loads(storage.read_bytes(path))
-    except ValueError as error:
-        raise UsageError(f"{path} is damaged ({error}); use another --output_dir") from error
+        config = json.loads(storage.read_bytes(path))
+        _deciding(config)
+    # JSON, but not as a run writes it, fails in many ways.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{path} is damaged ({why}); use another --output_dir") from error
+    return config
 
 
 def _refuse_foreign(output_dir: str) -> None:
