@@ -76,6 +76,8 @@ def read_footer(path: str) -> InputFile:
 
 def read_layout(path: str, shard_rows: int) -> InputFile:
     """Read how the rows of a file lie, of parquet from its footer, else from all its lines."""
+    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+        return InputFile(path, 0, (), "it is no regular file")  # a pipe would never end
     return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path)
 
 
