@@ -145,10 +145,16 @@ def resolve_font(options: RunOptions) -> Asset:
     """
     name = options.font or DEFAULT_FONT
     try:
-        content = storage.read_bytes(options.font) if options.font else default_font()
+        content = _font_file(options.font) if options.font else default_font()
         PageRenderer(content, options.layout)
     except OSError as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error
     except Exception as error:  # a damaged font fails in many ways
         raise UsageError(f"--font {name} with --layout {options.layout}: {error}") from error
     return Asset(os.path.basename(name), ".ttf", content)
+
+
+def _font_file(path: str) -> bytes:
+    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+        raise OSError("it is no regular file")  # a pipe or a device may never end
+    return storage.read_bytes(path)
