@@ -268,7 +268,7 @@ def _refuse_unknown(args: list[str], ours: list[str], runner: str) -> None:
 
     Other runners' job servers add options that cannot be known here, so those pass.
     """
-    beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    beam = Parser(prog="pagecast run", add_help=False, allow_abbrev=False)
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(args)
