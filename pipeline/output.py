@@ -42,7 +42,10 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
             "use another --output_dir, or --overwrite to remove what is there"
         )
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
-    storage.commit(storage.private(output_dir, CONFIG), [content])
+    try:
+        storage.commit(storage.private(output_dir, CONFIG), [content])
+    except (FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        raise UsageError(f"--output_dir {output_dir} cannot be made: {error}") from error
 
 
 def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
