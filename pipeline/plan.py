@@ -69,8 +69,10 @@ def read_footer(path: str) -> InputFile:
             file.seek(0)
             metadata = pq.read_metadata(file)
             groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+            if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
+                raise OSError(f"its footer is damaged: {metadata.num_rows} rows, but not by group")
             return InputFile(path, size, groups, schema_fault(metadata.schema.to_arrow_schema()))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
 
 
