@@ -111,7 +111,8 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
         # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
         # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
         # (huggingface/transformers#45488): spaces would be lost without a word.
-        PreTrainedTokenizerFast(tokenizer_file=file)
+        if not PreTrainedTokenizerFast(tokenizer_file=file).vocab_size:
+            raise ValueError("its vocabulary is empty")  # every article would have no tokens
         with open(file, "rb") as opened:
             content = opened.read()
         ArticleTokenizer(content)
