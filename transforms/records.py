@@ -163,7 +163,7 @@ class Sample:
             for name in ("context_tokens", "continuation_tokens"):
                 record[name] = np.array(record[name], dtype=np.int32)
             sample = cls(row=row, **record)
-        except (AttributeError, KeyError, TypeError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a sample: {error}") from error
         if chunk != sample.chunk_index:
             raise ValueError(f"not a sample: its id ends in {chunk}, not {sample.chunk_index}")

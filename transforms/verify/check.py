@@ -151,7 +151,7 @@ class Check:
                 _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
         except FileNotFoundError:
             self.faults.append(Fault(MANIFEST, "", "is missing: the job is not finished"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.faults.append(Fault(MANIFEST, "", f"is damaged ({error})", (MANIFEST,)))
         else:
             return manifest

@@ -116,7 +116,7 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
             name = f"{base}/{file}"
             try:
                 found = json.loads(storage.read_bytes(dataset.path(name)))[key]
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 yield Fault(name, "", f"cannot be read ({error})")
                 continue
             if found != right:
