@@ -31,11 +31,10 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
     Raises:
       UsageError: it holds something else, or the work of another configuration.
     """
-    earlier = _earlier_config(output_dir)
-    if earlier is None:
+    if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
+        remove_output(output_dir)  # whatever is in it
+    elif (earlier := _earlier_config(output_dir)) is None:
         _refuse_foreign(output_dir)
-    elif overwrite:
-        remove_output(output_dir)
     elif different := list(differences(earlier, config)):
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
@@ -118,7 +117,10 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
     # JSON, but not as a run writes it, fails in many ways.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{path} is damaged ({why}); use another --output_dir") from error
+        raise UsageError(
+            f"{path} is damaged ({why}); use another --output_dir, or --overwrite to remove "
+            "what is there"
+        ) from error
     return config
 
 

@@ -339,6 +339,8 @@ BAD = [
     Bad(finished(file("out/_pagecast/config.json", b"")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"\xff{")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"[" * 99_999)), FULL, 2, "is damaged"),
+    Bad(config(lambda c: []), FULL + " --overwrite", 0, ""),
+    Bad(finished(file("out/_pagecast/config.json", b"{")), FULL + " --overwrite", 0, ""),
     Bad(config(lambda c: []), FULL, 2, "config.json is damaged"),
     Bad(config(lambda c: None), FULL, 2, "config.json is damaged"),
     Bad(config(lambda c: {}), FULL, 2, "config.json is damaged"),
@@ -374,17 +376,24 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def small_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a tokenizer of bytes in place of the built-in one, which takes a second to make."""
+@cache
+def byte_tokenizer() -> bytes:
+    """Return a tokenizer whose tokens are bytes: the built-in one takes a second to make."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     it = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
     it.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     it.decoder = decoders.ByteLevel()
     it.add_special_tokens(["<s>"])
-    content = it.to_str().encode()
-    monkeypatch.setattr("pipeline.assets.builtin_tokenizer", lambda: content)
-    monkeypatch.setattr("transforms.tokenize._checked", lambda *_: None)  # it would warn of it
+    return it.to_str().encode()
+
+
+@pytest.fixture(scope="module")
+def small_tokenizer() -> Iterator[None]:
+    """Put the tokenizer of bytes in place of the built-in one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.assets.builtin_tokenizer", byte_tokenizer)
+        patch.setattr("transforms.tokenize._checked", lambda *_: None)  # it would warn of it
+        yield
 
 
 @pytest.fixture
@@ -407,7 +416,7 @@ def names(at: Path) -> set[str]:
             for name in part}  # fmt: skip
 
 
-@pytest.mark.usefixtures("within_time")
+@pytest.mark.usefixtures("small_tokenizer", "within_time")
 @pytest.mark.parametrize("case", BAD, ids=[f"{n}-{b.phrase[:30]}" for n, b in enumerate(BAD)])
 def test_bad_input(
     case: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

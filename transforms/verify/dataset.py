@@ -84,8 +84,9 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
         if not all(type(n) is int for s in shards for n in (s.number, *s[2:6])):
             raise ValueError("a shard's numbers are none")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        again = " with --overwrite" if path.endswith(CONFIG) else ""
         raise DatasetError(
-            f"{path} is damaged ({error}); the same `run` command as before writes it again"
+            f"{path} is damaged ({error}); the same `run` command as before{again} writes it again"
         ) from error
     return dataset, config, shards
 
