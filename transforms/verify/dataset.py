@@ -103,3 +103,7 @@ def _require_numbers(config: dict[str, Any]) -> None:
     for name, value in numbers.items():
         if type(value) is not int:
             raise ValueError(f"its {name} is {value!r}")
+    if options["context_tokens"] < 1 or options["continuation_tokens"] < 0:
+        raise ValueError("its samples would have no tokens")
+    for table in config["vision_modes"].values():
+        _ = table["vision_tokens"], table["ratio"]
