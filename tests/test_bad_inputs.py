@@ -83,6 +83,13 @@ def flipped(bits: int) -> Callable[[bytes], bytes]:
     return damage
 
 
+def misnamed(at: Path) -> None:
+    """Make a file whose name is no UTF-8, and articles that get their ids from it."""
+    columns(title=["t"], text=[LONG])(at)
+    (at / "in").mkdir()
+    (at / "bad.parquet").rename(at / "in" / os.fsdecode(b"bad\xff.parquet"))
+
+
 def columns(**values: Any) -> Make:
     """Make bad.parquet of these columns."""
     return lambda at: pq.write_table(pa.table(values), at / "bad.parquet", row_group_size=1)
@@ -261,6 +268,7 @@ BAD = [
     Bad(columns(title=texts([None], STRINGS), text=texts([None], STRINGS)), BAD_FILE, 0, ""),
     Bad(columns(id=[None], title=[None], text=[None]), BAD_FILE, 0, ""),
     Bad(columns(title=[None], text=[LONG]), BAD_FILE, 0, ""),
+    Bad(misnamed, "--input in good.parquet", 0, ""),
     Bad(ids("x" * 10_000), BAD_FILE, 0, ""),
     Bad(ids("../../x", "../x", ".."), BAD_FILE, 0, ""),
     Bad(ids("/etc/passwd", "//", "C:\\x"), BAD_FILE, 0, ""),

@@ -196,6 +196,15 @@ def sample_id(row: int, chunk_index: int) -> str:
     return f"sample_{row:06d}_chunk_{chunk_index}"
 
 
+def fallback_id(path: str, row: int) -> str:
+    """Return the id of an article that has none, `{file name}#{row}`.
+
+    Bytes of the name that are no UTF-8 become `?`: an id is hashed and written as text.
+    """
+    name = path.rsplit("/", 1)[-1]
+    return f"{name.encode(errors='replace').decode()}#{row}"
+
+
 def parse_sample_id(name: str) -> tuple[int, int]:
     """Return the row and the chunk of a sample's name.
 
