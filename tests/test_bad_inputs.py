@@ -343,6 +343,7 @@ BAD = [
     Bad(fifo("pipe"), FULL + " --output_dir pipe", 2, "pipe is a file, not a directory"),
     Bad(dangling("link"), FULL + " --output_dir link", 2, "link "),
     Bad(both(directory("out"), file("out/thesis.tex", b"x")), FULL, 2, "holds something else"),
+    Bad(nothing, FULL + " --output_dir \udcff", 2, "--output_dir is not valid UTF-8"),
     Bad(nothing, FULL + " --output_dir nosuch://bucket/x", 2, "nosuch://bucket/x cannot be used"),
     Bad(finished(file("out/_pagecast/config.json", b"")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"\xff{")), FULL, 2, "config.json is damaged"),
