@@ -110,6 +110,10 @@ class RunOptions:
             raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
+        try:
+            self.output_dir.encode()
+        except UnicodeEncodeError as error:  # Beam takes no such path
+            raise UsageError("--output_dir is not valid UTF-8") from error
 
     @property
     def split(self) -> SplitSettings:

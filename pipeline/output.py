@@ -40,10 +40,10 @@ def check(output_dir: str, overwrite: bool) -> None:
     Raises:
       UsageError: it holds something else, or is none.
     """
-    if _earlier_config(output_dir) is None:
+    if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
+        files_to_remove(output_dir)  # whatever the configuration was
+    elif _earlier_config(output_dir) is None:
         _refuse_foreign(output_dir)
-    elif overwrite:
-        files_to_remove(output_dir)
 
 
 def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
@@ -53,10 +53,11 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
       UsageError: it holds something else, or the work of another configuration.
     """
     check(output_dir, overwrite)
-    earlier = _earlier_config(output_dir)
-    if earlier is not None and overwrite:
+    if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
         remove_output(output_dir)
-    elif earlier is not None and (different := list(differences(earlier, config))):
+    elif (earlier := _earlier_config(output_dir)) is not None and (
+        different := list(differences(earlier, config))
+    ):
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
             "use another --output_dir, or --overwrite to remove what is there"
@@ -201,7 +202,10 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
     # JSON, but not as a run writes it, fails in many ways.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{path} is damaged ({why}); use another --output_dir") from error
+        raise UsageError(
+            f"{path} is damaged ({why}); use another --output_dir, or --overwrite to remove "
+            "what is there"
+        ) from error
     return config
 
 

@@ -21,7 +21,7 @@ def say(text: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """Escape what would not print: names in the input may hold line breaks and control codes."""
+    """Escape what would not print: names may hold line breaks and control sequences."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

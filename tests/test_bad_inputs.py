@@ -83,6 +83,13 @@ def flipped(bits: int) -> Callable[[bytes], bytes]:
     return damage
 
 
+def misnamed(at: Path) -> None:
+    """Make a file whose name is no UTF-8, and articles that get their ids from it."""
+    columns(title=["t"], text=[LONG])(at)
+    (at / "in").mkdir()
+    (at / "bad.parquet").rename(at / "in" / os.fsdecode(b"bad\xff.parquet"))
+
+
 def columns(**values: Any) -> Make:
     """Make bad.parquet of these columns."""
     return lambda at: pq.write_table(pa.table(values), at / "bad.parquet", row_group_size=1)
@@ -261,6 +268,7 @@ BAD = [
     Bad(columns(title=texts([None], STRINGS), text=texts([None], STRINGS)), BAD_FILE, 0, ""),
     Bad(columns(id=[None], title=[None], text=[None]), BAD_FILE, 0, ""),
     Bad(columns(title=[None], text=[LONG]), BAD_FILE, 0, ""),
+    Bad(misnamed, "--input in good.parquet", 0, ""),
     Bad(ids("x" * 10_000), BAD_FILE, 0, ""),
     Bad(ids("../../x", "../x", ".."), BAD_FILE, 0, ""),
     Bad(ids("/etc/passwd", "//", "C:\\x"), BAD_FILE, 0, ""),
@@ -335,10 +343,13 @@ BAD = [
     Bad(fifo("pipe"), FULL + " --output_dir pipe", 2, "pipe is a file, not a directory"),
     Bad(dangling("link"), FULL + " --output_dir link", 2, "link "),
     Bad(both(directory("out"), file("out/thesis.tex", b"x")), FULL, 2, "holds something else"),
+    Bad(nothing, FULL + " --output_dir \udcff", 2, "--output_dir is not valid UTF-8"),
     Bad(nothing, FULL + " --output_dir nosuch://bucket/x", 2, "nosuch://bucket/x cannot be used"),
     Bad(finished(file("out/_pagecast/config.json", b"")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"\xff{")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"[" * 99_999)), FULL, 2, "is damaged"),
+    Bad(config(lambda c: []), FULL + " --overwrite", 0, ""),
+    Bad(finished(file("out/_pagecast/config.json", b"{")), FULL + " --overwrite", 0, ""),
     Bad(config(lambda c: []), FULL, 2, "config.json is damaged"),
     Bad(config(lambda c: None), FULL, 2, "config.json is damaged"),
     Bad(config(lambda c: {}), FULL, 2, "config.json is damaged"),
@@ -374,17 +385,24 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def small_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a tokenizer of bytes in place of the built-in one, which takes a second to make."""
+@cache
+def byte_tokenizer() -> bytes:
+    """Return a tokenizer whose tokens are bytes: the built-in one takes a second to make."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     it = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
     it.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     it.decoder = decoders.ByteLevel()
     it.add_special_tokens(["<s>"])
-    content = it.to_str().encode()
-    monkeypatch.setattr("pipeline.assets.builtin_tokenizer", lambda: content)
-    monkeypatch.setattr("transforms.tokenize._checked", lambda *_: None)  # it would warn of it
+    return it.to_str().encode()
+
+
+@pytest.fixture(scope="module")
+def small_tokenizer() -> Iterator[None]:
+    """Put the tokenizer of bytes in place of the built-in one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.assets.builtin_tokenizer", byte_tokenizer)
+        patch.setattr("transforms.tokenize._checked", lambda *_: None)  # it would warn of it
+        yield
 
 
 @pytest.fixture
@@ -407,7 +425,7 @@ def names(at: Path) -> set[str]:
             for name in part}  # fmt: skip
 
 
-@pytest.mark.usefixtures("within_time")
+@pytest.mark.usefixtures("small_tokenizer", "within_time")
 @pytest.mark.parametrize("case", BAD, ids=[f"{n}-{b.phrase[:30]}" for n, b in enumerate(BAD)])
 def test_bad_input(
     case: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

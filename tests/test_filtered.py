@@ -62,6 +62,11 @@ def test_pieces_are_merged_in_input_order_and_vouched_for(tmp_path: Path) -> Non
     for damaged in (content[:-1], content + b"\n", content.replace(b"w9", b"w8")):
         path.write_bytes(damaged)
         assert find_whole(out) is None
+    path.write_bytes(content)
+    record = tmp_path / "_pagecast/filtered.json"
+    for field in ("articles", "bytes", "sha256"):
+        record.write_text(json.dumps({**whole, field: 4}))
+        assert find_whole(out) is None
 
 
 def test_a_missing_piece_is_an_error(tmp_path: Path) -> None:

@@ -117,3 +117,18 @@ def test_relative_names_do_not_depend_on_where_the_input_lies() -> None:
 
     assert named("/x/y/a", "/x/y/b/c") == ["a", "b/c"] == named("/z/a", "/z/b/c")
     assert named("/x/a") == ["a"]
+
+
+def test_a_footer_whose_counts_of_rows_disagree_is_damaged(tmp_path: Path) -> None:
+    """A plan of a thousand million rows would fill the disk."""
+    path = write_parquet(tmp_path / "a.parquet", articles(*"abcdef"))
+    content = path.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    pages, footer = content[: -8 - length], content[-8 - length : -8]
+    found = set()
+    for at in (at for at, byte in enumerate(footer) if byte == 2 * 6):  # zigzag of 6
+        other = footer[:at] + b"\xfe\xff\xff\xff\x7f" + footer[at + 1 :]
+        path.write_bytes(pages + other + len(other).to_bytes(4, "little") + b"PAR1")
+        found.add(read_footer(str(path)).fault)
+        assert read_footer(str(path)).rows in (0, 6)
+    assert any(fault and "its footer is damaged: " in fault for fault in found)

@@ -22,6 +22,7 @@ from transforms.records import (
     Failure,
     Shard,
     ShardArticles,
+    fallback_id,
     with_drop,
 )
 from transforms.tokenized import SUFFIX as TOKENIZED
@@ -106,7 +107,7 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
         titles, texts = columns["title"], columns["text"]
         ids = columns.get("id", [None] * len(texts))
         for raw_id, raw_title, raw_text in zip(ids, titles, texts, strict=True):
-            fallback = f"{shard.path.rsplit('/', 1)[-1]}#{row}"
+            fallback = fallback_id(shard.path, row)
             try:
                 wiki_id = raw_id.decode() if raw_id else fallback
                 text = None if raw_text is None else raw_text.decode()

@@ -163,7 +163,7 @@ class Sample:
             for name in ("context_tokens", "continuation_tokens"):
                 record[name] = np.array(record[name], dtype=np.int32)
             sample = cls(row=row, **record)
-        except (AttributeError, KeyError, TypeError, OverflowError) as error:
+        except (AttributeError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a sample: {error}") from error
         if chunk != sample.chunk_index:
             raise ValueError(f"not a sample: its id ends in {chunk}, not {sample.chunk_index}")
@@ -194,6 +194,15 @@ class ShardSamples:
 def sample_id(row: int, chunk_index: int) -> str:
     """Return the name of a chunk, from its article's global row: what is kept does not matter."""
     return f"sample_{row:06d}_chunk_{chunk_index}"
+
+
+def fallback_id(path: str, row: int) -> str:
+    """Return the id of an article that has none, `{file name}#{row}`.
+
+    Bytes of the name that are no UTF-8 become `?`: an id is hashed and written as text.
+    """
+    name = path.rsplit("/", 1)[-1]
+    return f"{name.encode(errors='replace').decode()}#{row}"
 
 
 def parse_sample_id(name: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from transforms.records import (
     Shard,
     ShardArticles,
     Tokens,
+    fallback_id,
 )
 
 SUFFIX = ".jsonl"  # what tells such a file from parquet
@@ -43,7 +44,7 @@ def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
     articles, errors = [], []
     dropped: Counter[str] = Counter()
     for row, line in enumerate(read_lines(shard), shard.first_row):
-        fallback = f"{shard.path.rsplit('/', 1)[-1]}#{row}"
+        fallback = fallback_id(shard.path, row)
         try:
             article = parse_article(line, row, fallback)
             if article and (fault := length_fault(article.text, max_chars)):

@@ -155,7 +155,7 @@ class Check:
             self.faults.append(Fault(MANIFEST, "", "is missing: the job is not finished"))
         except ConnectionError:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.faults.append(Fault(MANIFEST, "", f"is damaged ({error})", (MANIFEST,)))
         else:
             return manifest

@@ -66,6 +66,7 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
     try:
         path = storage.private(output_dir, CONFIG)
         config = json.loads(storage.read_bytes(path))
+        _require_numbers(config)
         options, assets = config["options"], storage.private(output_dir, ASSETS)
         modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
         dataset = Dataset(
@@ -80,8 +81,29 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
         )
         path = storage.private(output_dir, PLAN)
         shards = [entry for entry in read_plan(path) if isinstance(entry, Shard)]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(type(n) is int for s in shards for n in (s.number, *s[2:6])):
+            raise ValueError("a shard's numbers are none")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        again = " with --overwrite" if path.endswith(CONFIG) else ""
         raise DatasetError(
-            f"{path} is damaged ({error}); the same `run` command as before writes it again"
+            f"{path} is damaged ({error}); the same `run` command as before{again} writes it again"
         ) from error
     return dataset, config, shards
+
+
+def _require_numbers(config: dict[str, Any]) -> None:
+    """Raise what `open_dataset` takes for damage where a number of the configuration is none."""
+    options = config["options"]
+    numbers = {name: options[name] for name in ("min_tokens", "context_tokens", "png_level")}
+    numbers["continuation_tokens"] = options["continuation_tokens"]
+    numbers |= {f"{name}.px": table["px"] for name, table in config["vision_modes"].items()}
+    numbers |= {f"{file['path']}.rows": file["rows"] for file in config["inputs"]}
+    if options["num_articles"] is not None:
+        numbers["num_articles"] = options["num_articles"]
+    for name, value in numbers.items():
+        if type(value) is not int:
+            raise ValueError(f"its {name} is {value!r}")
+    if options["context_tokens"] < 1 or options["continuation_tokens"] < 0:
+        raise ValueError("its samples would have no tokens")
+    for table in config["vision_modes"].values():
+        _ = table["vision_tokens"], table["ratio"]

@@ -172,6 +172,6 @@ def differing_fields(line: bytes, wanted: bytes) -> str:
     try:
         found, right = json.loads(line), json.loads(wanted)
         names = [name for name in right if found.get(name) != right[name]]
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         names = []
     return f" in {', '.join(names)}" if names else ""

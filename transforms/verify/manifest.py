@@ -120,7 +120,7 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
                 found = json.loads(storage.read_bytes(dataset.path(name)))[key]
             except ConnectionError:
                 raise
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 yield Fault(name, "", f"cannot be read ({error})")
                 continue
             if found != right:
