@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -63,8 +64,9 @@ def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 def kill(process: subprocess.Popen[bytes], worker: bool, rng: random.Random) -> str:
     """Kill the launcher, or one of its workers as soon as there is one."""
     if not worker:
+        alive = process.poll() is None
         process.kill()
-        return "launcher"
+        return "launcher" if alive else "nothing"
     while process.poll() is None:
         if found := workers_of(process):
             try:
@@ -98,14 +100,16 @@ def main() -> int:
         print(f"undisturbed: {seconds:.1f} s, {len(whole)} files, options {options.options!r}")
         print("run  killed    at s  shards  commands  equal  verify")
         for number in range(options.runs):
-            out = base / str(number)
-            process = subprocess.Popen(
-                command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            moment = rng.uniform(0, seconds)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(moment)
-            killed = kill(process, bool(number % 2), rng)
+            out, killed = base / str(number), "nothing"
+            while killed == "nothing":  # it may have ended before its moment came
+                shutil.rmtree(out, ignore_errors=True)
+                process = subprocess.Popen(
+                    command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+                moment = rng.uniform(0, seconds)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(moment)
+                killed = kill(process, bool(number % 2), rng)
             shards = len(list((out / "_pagecast/shards").glob("*.json")))
             code, commands = process.wait(), 1
             while code != 0 and commands < MOST_COMMANDS:
@@ -123,7 +127,7 @@ def main() -> int:
                 f"{'yes' if equal else 'NO':5}  {said}",
                 flush=True,
             )
-            subprocess.run(["rm", "-rf", str(out)], check=True)
+            shutil.rmtree(out)
     print(f"{options.runs} runs, {failures} failures; {os.cpu_count()} cores")
     return int(failures > 0)
 
