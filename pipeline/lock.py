@@ -40,12 +40,13 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
     mine = json.dumps(_myself()).encode() + b"\n"
     if not storage.is_local(output_dir):
         owner = _read(storage.read_bytes(path)) if storage.exists(path) else None
-        _refuse(owner, output_dir, force, gone=False)
+        _refuse(owner, output_dir, force, gone=_is_gone(owner))
         storage.commit(path, [mine])
         try:
             yield
         finally:
-            storage.remove([path])
+            with contextlib.suppress(OSError):  # the store may be what ends the run
+                storage.remove([path])
         return
     with _open(path, output_dir) as file:
         try:
@@ -57,10 +58,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
             free = True
         file.seek(0)
         owner = _read(file.read(4096))
-        if not free:
-            _refuse(owner or {}, output_dir, force, gone=False)
-        else:
-            _refuse(owner, output_dir, force, gone=_is_gone(owner))
+        _refuse(owner if free else owner or {}, output_dir, force, gone=free and _is_gone(owner))
         with storage.naming(path):
             file.truncate(0)
             file.write(mine)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners import create_runner
 
@@ -278,23 +277,18 @@ def parse_run(argv: Sequence[str]) -> RunOptions:
     known, beam_args = parser.parse_known_args(argv)
     ours = [option for option in parser._option_string_actions if option.startswith("--")]
     _refuse_unknown(beam_args, ours, known.runner)
-    _refuse_unusable(known.runner, [*known.input, known.output_dir])
+    _refuse_unusable(known.runner)
     values = vars(known)
     values["input"] = tuple(values["input"])
     return RunOptions(**values, beam_args=tuple(beam_args))
 
 
-def _refuse_unusable(runner: str, paths: list[str]) -> None:
-    """Refuse a runner or a kind of path that Beam does not have, which else only the job finds."""
+def _refuse_unusable(runner: str) -> None:
+    """Refuse a runner that Beam does not have, which else only the job finds."""
     try:
         create_runner(runner)
     except (ValueError, ImportError, AttributeError) as error:
         raise UsageError(f"--runner {runner} cannot be used: {error}") from error
-    for path in paths:
-        try:
-            FileSystems.get_filesystem(path)
-        except ValueError as error:
-            raise UsageError(f"{path} cannot be used: {error}") from error
 
 
 def _refuse_unknown(args: list[str], ours: list[str], runner: str) -> None:

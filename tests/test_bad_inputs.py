@@ -314,7 +314,7 @@ BAD = [
     Bad(nothing, "--input /dev/zero", 2, "--input /dev/zero: no parquet file there"),
     Bad(dangling("bad.parquet"), "--input bad.parquet", 2, "no parquet file there"),
     Bad(dangling("in/bad.parquet"), "--input in good.parquet", 1, "bad.parquet, the whole file: "),
-    Bad(nothing, "--input nosuch://bucket/x.parquet", 2, "x.parquet cannot be used: "),
+    Bad(nothing, "--input nosuch://bucket/x.parquet", 2, "x.parquet: there is no file system"),
     # Font and tokenizer.
     Bad(directory("d"), "--input good.parquet --font d", 2, "--font d cannot be opened: "),
     Bad(nothing, "--font none.ttf", 2, "--font none.ttf cannot be opened: "),
@@ -344,7 +344,7 @@ BAD = [
     Bad(dangling("link"), FULL + " --output_dir link", 2, "link "),
     Bad(both(directory("out"), file("out/thesis.tex", b"x")), FULL, 2, "holds something else"),
     Bad(nothing, FULL + " --output_dir \udcff", 2, "--output_dir is not valid UTF-8"),
-    Bad(nothing, FULL + " --output_dir nosuch://bucket/x", 2, "nosuch://bucket/x cannot be used"),
+    Bad(nothing, FULL + " --output_dir nosuch://bucket/x", 2, "x: there is no file system"),
     Bad(finished(file("out/_pagecast/config.json", b"")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"\xff{")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"[" * 99_999)), FULL, 2, "is damaged"),

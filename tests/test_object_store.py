@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -248,6 +250,39 @@ def test_a_run_goes_on_and_damage_is_named_and_mended(
     assert store.tree("out") == expected
 
 
+def test_a_killed_job_goes_on(
+    store: Store, parquet: Path, run: RunCommand, command: Command
+) -> None:
+    local = run(parquet, options=SMALL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *remote(workers=2).split()],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while not any(path.endswith("/shards/00000.jsonl") for _, path in store.requests):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    time.sleep(2)  # its workers notice
+    assert "_pagecast/lock" in store.tree("out", private=True)
+    done = command(remote())
+    assert (done.code, done.err) == (0, "")
+    assert store.tree("out") == tree(local.path)
+    assert "_pagecast/lock" not in store.tree("out", private=True)
+
+
+def test_a_job_in_a_store_that_another_machine_holds_is_left_alone(
+    store: Store, parquet: Path, command: Command
+) -> None:
+    owner = {"host": "elsewhere", "pid": 1, "started": 5.0, "since": "2026-01-01T00:00:00+00:00"}
+    store.put("out/_pagecast/lock", json.dumps(owner).encode())
+    refused = command(remote())
+    assert (refused.code, refused.out) == (2, "")
+    assert "s3://bucket/out is in use by process 1 on elsewhere, since 2026-01-01" in refused.err
+    assert command(remote("--force_unlock")).code == 0
+
+
 def test_a_store_that_fails_now_and_then_costs_nothing(
     store: Store, parquet: Path, run: RunCommand, command: Command
 ) -> None:
@@ -453,9 +488,13 @@ def test_overwrite_removes_what_pagecast_wrote(
     store.put("out/notes.txt", b"mine")
     refused = command(remote("--png_level 6"))
     assert (refused.code, "--png_level was 5, now 6" in refused.err) == (2, True)
+    refused = command(remote("--png_level 6 --overwrite"))
+    assert (refused.code, "s3://bucket/out/notes.txt is not Pagecast's" in refused.err) == (2, True)
+    assert store.tree("out") == {**first, "notes.txt": b"mine"}
+    store.client.delete_object(Bucket="bucket", Key="out/notes.txt")
     assert command(remote("--png_level 6 --no_images --overwrite")).code == 0
     pictures = {name for name in first if name.startswith("images/")}
-    assert store.tree("out").keys() == first.keys() - pictures | {"notes.txt"}
+    assert store.tree("out").keys() == first.keys() - pictures
 
 
 def test_a_store_that_nobody_answers_for_is_one_line(
