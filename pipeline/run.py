@@ -90,6 +90,10 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
+def stay(_: int) -> None:
+    """Leave it to the caller: this process has other things to do than this command."""
+
+
 def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> None:
     """Run the graph to its end on the runner that the options name.
 
@@ -106,7 +110,16 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
     graph.build(pipeline, job)
     if runner is None:
         pipeline.run().wait_until_finish()
-        return
+    else:
+        run_watched(pipeline, is_program)
+
+
+def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:
+    """Run the graph on this machine, with an eye on the workers.
+
+    Raises:
+      JobError: one of them died or did not answer, and a second try was no better or not possible.
+    """
     trouble: list[str] = []
 
     def give_up(what: str) -> None:
@@ -121,7 +134,8 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
         say(f"error: {what}, for the second time; {GO_ON}")
         leave(FAILED)
 
-    with watchdog.stoppable(leave), watchdog.Watchdog(give_up) as watch_workers:
+    end = leave if is_program else stay
+    with watchdog.stoppable(end), watchdog.Watchdog(give_up) as watch_workers:
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
