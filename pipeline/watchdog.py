@@ -79,12 +79,21 @@ class Watchdog:
         self._directory.cleanup()
 
     def settle(self) -> None:
-        """Wait a moment for the cause, when Beam has failed: it may be a worker's death."""
-        for _ in range(10):
-            if self._over.wait(0.1) or any(self._ended):
-                break
-        if any(self._ended) or self._over.is_set():
-            self._told.wait(PATIENCE)
+        """Wait a moment for the cause, when Beam has failed: it may be a worker's death.
+
+        Beam may notice that before the exit code is known. Once it is, `give_up` has the word.
+        """
+        for tenth in range(50):
+            if self._over.is_set() or any(self._ended):
+                self._told.wait(SILENT)
+                return
+            if tenth >= 10 and not self._some_are_gone():
+                return
+            time.sleep(0.1)
+
+    def _some_are_gone(self) -> bool:
+        pids = [int(path.name) for path in Path(self._directory.name).iterdir()]
+        return not all(map(_runs, pids))
 
     def stop(self) -> None:
         """Look no more: workers end as they should."""
@@ -133,6 +142,13 @@ class Watchdog:
             if polls >= GONE:
                 return f"worker {pid} is gone, nobody knows why"
         return None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def kill_workers() -> None:
