@@ -62,6 +62,10 @@ class Shard(NamedTuple):
     first_row: int
     offset: int | None = None
 
+    def has_rows_of(self, other: Shard) -> bool:
+        """Tell whether two shards are the very same rows; the input may have moved meanwhile."""
+        return self._replace(path=other.path) == other
+
 
 class Failure(NamedTuple):
     """Input that could not be read at all: a file, or one shard of it."""
