@@ -67,17 +67,10 @@ def article_line(article: Article) -> bytes:
 
 def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
     """Commit a shard's kept articles, then the record of them."""
-    digest = hashlib.sha256()
-
-    def lines() -> Iterator[bytes]:
-        for article in batch.articles:
-            line = article_line(article)
-            digest.update(line)
-            yield line
-
     number = batch.shard.number
-    size = storage.commit(piece_path(output_dir, number), lines())
-    piece = FilteredPiece(batch.shard, len(batch.articles), size, digest.hexdigest())
+    lines = map(article_line, batch.articles)
+    written = storage.commit_hashed(piece_path(output_dir, number), lines)
+    piece = FilteredPiece(batch.shard, len(batch.articles), *written)
     storage.settle(output_dir)
     storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()], durable=True)
     return piece
@@ -113,7 +106,6 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
     Raises:
       OSError, ValueError: a piece is missing or damaged.
     """
-    digest = hashlib.sha256()
     articles = 0
 
     def content() -> Iterator[bytes]:
@@ -121,12 +113,10 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
         for shard in shards:
             record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
             articles += FilteredPiece.from_json(record).articles
-            for piece in storage.read_pieces(piece_path(output_dir, shard.number)):
-                digest.update(piece)
-                yield piece
+            yield from storage.read_pieces(piece_path(output_dir, shard.number))
 
-    size = storage.commit(storage.join(output_dir, FILTERED), content())
-    whole = {"articles": articles, "bytes": size, "sha256": digest.hexdigest()}
+    size, digest = storage.commit_hashed(storage.join(output_dir, FILTERED), content())
+    whole = {"articles": articles, "bytes": size, "sha256": digest}
     storage.settle(output_dir)
     record = json.dumps(whole).encode() + b"\n"
     storage.commit(storage.private(output_dir, FILTERED_WHOLE), [record], durable=True)
@@ -137,16 +127,27 @@ def find_whole(output_dir: str) -> dict[str, Any] | None:
     """Return the record of an earlier run's filtered.jsonl, if the file is as it says."""
     try:
         whole = json.loads(storage.read_bytes(storage.private(output_dir, FILTERED_WHOLE)))
-        digest, articles, size = hashlib.sha256(), 0, 0
-        for piece in storage.read_pieces(storage.join(output_dir, FILTERED)):
-            digest.update(piece)
-            articles += piece.count(b"\n")
-            size += len(piece)
+        found = measure(output_dir)
     except (OSError, ValueError, RecursionError):
         return None
     # Every field: the record goes into the manifest as it is.
-    found = {"articles": articles, "bytes": size, "sha256": digest.hexdigest()}
     return found if whole == found else None
+
+
+def measure(output_dir: str) -> dict[str, Any]:
+    """Return what the record of filtered.jsonl should be, from the file as it is.
+
+    Raises:
+      OSError: it is not there or cannot be read.
+    """
+    digest, lines, size, last = hashlib.sha256(), 0, 0, b"\n"
+    for piece in storage.read_pieces(storage.join(output_dir, FILTERED)):
+        digest.update(piece)
+        lines += piece.count(b"\n")
+        size += len(piece)
+        last = piece
+    lines += not last.endswith(b"\n")  # one that was cut short
+    return {"articles": lines, "bytes": size, "sha256": digest.hexdigest()}
 
 
 def remove_pieces(output_dir: str, shards: Iterable[Shard]) -> None:

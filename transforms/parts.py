@@ -19,14 +19,7 @@ from transforms.assign import REFERENCE, ShardReferences
 from transforms.receipts import shard_path
 from transforms.records import sample_id
 from transforms.sealed import seal, unseal
-
-
-class WrittenFile(NamedTuple):
-    """A file's size in bytes and the SHA-256 of its content."""
-
-    size: int
-    sha256: str
-
+from transforms.storage import WrittenFile
 
 NOTHING = WrittenFile(-1, "")  # in place of lines that are still to be written
 
@@ -138,27 +131,17 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
     part = intact(part, settings)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
-        part = part._replace(lines=commit(path, fetch_lines(references, out)))
+        part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
     if settings.schema is not None and part.arrow is None:
         path = arrow_path(out, name)
         part = part._replace(
-            arrow=commit(path, arrow.stream(part_lines(part, settings), settings.schema))
+            arrow=storage.commit_hashed(
+                path, arrow.stream(part_lines(part, settings), settings.schema)
+            )
         )
     storage.settle(out)
     storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     return part
-
-
-def commit(path: str, pieces: Iterable[bytes]) -> WrittenFile:
-    """Commit a file and return what was written."""
-    digest = hashlib.sha256()
-
-    def hashed() -> Iterator[bytes]:
-        for piece in pieces:
-            digest.update(piece)
-            yield piece
-
-    return WrittenFile(storage.commit(path, hashed()), digest.hexdigest())
 
 
 def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:

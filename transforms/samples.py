@@ -21,7 +21,6 @@ PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"
 
 def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) -> Receipt:
     """Commit a shard and return its receipt, which is written last."""
-    digest = hashlib.sha256()
     articles: list[ArticleLines] = []
 
     def lines() -> Iterator[bytes]:
@@ -29,12 +28,11 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
             lengths = []
             for sample in samples:
                 line = sample.json_line()
-                digest.update(line)
                 lengths.append(len(line))
                 yield line
             articles.append(ArticleLines(samples[0].row, samples[0].wiki_id, tuple(lengths)))
 
-    size = storage.commit(shard_path(output_dir, batch.shard.number), lines())
+    written = storage.commit_hashed(shard_path(output_dir, batch.shard.number), lines())
     receipt = Receipt(
         shard=batch.shard,
         modes=tuple(modes),
@@ -42,8 +40,8 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         dropped=batch.dropped,
         errors=tuple(sorted(batch.errors)),
         pages=sum(len(stored.places) for stored in batch.pictures.values()),
-        jsonl_bytes=size,
-        jsonl_sha256=digest.hexdigest(),
+        jsonl_bytes=written.size,
+        jsonl_sha256=written.sha256,
         articles=tuple(articles),
     )
     # First everything that the receipt vouches for, then the receipt.

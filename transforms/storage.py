@@ -19,7 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
@@ -204,6 +204,26 @@ def commit(path: str, pieces: Iterable[bytes], durable: bool = False) -> int:
         for piece in pieces:
             writer.write(piece)
     return writer.size
+
+
+class WrittenFile(NamedTuple):
+    """A file's size in bytes and the SHA-256 of its content."""
+
+    size: int
+    sha256: str
+
+
+def commit_hashed(path: str, pieces: Iterable[bytes]) -> WrittenFile:
+    """Write a file as `commit` does, and return what was written."""
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for piece in pieces:
+            digest.update(piece)
+            yield piece
+
+    size = commit(path, hashed())
+    return WrittenFile(size, digest.hexdigest())
 
 
 def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator[bytes]:

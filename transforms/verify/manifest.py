@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 from transforms import arrow, storage
 from transforms.accounts import Accounts
+from transforms.filtered import measure
 from transforms.outputs import FILTERED, FILTERED_WHOLE, MANIFEST
 from transforms.pictures import NONE
 from transforms.receipts import Receipt
@@ -133,22 +133,17 @@ def filtered_faults(dataset: Dataset, outputs: Mapping[str, Any]) -> Iterator[Fa
     if written is None:
         return
     remove = (FILTERED, f"{PRIVATE}/{FILTERED_WHOLE}")
-    digest, lines, last = hashlib.sha256(), 0, b""
     try:
-        for piece in storage.read_pieces(dataset.path(FILTERED)):
-            digest.update(piece)
-            lines += piece.count(b"\n")
-            last = piece
+        found = measure(dataset.output_dir)
     except ConnectionError:
         raise
     except OSError as error:
         yield Fault(FILTERED, "", f"cannot be read ({error})", remove)
         return
-    if last and not last.endswith(b"\n"):
-        lines += 1
-    if lines != written["articles"]:
-        yield Fault(FILTERED, "", f"it has {lines} lines, not {written['articles']}", remove)
-    elif digest.hexdigest() != written["sha256"]:
+    if found["articles"] != written["articles"]:
+        what = f"it has {found['articles']} lines, not {written['articles']}"
+        yield Fault(FILTERED, "", what, remove)
+    elif found["sha256"] != written["sha256"]:
         yield Fault(FILTERED, "", "its SHA-256 is not that of the manifest", remove)
 
 
