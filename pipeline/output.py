@@ -52,12 +52,11 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
     Raises:
       UsageError: it holds something else, or the work of another configuration.
     """
-    check(output_dir, overwrite)
     if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
         remove_output(output_dir)
-    elif (earlier := _earlier_config(output_dir)) is not None and (
-        different := list(differences(earlier, config))
-    ):
+    elif (earlier := _earlier_config(output_dir)) is None:
+        _refuse_foreign(output_dir)
+    elif different := list(differences(earlier, config)):
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
             "use another --output_dir, or --overwrite to remove what is there"

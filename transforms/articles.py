@@ -117,9 +117,7 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
             else:
                 if fault := length_fault(text, max_chars):
                     errors.append(ArticleError(row, wiki_id, "read", fault))
-                    row += 1
-                    continue
-                if text is None:
+                elif text is None:
                     dropped[NULL_TEXT] += 1
                 elif not text.strip():
                     dropped[BLANK_TEXT] += 1

@@ -1,6 +1,6 @@
 """Putting pieces together: the parts of a split, the samples of all shards, the kept articles.
 
-Where nothing has changed since an earlier run, the merged file is left as it is.
+Where no part has changed since an earlier run, a split's merged file is left as it is.
 """
 
 from __future__ import annotations

@@ -125,10 +125,11 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
     out = settings.output_dir
     references = sorted_references(shards)
     digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
-    part = find_part(out, name)
-    if part is None or part.references != digest:
+    earlier = find_part(out, name)
+    if earlier is not None and earlier.references == digest:
+        part = intact(earlier, settings)
+    else:
         part = Part(name, digest, len(references), NOTHING, None, None)
-    part = intact(part, settings)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
         part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
@@ -139,8 +140,9 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
                 path, arrow.stream(part_lines(part, settings), settings.schema)
             )
         )
-    storage.settle(out)
-    storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
+    if part != earlier:
+        storage.settle(out)
+        storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     return part
 
 

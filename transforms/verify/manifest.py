@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -150,8 +149,7 @@ def filtered_faults(dataset: Dataset, outputs: Mapping[str, Any]) -> Iterator[Fa
 def leaks(samples: Samples, found: Mapping[str, Iterable[int]]) -> Iterator[Fault]:
     """Yield the articles that have samples in both files, from what stands in them."""
     origins = {
-        split: Counter(samples.origin(number)[1] for number in numbers)
-        for split, numbers in found.items()
+        split: {samples.origin(number)[1] for number in numbers} for split, numbers in found.items()
     }
-    for wiki_id in sorted(origins[VAL].keys() & origins[TRAIN].keys()):
+    for wiki_id in sorted(origins[VAL] & origins[TRAIN]):
         yield Fault(f"{VAL}.jsonl", "", f"article {wiki_id} is in both val and train")
