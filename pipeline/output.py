@@ -15,6 +15,7 @@ from transforms import storage
 from transforms.arrow import INFO, STATE
 from transforms.arrow import directory as arrow_directory
 from transforms.outputs import CONFIG, ERRORS, FILTERED, MANIFEST, PLAN, SAMPLES, SPLIT, TRACE
+from transforms.parts import files_of_splits
 from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
 from transforms.records import Shard
@@ -87,22 +88,13 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
     record = storage.private(output_dir, SPLIT)
     content = json.dumps(split, indent=2).encode("ascii") + b"\n"
     same = storage.exists(record) and storage.read_bytes(record) == content
-    for name in list(_files(output_dir)):
+    for name in list(files_of_splits(output_dir)):
         kept = same and (arrow or "_arrow/" not in name)
         if SPLIT_FILE.fullmatch(name) and not kept:
             storage.remove([storage.join(output_dir, name)])
     if not same:
         storage.remove(list(storage.files_in(storage.private(output_dir, "parts"))))
     storage.commit(record, [content])
-
-
-def _files(output_dir: str) -> Iterator[str]:
-    """Yield the relative names of the files in which a split may lie."""
-    for below in ("", *ARROW_DIRECTORIES):
-        directory = storage.join(output_dir, below) if below else output_dir
-        for path in storage.files_in(directory):
-            name = path.rsplit("/", 1)[-1]
-            yield f"{below}/{name}" if below else name
 
 
 def sweep(output_dir: str, form: str) -> None:

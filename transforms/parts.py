@@ -19,6 +19,7 @@ from transforms.assign import REFERENCE, ShardReferences
 from transforms.receipts import shard_path
 from transforms.records import sample_id
 from transforms.sealed import seal, unseal
+from transforms.split import TRAIN, VAL
 from transforms.storage import WrittenFile
 
 NOTHING = WrittenFile(-1, "")  # in place of lines that are still to be written
@@ -93,6 +94,15 @@ def arrow_path(output_dir: str, name: str) -> str:
     split, number, _, of = name.split("-")
     file = arrow.file_name(int(number), int(of))
     return storage.join(output_dir, arrow.directory(split), file)
+
+
+def files_of_splits(output_dir: str) -> Iterator[str]:
+    """Yield the names, relative to `output_dir`, of the files where those of a split may lie."""
+    for below in ("", *map(arrow.directory, (VAL, TRAIN))):
+        directory = storage.join(output_dir, below) if below else output_dir
+        for path in storage.files_in(directory):
+            name = path.rsplit("/", 1)[-1]
+            yield f"{below}/{name}" if below else name
 
 
 class Reference(NamedTuple):

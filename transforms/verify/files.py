@@ -9,13 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from transforms import arrow, storage
+from transforms import storage
 from transforms.assign import KEY_BITS, part_count
 from transforms.outputs import SAMPLES
+from transforms.parts import (
+    arrow_path,
+    files_of_splits,
+    merged_path,
+    part_path,
+    part_receipt_path,
+)
 from transforms.pictures import FILES, SHARDS, tar_name
 from transforms.records import Shard, parse_sample_id
 from transforms.split import TRAIN, VAL
-from transforms.storage import PRIVATE, TEMPORARY
+from transforms.storage import TEMPORARY
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.lines import NO_SAMPLE, Numbers
 from transforms.verify.split import Samples, Split
@@ -62,27 +69,25 @@ def sample_files(
     for name in (VAL, TRAIN):
         of = part_count(len(split.numbers[name]), sample_bytes)
         stems = [f"{name}-{number:05d}-of-{of:05d}" for number in range(of)]
-        receipts = [f"{PRIVATE}/parts/{stem}.json" for stem in stems]
+        receipts = [part_receipt_path("", stem) for stem in stems]
         if outputs["merged"]:
             numbers, keys = split.numbers[name], split.keys[name]
-            yield SampleFile(f"{name}.jsonl", False, numbers, keys, tuple(receipts))
+            yield SampleFile(merged_path("", name), False, numbers, keys, tuple(receipts))
         for number, (stem, receipt) in enumerate(zip(stems, receipts, strict=True)):
             part = split.of_part(name, number, of)
             if not outputs["merged"]:
-                yield SampleFile(f"{stem}.jsonl", False, part, receipts=(receipt,))
+                file = part_path("", stem, merge=False)
+                yield SampleFile(file, False, part, receipts=(receipt,))
             if outputs["arrow"]:
-                file = f"{arrow.directory(name)}/{arrow.file_name(number, of)}"
-                yield SampleFile(file, True, part, receipts=(receipt,))
+                yield SampleFile(arrow_path("", stem), True, part, receipts=(receipt,))
 
 
 def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault]:
     """Yield files of another split, which a loader might take for this one's."""
     wanted = {file.name for file in files}
-    for below in ("", *(arrow.directory(split) for split in (VAL, TRAIN))):
-        for path in storage.files_in(dataset.path(below) if below else dataset.output_dir):
-            name = "/".join(filter(None, (below, os.path.basename(path))))
-            if SPLIT_FILE.fullmatch(name) and name not in wanted:
-                yield Fault(name, "", "is not of this split", (name,))
+    for name in files_of_splits(dataset.output_dir):
+        if SPLIT_FILE.fullmatch(name) and name not in wanted:
+            yield Fault(name, "", "is not of this split", (name,))
 
 
 def stray_pictures(

@@ -9,12 +9,11 @@ from typing import Any
 from transforms import arrow, storage
 from transforms.accounts import Accounts
 from transforms.filtered import measure
-from transforms.outputs import FILTERED, FILTERED_WHOLE, MANIFEST
+from transforms.outputs import ASSETS, FILTERED, FILTERED_WHOLE, MANIFEST
 from transforms.pictures import NONE
 from transforms.receipts import Receipt
 from transforms.records import VisionMode
 from transforms.split import TRAIN, UNUSED, VAL
-from transforms.storage import PRIVATE
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.files import SampleFile
 from transforms.verify.split import Samples, Split
@@ -93,7 +92,7 @@ def asset_faults(dataset: Dataset) -> Iterator[Fault]:
     """Yield the assets that are missing or not what their names say."""
     for path in (dataset.tokenizer, dataset.font):
         file = path.rsplit("/", 1)[-1]
-        name = f"{PRIVATE}/assets/{file}"
+        name = storage.private("", ASSETS, file)
         try:
             if storage.sha256_of(path) != file.split(".")[0]:
                 yield Fault(name, "", "its SHA-256 is not its name", (name,))
@@ -131,7 +130,7 @@ def filtered_faults(dataset: Dataset, outputs: Mapping[str, Any]) -> Iterator[Fa
     written = outputs["filtered"]
     if written is None:
         return
-    remove = (FILTERED, f"{PRIVATE}/{FILTERED_WHOLE}")
+    remove = (FILTERED, storage.private("", FILTERED_WHOLE))
     try:
         found = measure(dataset.output_dir)
     except ConnectionError:

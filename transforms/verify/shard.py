@@ -20,7 +20,6 @@ from transforms.records import (
     image_name,
 )
 from transforms.render.page import PageMetadata
-from transforms.storage import PRIVATE
 from transforms.tokenize import load_tokenizer
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.expected import Expected, expected_samples
@@ -53,23 +52,24 @@ def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) 
 
     What is at fault in a shard is mended by doing it anew, so every fault names the receipt.
     """
-    name = f"{PRIVATE}/shards/{shard.number:05d}"
-    remove = (f"{name}.json",)
+    # Below no directory, paths are the names relative to the output directory.
+    lines_name, receipt_name = shard_path("", shard.number), receipt_path("", shard.number)
+    remove = (receipt_name,)
     nothing: Digests = np.zeros(0, np.uint64)
     try:
         content = storage.read_bytes(receipt_path(dataset.output_dir, shard.number))
         receipt = Receipt.from_json(content)
         pictures = read_pictures(content)
     except FileNotFoundError:
-        fault = Fault(f"{name}.json", "", "is missing: the shard is not done")
+        fault = Fault(receipt_name, "", "is missing: the shard is not done")
         return ShardReport(shard, None, nothing, (fault,))
     except ConnectionError:
         raise
     except (OSError, ValueError) as error:
-        fault = Fault(f"{name}.json", "", f"is damaged ({error})", remove)
+        fault = Fault(receipt_name, "", f"is damaged ({error})", remove)
         return ShardReport(shard, None, nothing, (fault,))
     faults = [
-        Fault(f"{name}.json", "", what, remove)
+        Fault(receipt_name, "", what, remove)
         for what in receipt_faults(receipt, shard, dataset, pictures)
     ]
     if faults:
@@ -81,7 +81,7 @@ def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) 
         wanted = expected
     digests = np.zeros(len(expected), np.uint64)
     lines, line_faults = _read_lines(shard, receipt, dataset, wanted, chosen is None)
-    faults += [Fault(f"{name}.jsonl", sample, what, remove) for sample, what in line_faults]
+    faults += [Fault(lines_name, sample, what, remove) for sample, what in line_faults]
     intact = not line_faults
     decode = load_tokenizer(dataset.tokenizer).decode
     for sample in wanted:
@@ -89,7 +89,7 @@ def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) 
         if line is None:
             continue
         found = list(sample_faults(line, sample, dataset, decode))
-        faults += [Fault(f"{name}.jsonl", sample.id, what, remove) for what in found]
+        faults += [Fault(lines_name, sample.id, what, remove) for what in found]
         if intact and not found:
             digests[sample.number] = digest(line)
     faults += [
