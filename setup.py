@@ -60,5 +60,10 @@ setup(
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["pagecast = pipeline.__main__:program"]},
+    entry_points={
+        "console_scripts": [
+            "pagecast = pipeline.__main__:program",
+            "pagecast-boot = pipeline.boot:main",  # what starts a worker on a cluster
+        ]
+    },
 )

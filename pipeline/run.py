@@ -101,7 +101,7 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
       is_program: whether this process is the command itself and may be ended or started anew.
     """
     beam_options = PipelineOptions(
-        list(options.beam_args), runner=options.runner, default_sdk_harness_log_level="WARNING"
+        list(options.beam_args), runner=options.runner, default_sdk_harness_log_level="WARN"
     )
     runner = None
     if options.runner == LOCAL_RUNNER:

@@ -1,23 +1,44 @@
-"""A local worker process: Beam's own, but one that says only what a person should know."""
+"""A worker process: Beam's own, one that ends with whoever started it."""
 
 import contextlib
 import logging
 import os
 import signal
+import sys
 
 from pipeline.watchdog import beat_for_ever
 
-if __name__ == "__main__":
-    # Beam's messages go to the launcher through its logging service, and an error comes back as the
-    # job's; Beam prints its trace here as well. Pagecast's own warnings go to the terminal, and so
-    # does what ends the process.
+
+def be_local() -> None:
+    """Work for a launcher on this machine, and say only what a person should know.
+
+    Beam's messages go to the launcher through its logging service, and an error comes back as the
+    job's; Beam prints its trace here as well. Pagecast's own warnings go to the terminal, and so
+    does what ends the process.
+    """
     logging.getLogger().addHandler(logging.NullHandler())
     terminal = logging.StreamHandler()
     terminal.setFormatter(logging.Formatter("pagecast: warning: %(message)s"))
     logging.getLogger("transforms").addHandler(terminal)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher decides
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        work()
+
+
+def be_remote() -> None:
+    """Work for a cluster; all messages go to its logs."""
+    work()
+    # The runner is gone or needs this worker no more: what is under way is of no use to it.
+    os._exit(0)
+
+
+def work() -> None:
+    """Do what the runner says until it ends, or until the process that started this one does."""
     beat_for_ever()
     from apache_beam.runners.worker import sdk_worker_main
 
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
-        sdk_worker_main.main([])
+    sdk_worker_main.main([])
+
+
+if __name__ == "__main__":
+    be_remote() if sys.argv[1:] == ["--remote"] else be_local()

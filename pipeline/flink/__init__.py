@@ -1,0 +1,1 @@
+"""Running the graph on Apache Flink: the job server, a cluster on this machine, the command."""
