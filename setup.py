@@ -56,6 +56,7 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     package_data={
         "pipeline.data": ["*.parquet", "*.json", "*.LICENSE"],
+        "pipeline.flink": ["*.xml"],
         "transforms.render.fonts": ["*.ttf", "*.LICENSE"],
     },
     install_requires=REQUIREMENTS,
