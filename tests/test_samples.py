@@ -149,7 +149,11 @@ def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> Non
         "articles_dropped_too_short": 1,
         "samples": 3,
         "pages": 6,
+        "bytes_samples": sum(receipt.jsonl_bytes for receipt in expected),
+        "bytes_pictures": sum(pictures.size for pictures in BATCH.pictures.values()),
     }
+    (taken,) = query["distributions"]  # milliseconds, one value a shard
+    assert (taken.key.metric.name, taken.committed.count) == ("ms_write_samples", 2)
 
 
 def find_receipt_after(batch: ShardSamples, tmp_path: Path) -> Receipt:

@@ -11,7 +11,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
+from transforms import metrics, storage
 from transforms.planfile import FAILED
 from transforms.records import (
     BLANK_TEXT,
@@ -149,7 +149,8 @@ class ReadArticles(beam.DoFn):
         tokenized = shard.path.endswith(TOKENIZED)
         try:
             read = read_tokenized if tokenized else read_articles
-            yield read(shard, self._max_chars)
+            with metrics.timed("read_articles"):
+                articles = read(shard, self._max_chars)
         except ConnectionError:  # a store that fails is no fault of this shard
             raise
         except (pa.ArrowException, OSError) as error:
@@ -159,6 +160,8 @@ class ReadArticles(beam.DoFn):
                 where = f"{shard.rows} lines from byte {shard.offset}"
             failure = Failure(shard.path, where, " ".join(str(error).split()))
             yield beam.pvalue.TaggedOutput(FAILED, failure)
+            return
+        yield articles
 
 
 class FilterShort(beam.PTransform):

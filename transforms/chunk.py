@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import apache_beam as beam
 
+from transforms import metrics
 from transforms.faults import attempt
 from transforms.records import Article, Sample, ShardArticles, ShardSamples, Tokens
 from transforms.tokenize import load_tokenizer
@@ -52,6 +53,7 @@ class ExpandChunks(beam.DoFn):
         def expand(article: Article) -> tuple[Sample, ...]:
             return expand_chunks(article, self._context, self._continuation, decode)
 
-        articles, errors = attempt("chunk", batch.articles, expand, lambda article: article)
+        with metrics.timed("expand_chunks"):
+            articles, errors = attempt("chunk", batch.articles, expand, lambda article: article)
         with_chunks = tuple(samples for samples in articles if samples)
         yield ShardSamples(batch.shard, with_chunks, batch.dropped, batch.errors + errors)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from transforms import storage
+from transforms import metrics, storage
 from transforms.outputs import FILTERED, FILTERED_WHOLE
 from transforms.records import Article, Shard, ShardArticles
 from transforms.sealed import seal, unseal
@@ -97,7 +97,9 @@ class WriteFiltered(beam.DoFn):
 
     def process(self, batch: ShardArticles) -> Iterator[FilteredPiece]:
         """Yield what was committed."""
-        yield write_filtered(batch, self._output_dir)
+        with metrics.timed("write_filtered"):
+            piece = write_filtered(batch, self._output_dir)
+        yield piece
 
 
 def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:

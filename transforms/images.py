@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from transforms import pictures, storage
+from transforms import metrics, pictures, storage
 from transforms.faults import attempt
 from transforms.pictures import FILES, NONE, PictureFiles, PictureSink, PictureTars
 from transforms.records import ModePictures, Sample, ShardSamples, VisionMode, image_name
@@ -119,10 +119,11 @@ class RenderPages(beam.DoFn):
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
         """Yield the samples with the metadata of their pages, and where the pictures are."""
-        with storage.RangeReader() as earlier:
-            yield render_shard(
+        with metrics.timed("render_pages"), storage.RangeReader() as earlier:
+            rendered = render_shard(
                 batch, lambda: self._sink(batch), partial(self._render, batch.pictures, earlier)
             )
+        yield rendered
 
     def _render(
         self, stored: dict[str, ModePictures], earlier: storage.RangeReader, sample: Sample

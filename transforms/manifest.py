@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from transforms import merge, storage
+from transforms import merge, metrics, storage
 from transforms.accounts import Accounts, CountRows, InconsistentError
 from transforms.assign import ALL, USED
 from transforms.filtered import FilteredPiece
@@ -160,4 +160,5 @@ class Finish(beam.PTransform):
         )
 
     def _finish(self, _: None, *results: Any) -> bool:
-        return finish(Results(*results), self.settings)
+        with metrics.timed("finish"):
+            return finish(Results(*results), self.settings)

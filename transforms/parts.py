@@ -14,7 +14,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from transforms import arrow, storage
+from transforms import arrow, metrics, storage
 from transforms.assign import REFERENCE, ShardReferences
 from transforms.receipts import shard_path
 from transforms.records import sample_id
@@ -221,4 +221,6 @@ class WritePart(beam.DoFn):
     def process(self, element: tuple[str, Iterable[ShardReferences]]) -> Iterator[Part]:
         """Yield what was written."""
         name, shards = element
-        yield write_part(name, shards, self._settings)
+        with metrics.timed("write_part"):
+            part = write_part(name, shards, self._settings)
+        yield part

@@ -107,7 +107,8 @@ class FindReceipts(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yield the shard's receipt, or the shard under the tag that says what it lacks."""
-        receipt = find_receipt(shard, self._output_dir)
+        with metrics.timed("find_receipts"):
+            receipt = find_receipt(shard, self._output_dir)
         if receipt is None or not set(receipt.modes) <= set(self._modes):
             yield beam.pvalue.TaggedOutput(PENDING, shard)
             return
@@ -127,7 +128,9 @@ class RestoreSamples(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[ShardSamples]:
         """Yield the shard's samples, with the metadata of the modes they have."""
-        yield restore_samples(shard, self._output_dir)
+        with metrics.timed("restore_samples"):
+            restored = restore_samples(shard, self._output_dir)
+        yield restored
 
 
 class WriteSamples(beam.DoFn):
@@ -139,12 +142,15 @@ class WriteSamples(beam.DoFn):
 
     def process(self, batch: ShardSamples) -> Iterator[Receipt]:
         """Yield the receipt of the committed shard."""
-        receipt = write_samples(batch, self._output_dir, self._modes)
+        with metrics.timed("write_samples"):
+            receipt = write_samples(batch, self._output_dir, self._modes)
         metrics.count(metrics.ARTICLES_READ, receipt.shard.rows)
         metrics.count(metrics.ARTICLES_KEPT, receipt.kept)
         metrics.count(metrics.ARTICLES_FAILED, len(receipt.errors))
         metrics.count(metrics.SAMPLES, receipt.samples)
         metrics.count(metrics.PAGES, receipt.pages)
+        metrics.count(metrics.SAMPLE_BYTES, receipt.jsonl_bytes)
+        metrics.count(metrics.PICTURE_BYTES, sum(p.size for p in batch.pictures.values()))
         for reason, amount in receipt.dropped.items():
             metrics.count(metrics.ARTICLES_DROPPED + reason, amount)
         yield receipt

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 from tokenizers import Tokenizer
 
-from transforms import storage
+from transforms import metrics, storage
 from transforms.faults import attempt
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
@@ -181,4 +181,7 @@ class Tokenize(beam.DoFn):
 
     def process(self, batch: ShardArticles) -> Iterator[ShardArticles]:
         """Yield the batch with tokens."""
-        yield tokenize(batch, load_tokenizer(self._path))
+        tokenizer = load_tokenizer(self._path)
+        with metrics.timed("tokenize"):
+            tokenized = tokenize(batch, tokenizer)
+        yield tokenized
