@@ -34,7 +34,7 @@ EXTRAS = {
     "test": [
         "build>=1.2",
         "datasets>=4,<6",
-        "gcp-storage-emulator>=2026.7",
+        "gcp-storage-emulator==2026.7.19",  # the tests reach into it
         "hypothesis>=6.150",
         "moto[server,s3]>=5.1,<6",
         "mypy>=1.18",
