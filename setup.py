@@ -30,10 +30,11 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
-    "gcp": ["apache-beam[gcp]"],  # gs://
+    "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
     "test": [
         "build>=1.2",
         "datasets>=4,<6",
+        "gcp-storage-emulator==2026.7.19",  # the tests reach into it
         "hypothesis>=6.150",
         "moto[server,s3]>=5.1,<6",
         "mypy>=1.18",
@@ -43,7 +44,7 @@ EXTRAS = {
     ],
 }
 
-EXTRAS["test"] += EXTRAS["aws"]  # but not gcp, which is large
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["gcp"]
 
 setup(
     name="pagecast",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -39,12 +38,15 @@ def check(output_dir: str, overwrite: bool) -> None:
     """Make sure that `output_dir` is new, or Pagecast's.
 
     Raises:
-      UsageError: it holds something else, or is none.
+      UsageError: it holds something else, or is none, or may not be read.
     """
-    if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
-        files_to_remove(output_dir)  # whatever the configuration was
-    elif _earlier_config(output_dir) is None:
-        _refuse_foreign(output_dir)
+    try:
+        if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
+            files_to_remove(output_dir)  # whatever the configuration was
+        elif _earlier_config(output_dir) is None:
+            _refuse_foreign(output_dir)
+    except PermissionError as error:
+        raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 
 def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
@@ -176,9 +178,13 @@ def _last_of_all(path: str) -> bool:
 def _planned(output_dir: str) -> tuple[range, range]:
     """Return the rows and the shards of the plan of an earlier run."""
     shards = []
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    try:
         entries = read_plan(storage.private(output_dir, PLAN))
         shards = [entry for entry in entries if isinstance(entry, Shard)]
+    except ConnectionError:  # the store failed: there may be a plan
+        raise
+    except (OSError, ValueError, TypeError, KeyError):  # then nothing can be known for ours
+        pass
     rows = max((shard.first_row + shard.rows for shard in shards), default=0)
     return range(rows), range(len(shards))
 
@@ -227,7 +233,7 @@ def _refuse_foreign_objects(output_dir: str) -> None:
                     f"--output_dir {output_dir} already holds something else "
                     f"({path.removeprefix(output_dir + '/')}); choose an empty or new directory"
                 )
-    except (FileNotFoundError, PermissionError) as error:
+    except FileNotFoundError as error:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 

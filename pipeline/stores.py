@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, S3Options
 
 from pipeline.options import UsageError
 from transforms import storage
@@ -28,8 +28,8 @@ def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> No
     for option, path in given:
         if path is not None and not storage.is_local(path):
             _check(f"{option} {path}", path)
-            # Without credentials it would print a trace for each time that it looks for them.
-            logging.getLogger("apache_beam.utils.retry").setLevel(logging.ERROR)
+            # Where there are no credentials it says so too, and tells of looking for them.
+            logging.getLogger("google.auth").setLevel(logging.ERROR)
     FileSystems.set_options(PipelineOptions(list(beam_args)))
 
 
@@ -45,6 +45,7 @@ def _check(what: str, path: str) -> None:
             raise UsageError(
                 f"{what} needs the extra {extra}: pip install 'pagecast[{extra}]'"
             ) from error
+        return
     try:
         FileSystems.get_filesystem(path)
     except ValueError as error:
@@ -52,13 +53,14 @@ def _check(what: str, path: str) -> None:
 
 
 def store_options(arguments: Sequence[str], command: str) -> tuple[str, ...]:
-    """Return the arguments, all of which must be Beam's options for S3.
+    """Return the arguments, all of which must be Beam's options for S3 or for Google Cloud.
 
     Raises:
       UsageError: one of them is something else.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    S3Options._add_argparse_args(parser)
+    for options in (S3Options, GoogleCloudOptions):
+        options._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise UsageError(f"unrecognized arguments: {' '.join(unknown)} (see `{command} --help`)")

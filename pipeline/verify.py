@@ -20,7 +20,7 @@ DONE, FAULTY = 0, 1
 EXAMPLE = """example:
   pagecast verify --output_dir output/demo
 
-For a dataset in S3, Beam's --s3_endpoint_url and the like are taken too."""
+For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline.__main__ import main
 from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
+from tests.stores import LONG
 from transforms.tokenize import ArticleTokenizer
 
 SAMPLE = str(data_file("finewiki_sample.parquet"))
@@ -84,6 +86,44 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunCommand:
         return Outcome(code, *capfd.readouterr(), path)
 
     return command
+
+
+class Result(NamedTuple):
+    """What a command whose output is in a store left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(capfd: pytest.CaptureFixture[str]) -> Command:
+    """Give a command line to this process."""
+
+    def give(line: str) -> Result:
+        capfd.readouterr()
+        code = main(line.split())
+        return Result(code, *capfd.readouterr())
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the tokenizer `small`, which loads in no time."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([LONG], trainer)
+    path = tmp_path_factory.mktemp("tokenizer") / "small"
+    path.mkdir()
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path.parent
 
 
 def in_beam() -> test_pipeline.TestPipeline:

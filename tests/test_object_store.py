@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.server import DomainDispatcherApplication, create_backend_app
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pipeline import plan
-from pipeline.__main__ import main
-from tests.conftest import RunCommand, articles, tree, write_parquet
+from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
+from tests.stores import LONG, SMALL, TroubledStore
 from transforms import s3, storage
 from transforms.reader import PageReader
 
-LONG = " ".join(f"Word {n} of an article that is long enough." for n in range(40))
-SMALL = (
-    "--min_tokens 100 --context_tokens 50 --continuation_tokens 50 --modes tiny --shard_rows 1 "
-    "--tokenizer small"
-)
 KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "us-east-1"}
 
 
-class Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections are kept
-
-    def log(self, *_: Any, **__: Any) -> None:
-        pass
-
-
-class Store:
-    """moto's S3 on a port of its own, with a bucket, and with troubles that can be switched on.
-
-    fail_every: of how many requests one is answered with 500 or 503 in turn, and each second time
-    after it was carried out. away_after: the end of the path after whose writing the store goes
-    away, that is, refuses everything. cut: how many answers to GET break off.
-    """
+class Store(TroubledStore):
+    """moto's S3 with a bucket."""
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        self._lock = threading.Lock()
-        self.requests: list[tuple[str, str]] = []
-        self.fail_every: int | None = None
-        self.cut = 0
-        self.away_after: str | None = None
-        self.away = False
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__(DomainDispatcherApplication(create_backend_app))
         self.client = boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -69,33 +39,6 @@ class Store:
             aws_secret_access_key="key",
         )
         self.client.create_bucket(Bucket="bucket")
-
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if not environ.get("wsgi.input_terminated"):
-            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            environ["wsgi.input"] = io.BytesIO(body)
-        with self._lock:
-            if self.away:
-                return self._refuse("503 Service Unavailable", start)
-            self.requests.append((method, path))
-            number = len(self.requests)
-            self.away = method == "PUT" and self.away_after == path
-        if method == "GET" and self.cut > 0:
-            self.cut -= 1
-            return [b"".join(self._moto(environ, start))[:-1]]  # one byte less than announced
-        if self.fail_every is None or number % self.fail_every:
-            return self._moto(environ, start)
-        turn = number // self.fail_every
-        if turn % 2:
-            b"".join(self._moto(environ, lambda *_: None))
-        status = "500 Internal Server Error" if turn % 4 < 2 else "503 Slow Down"
-        return self._refuse(status, start)
-
-    @staticmethod
-    def _refuse(status: str, start: Callable[..., Any]) -> Iterable[bytes]:
-        start(status, [("Content-Length", "0")])
-        return [b""]
 
     def put(self, key: str, content: bytes) -> None:
         self.client.put_object(Bucket="bucket", Key=key, Body=content)
@@ -116,7 +59,7 @@ class Store:
         return self.client.get_object(Bucket="bucket", Key=key)["Body"].read()
 
     def close(self) -> None:
-        self._server.shutdown()
+        super().close()
         get_backend("s3").reset()  # moto has one for the whole process
 
 
@@ -129,42 +72,6 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", it.url)
     yield it
     it.close()
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def command(capfd: pytest.CaptureFixture[str]) -> Command:
-    """Give a command line to this process."""
-
-    def give(line: str) -> Result:
-        capfd.readouterr()
-        code = main(line.split())
-        return Result(code, *capfd.readouterr())
-
-    return give
-
-
-@pytest.fixture(scope="session")
-def small_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a tokenizer that loads in no time."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([LONG], trainer)
-    path = tmp_path_factory.mktemp("tokenizer") / "small"
-    path.mkdir()
-    tokenizer.save(str(path / "tokenizer.json"))
-    return path.parent
 
 
 @pytest.fixture(autouse=True)
@@ -506,34 +413,3 @@ def test_a_store_that_nobody_answers_for_is_one_line(
         1, "", "pagecast: error: ConnectionError: s3://bucket/in: Could not connect to the "
         'endpoint URL: "http://127.0.0.1:1/bucket/in"\n'
     )  # fmt: skip
-
-
-def test_a_run_on_google_cloud_storage(
-    tmp_path: Path, run: RunCommand, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("google.cloud.storage", reason="apache-beam[gcp] is not installed")
-    emulator = pytest.importorskip(
-        "gcp_storage_emulator.server", reason="gcp-storage-emulator is not installed"
-    )
-    from apache_beam.internal.gcp import auth
-
-    monkeypatch.setattr(auth._Credentials, "_credentials_init", True)  # there are none
-    parquet = write_parquet(tmp_path / "a.parquet", articles(LONG, "short", LONG), group_rows=1)
-    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
-    server.start()
-    try:
-        host = f"http://127.0.0.1:{server._api._httpd.server_port}"
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", host)
-        local = run(parquet, options=SMALL)
-        line = f"run --input {parquet} --output_dir gs://bucket/out --workers 1 {SMALL}"
-        assert command(line).code == 0
-        assert {
-            path.removeprefix("gs://bucket/out/"): storage.read_bytes(path)
-            for path in storage.files_below("gs://bucket/out")
-            if "/_pagecast/" not in path
-        } == tree(local.path)
-        assert command(line.replace(str(parquet), "gs://bucket/none")).code == 2
-        checked = command("verify --output_dir gs://bucket/out --workers 1")
-        assert (checked.code, ": no faults" in checked.out) == (0, True)
-    finally:
-        server.stop()

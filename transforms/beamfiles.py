@@ -1,4 +1,4 @@
-"""Files in the stores for which Beam has a file system: gs:// and whatever else is installed.
+"""Files in the other stores for which Beam has a file system, such as hdfs:// and azfs://.
 
 Beam's writers complete what was written so far when they are given up, so a file is gathered on the
 local disk first and sent when it is whole. Trouble that is not the system's becomes a
@@ -52,7 +52,7 @@ def open_read(path: str) -> BinaryIO:
     """Open a file as it is, never decompressed; seekable."""
     with _naming(path):
         file = FileSystems.open(path, _BINARY, CompressionTypes.UNCOMPRESSED)
-    # The reader for gs:// takes a line byte by byte.
+    # Some readers take a line byte by byte.
     return io.BufferedReader(_Named(path, file), _READ_AHEAD)
 
 
@@ -141,7 +141,7 @@ def _naming(path: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, BeamIOError):
             raise
-        if getattr(error, "code", None) == HTTPStatus.NOT_FOUND:  # of Google's library
+        if getattr(error, "code", None) == HTTPStatus.NOT_FOUND:  # of the library below
             raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
         raise ConnectionError(f"{path}: {_reason(error)}") from error
 

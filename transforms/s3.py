@@ -25,6 +25,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
+from transforms.ranges import ObjectReader
+
 PART_BYTES = 16 << 20  # of a large upload, of which a store takes 10,000
 MOST_REMOVED = 1000  # by one request
 READ_AHEAD = 4 << 20
@@ -67,12 +69,12 @@ def files_in(directory: str, below: bool = False) -> Iterator[str]:
 
 def open_read(path: str) -> io.BufferedReader:
     """Open an object for reading; seekable. That it is missing shows when it is read."""
-    return io.BufferedReader(_Reader(path), READ_AHEAD)
+    return io.BufferedReader(open_ranges(path), READ_AHEAD)
 
 
 def open_ranges(path: str) -> io.RawIOBase:
     """Open an object for reading ranges far apart: nothing but what is asked for is fetched."""
-    return _Reader(path)
+    return ObjectReader(path, size_of, _fetch)
 
 
 def remove(paths: Iterable[str]) -> None:
@@ -157,69 +159,26 @@ class Upload:
         del self._buffer[:size]
 
 
-class _Reader(io.RawIOBase):
-    """Reads an object by ranges. Each is fetched whole, so that it can be fetched again."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._position = 0
-        self._size: int | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_END:
-            if self._size is None:
-                self._size = size_of(self._path)
-            offset += self._size
-        elif whence == os.SEEK_CUR:
-            offset += self._position
-        self._position = max(0, offset)
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        content = self._fetch(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-    def readall(self) -> bytes:
-        return self._fetch(None)
-
-    def _fetch(self, length: int | None) -> bytes:
-        if length == 0 or (self._size is not None and self._position >= self._size):
-            return b""
-        last = "" if length is None else self._position + length - 1
-        wanted = f"bytes={self._position}-{last}"
-        with _naming(self._path):
-            content = self._get(wanted)
-        self._position += len(content)
-        return content
-
-    def _get(self, wanted: str) -> bytes:
+def _fetch(path: str, first: int, last: int | None) -> tuple[bytes, int | None]:
+    wanted = f"bytes={first}-{'' if last is None else last}"
+    with _naming(path):
         for broken in count(1):
             try:
-                answer = _client().get_object(**_object(self._path), Range=wanted)
+                answer = _client().get_object(**_object(path), Range=wanted)
             except ClientError as error:
                 if _status(error) == PAST_THE_END:
-                    return b""
+                    return b"", None
                 raise
-            if "ContentRange" in answer:
-                self._size = int(answer["ContentRange"].rsplit("/", 1)[-1])
             try:
                 content: bytes = answer["Body"].read()
-                return content
             except (HTTPClientError, IncompleteReadError):
                 # boto3 repeats requests, but not the reading of an answer that breaks off.
                 if broken == MOST_BROKEN_READS:
                     raise
-        raise AssertionError("counting does not end")
+                continue
+            told = answer.get("ContentRange")
+            return content, int(told.rsplit("/", 1)[-1]) if told else None
+    raise AssertionError("counting does not end")
 
 
 @contextlib.contextmanager

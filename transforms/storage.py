@@ -3,7 +3,7 @@
 Whatever is committed here appears whole or not at all: on a file system by writing a temporary
 name and renaming it, in an object store because an object is visible only when it is complete.
 What serves the stores is imported only where it is needed: a training loader that reads pages from
-a disk can do without Beam and boto3.
+a disk can do without Beam, boto3 and Google's library.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ def _store(path: str) -> Any:
         from transforms import s3
 
         return s3
+    if path.startswith("gs://"):
+        from transforms import gcs
+
+        return gcs
     from transforms import beamfiles
 
     return beamfiles
