@@ -18,7 +18,7 @@ ANSWERS: dict[str, Any] = {
 
 
 class JobManager(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         if self.path not in ANSWERS:
             self.send_error(404)
             return

@@ -55,8 +55,9 @@ def test_the_steps_have_the_names_of_the_design() -> None:
     graph.build(pipeline, job(Path("/out")))
     names = {t.unique_name for t in pipeline.to_runner_api().components.transforms.values()}
     assert names >= {
-        "ReadPlan", "Reshuffle", "CheckWorker", "ReadArticles", "Tokenize", "FilterShort", "ExpandChunks",
-        "RenderPages", "WriteSamples", "PlanSplit", "AssignSplit", "WritePart", "Finish",
+        "ReadPlan", "Reshuffle", "CheckWorker", "ReadArticles", "Tokenize", "FilterShort",
+        "ExpandChunks", "RenderPages", "WriteSamples", "PlanSplit", "AssignSplit", "WritePart",
+        "Finish",
     }  # fmt: skip
 
 
