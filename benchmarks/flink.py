@@ -1,0 +1,97 @@
+"""What a second TaskManager brings: python -m benchmarks.flink [--samples N] [--rounds N].
+
+Makes a corpus like `benchmarks.pipeline`, and runs it on a Flink of its own with one TaskManager of
+one slot and with two, in turn, each pinned to a processor of its own with its Python worker. Job
+time is Flink's own, from the end of the first stage, in which the workers are started, to the end
+of the job. JobManager and launcher have no processor to themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.pipeline import recombined
+from pipeline.__main__ import main as pagecast
+from pipeline.data import data_file
+from pipeline.flink import rest
+from pipeline.flink.__main__ import DEFAULT_FLINK, arguments_for, parse
+from pipeline.flink.cluster import ClusterSettings, LocalCluster
+from pipeline.flink.distribution import flink_home
+from pipeline.flink.jar import job_server, without_flink
+
+GROUP_ROWS = 16  # so that there are some shards for each slot
+
+
+class Measured(NamedTuple):
+    """Seconds of a job by Flink's clock: starting the workers, making the pages, all the rest."""
+
+    start: float
+    pages: float
+    rest: float
+
+    @property
+    def job(self) -> float:
+        """Seconds without the starting of the workers."""
+        return self.pages + self.rest
+
+
+def measure(taskmanagers: int, corpus: Path, out: Path) -> Measured:
+    """Run the job on a cluster of its own."""
+    jar = job_server(DEFAULT_FLINK)
+    cpus = [{cpu} for cpu in sorted(os.sched_getaffinity(0))[:taskmanagers]]
+    settings = ClusterSettings(
+        flink_home(DEFAULT_FLINK), (without_flink(jar),), taskmanagers, 1, cpus
+    )
+    with LocalCluster(settings) as cluster:
+        options = parse(["--input", str(corpus), "--output_dir", str(out)])
+        arguments = arguments_for(options, cluster.master, jar, 1, taskmanagers)
+        if pagecast(arguments):
+            raise SystemExit("the job failed")
+        (job,) = rest.get(cluster.master, "jobs/overview")["jobs"]
+        vertices = rest.get(cluster.master, f"jobs/{job['jid']}")["vertices"]
+    ends = {vertex["name"]: vertex["end-time"] for vertex in vertices}
+    read = next(end for name, end in ends.items() if "ReadPlan" in name)
+    rendered = next(end for name, end in ends.items() if "RenderPages" in name)
+    times = (job["start-time"], read, rendered, job["end-time"])
+    return Measured(*((b - a) / 1000 for a, b in pairwise(times)))
+
+
+def main() -> None:
+    """Run the benchmark and print what it found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--samples", type=int, default=1000, help="about so many (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs (default: 3)")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    ratios = []
+    with tempfile.TemporaryDirectory() as name:
+        corpus = Path(name, "corpus.parquet")
+        articles = recombined(str(data_file("finewiki_sample.parquet")), given.samples)
+        pq.write_table(pa.Table.from_pylist(list(articles)), corpus, row_group_size=GROUP_ROWS)
+        print("round  TaskManagers  workers up   pages    rest     job")
+        for number in range(given.rounds):
+            found = []
+            for taskmanagers in (1, 2):
+                one = measure(taskmanagers, corpus, Path(name, f"{number}-{taskmanagers}"))
+                found.append(one)
+                print(
+                    f"{number:5}  {taskmanagers:12}  {one.start:8.1f} s  {one.pages:5.1f} s "
+                    f"{one.rest:5.1f} s {one.job:5.1f} s",
+                    flush=True,
+                )
+            ratios.append(found[1].job / found[0].job)
+    print(f"two / one: median {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()
