@@ -66,6 +66,7 @@ setup(
         "console_scripts": [
             "pagecast = pipeline.__main__:program",
             "pagecast-boot = pipeline.boot:main",  # what starts a worker on a cluster
+            "pagecast-java = pipeline.flink.java:main",  # what starts Beam's job server
         ]
     },
 )

@@ -95,6 +95,7 @@ def arguments_for(
         "--flink_job_server_jar": str(jar),
         "--parallelism": str(parallelism),
         "--sdk_worker_parallelism": str(slots),
+        "--job_server_java_launcher": str(Path(sys.executable).with_name("pagecast-java")),
         "--job_name": "pagecast",
     }
     if options.master:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.flink import rest
+from pipeline.flink.java import QUICK_START
 from pipeline.progress import say
 from pipeline.run import JobError
 
@@ -111,8 +112,8 @@ class LocalCluster:
         shipped = JVM_OPTIONS.search(path.read_text("utf-8"))
         values = {
             **self._configuration(),
-            # What Flink needs to be let do by newer JVMs.
-            **({"env.java.opts.all": shipped[1]} if shipped else {}),
+            # What is shipped is what Flink needs to be let do by newer JVMs.
+            "env.java.opts.all": " ".join([*(shipped.groups() if shipped else ()), *QUICK_START]),
         }
         path.write_text("".join(f"{key}: {value}\n" for key, value in values.items()), "utf-8")
 
