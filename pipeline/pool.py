@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from transforms.inflight import in_order
 
 if TYPE_CHECKING:
     from transforms.verify.check import Each
@@ -65,16 +67,3 @@ def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
     finally:
         if pool is not None:
             pool.shutdown(cancel_futures=True)
-
-
-def in_order(
-    pool: ProcessPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int
-) -> Iterator[R]:
-    """Yield the results in order, with at most `ahead` items at work: results may be large."""
-    running: list[Future[R]] = []
-    for item in items:
-        running.append(pool.submit(work, item))
-        if len(running) >= ahead:
-            yield running.pop(0).result()
-    for future in running:
-        yield future.result()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from transforms import arrow, metrics, storage
 from transforms.assign import REFERENCE, ShardReferences
+from transforms.inflight import REQUESTS, in_order
 from transforms.receipts import shard_path
 from transforms.records import sample_id
 from transforms.sealed import seal, unseal
@@ -158,10 +160,24 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
 
 def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
     """Yield the lines referred to, in that order."""
-    with storage.RangeReader() as reader:
-        for reference in references:
-            shard = shard_path(output_dir, reference.shard)
-            yield reader.read(shard, reference.offset, reference.length)
+    if storage.is_local(output_dir):
+        with storage.RangeReader() as reader:
+            for reference in references:
+                yield fetch_line(reader, output_dir, reference)
+        return
+
+    def fetch(reference: Reference) -> bytes:
+        with storage.RangeReader() as reader:  # one thread's alone
+            return fetch_line(reader, output_dir, reference)
+
+    with ThreadPoolExecutor(REQUESTS, "fetch") as pool:
+        yield from in_order(pool, fetch, references)
+
+
+def fetch_line(reader: storage.RangeReader, output_dir: str, reference: Reference) -> bytes:
+    """Return the line referred to."""
+    shard = shard_path(output_dir, reference.shard)
+    return reader.read(shard, reference.offset, reference.length)
 
 
 def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:

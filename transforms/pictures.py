@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from transforms import storage
+from transforms.inflight import Uploads
 from transforms.records import ModePictures, Picture, Sample, image_name
 
 FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which pictures are stored
@@ -63,6 +64,7 @@ class PictureFiles:
         self._earlier = earlier
         self._written: dict[str, dict[str, Picture]] = {}
         self._samples: set[str] = set()
+        self._uploads = Uploads()
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
         """Write the pictures."""
@@ -70,10 +72,11 @@ class PictureFiles:
         for mode, png in pngs.items():
             # Noted first: a file that could only be written in part is to be discarded too.
             self._written.setdefault(mode, {})[sample.id] = Picture(0, len(png), digest_of(png))
-            storage.write_in_place(self._path(mode, sample.id), png)
+            self._uploads.write(self._path(mode, sample.id), png)
 
     def commit(self) -> dict[str, ModePictures]:
         """Return the shard's pictures, the earlier ones too."""
+        self._uploads.wait()
         stored = dict(self._written)
         for mode, (_, _, places) in self._earlier.items():
             storage.remove(self._path(mode, s) for s in places if s not in self._samples)
@@ -85,6 +88,7 @@ class PictureFiles:
 
     def discard(self) -> None:
         """Remove the files that were written."""
+        self._uploads.abandon()
         for mode, places in self._written.items():
             storage.remove(self._path(mode, sample) for sample in places)
 
