@@ -141,7 +141,7 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
         state = getattr(getattr(error, "result", None), "state", None)
         if state != PipelineState.CANCELLED:
             raise
-    if state != PipelineState.DONE:
+    if state not in (PipelineState.DONE, None):  # some runners say nothing
         raise JobError(f"the job ended as {state}; {GO_ON}")
 
 

@@ -65,13 +65,9 @@ class DataflowOptions(NamedTuple):
         return f"gs://{self.bucket}/pagecast/{name}"
 
 
-def parse(argv: Sequence[str]) -> DataflowOptions:
-    """Return the options of a command line, or of the environment.
-
-    Raises:
-      UsageError: one is wrong or missing.
-    """
-    from pipeline.options import Parser, UsageError
+def dataflow_parser() -> argparse.ArgumentParser:
+    """Return the parser of this command."""
+    from pipeline.options import Parser
 
     defaults = "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items())
     parser = Parser(
@@ -91,7 +87,18 @@ def parse(argv: Sequence[str]) -> DataflowOptions:
         add(f"--{name}", help=f"{texts[name]} [${', $'.join(variables)}]")
     add("--requirements_file", metavar="FILE", help="what else pip is to install on the workers")
     add("--dry_run", action="store_true", help="build the job and say what it is; send nothing")
-    known, rest = parser.parse_known_args(argv)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> DataflowOptions:
+    """Return the options of a command line, or of the environment.
+
+    Raises:
+      UsageError: one is wrong or missing.
+    """
+    from pipeline.options import UsageError
+
+    known, rest = dataflow_parser().parse_known_args(argv)
     found = {
         name: getattr(known, name) or next(filter(None, map(os.environ.get, variables)), "")
         for name, variables in VARIABLES.items()
@@ -138,9 +145,8 @@ def arguments_for(options: DataflowOptions, now: datetime, scratch: Path) -> lis
         defaults["--requirements_file"] = workers.write_requirements(
             options.arguments, options.requirements_file, scratch
         )
-        defaults["--requirements_cache"] = (
-            "skip"  # send the list; else Beam fetches the packages here
-        )
+        # The workers fetch them, as they do what the sources need; else Beam does it here.
+        defaults["--requirements_cache"] = "skip"
         if "--setup_file" not in given:
             defaults["--setup_file"] = workers.setup_file()
     elif options.requirements_file:

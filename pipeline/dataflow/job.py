@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ from pipeline.assets import resolve_font, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.prepare import job_of
 from transforms import storage
+
+PLACE = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9]/.*")
 
 
 class Staged(NamedTuple):
@@ -83,8 +86,8 @@ def check(options: RunOptions) -> None:
             )
     google = given.view_as(GoogleCloudOptions)
     for option, path in ("temp", google.temp_location), ("staging", google.staging_location):
-        if path and not path.startswith("gs://"):
-            raise UsageError(f"--{option}_location {path} must be in a bucket of gs://")
+        if path and not PLACE.fullmatch(path):
+            raise UsageError(f"--{option}_location {path} must be like gs://bucket/directory")
     if not google.temp_location and not google.staging_location:  # Beam would make a bucket
         raise UsageError("a job on Dataflow needs --temp_location gs://bucket/directory")
     try:
