@@ -30,6 +30,7 @@ from transforms.samples import (
 from transforms.shards import ReadPlan
 from transforms.split import PlanSplit, SplitSettings
 from transforms.tokenize import Tokenize
+from transforms.versions import SameVersions
 
 
 class Job(NamedTuple):
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     pages: PageSettings
     split: SplitSettings
     merge: bool
+    versions: dict[str, str | None]
     arrow: bool = False
     filtered: bool = False
     filtered_is_done: bool = False
@@ -69,6 +71,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     shards = (
         plan.shards
         | "Reshuffle" >> beam.Reshuffle()
+        | "CheckWorker" >> beam.ParDo(SameVersions(job.versions))
         | "FindReceipts"
         >> beam.ParDo(FindReceipts(out, job.modes, filter_articles)).with_outputs(
             PENDING, INCOMPLETE, UNFILTERED, main="finished"

@@ -267,8 +267,11 @@ def parse_modes(text: str) -> tuple[VisionMode, ...]:
     return tuple(sorted(chosen.values(), key=lambda mode: (mode.px, mode.name)))
 
 
-def parse_run(argv: Sequence[str]) -> RunOptions:
+def parse_run(argv: Sequence[str], others: Sequence[str] = ()) -> RunOptions:
     """Return the options of a `run` command line.
+
+    Args:
+      others: options of a command around it, which may have been meant by a misspelt one.
 
     Raises:
       UsageError: an option is unknown, missing or wrong; its text is one line.
@@ -276,7 +279,7 @@ def parse_run(argv: Sequence[str]) -> RunOptions:
     parser = run_parser()
     known, beam_args = parser.parse_known_args(argv)
     ours = [option for option in parser._option_string_actions if option.startswith("--")]
-    _refuse_unknown(beam_args, ours, known.runner)
+    _refuse_unknown(beam_args, [*ours, *others], known.runner)
     _refuse_unusable(known.runner)
     values = vars(known)
     values["input"] = tuple(values["input"])

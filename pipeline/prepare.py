@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import metadata
 from typing import Any, NamedTuple
-
-import apache_beam as beam
-from PIL import features
 
 from pipeline import graph, output, plan
 from pipeline.assets import Asset, resolve_font, resolve_tokenizer
@@ -19,6 +15,7 @@ from transforms.filtered import find_whole
 from transforms.outputs import PLAN
 from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
+from transforms.versions import deciding, versions
 
 
 class Sources(NamedTuple):
@@ -88,6 +85,7 @@ def job_of(
         pages=options.pages,
         split=options.split,
         merge=options.merge,
+        versions=deciding(options.layout),
         arrow=options.arrow,
         filtered=options.filtered,
         filtered_is_done=filtered_is_done,
@@ -131,18 +129,4 @@ def configuration(
             {"path": name, "bytes": file.size, "rows": file.rows}
             for name, file in zip(names, files, strict=True)
         ],
-    }
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of what has a hand in the output."""
-    return {
-        "pagecast": metadata.version("pagecast"),
-        "beam": beam.__version__,
-        "pillow": metadata.version("pillow"),
-        "freetype": features.version("freetype2"),
-        "raqm": features.version("raqm"),
-        "zlib_ng": metadata.version("zlib-ng"),
-        "tokenizers": metadata.version("tokenizers"),
-        "pyarrow": metadata.version("pyarrow"),
     }

@@ -9,6 +9,7 @@ from transforms.images import PageSettings
 from transforms.planfile import plan_line
 from transforms.records import VISION_MODES, Failure, Shard
 from transforms.split import SplitSettings
+from transforms.versions import versions
 
 
 def job(out: Path) -> graph.Job:
@@ -23,6 +24,7 @@ def job(out: Path) -> graph.Job:
         pages=PageSettings(VISION_MODES, "basic", 5),
         split=SplitSettings(100, 10, 42),
         merge=True,
+        versions=versions(),
     )
 
 
@@ -53,8 +55,9 @@ def test_the_steps_have_the_names_of_the_design() -> None:
     graph.build(pipeline, job(Path("/out")))
     names = {t.unique_name for t in pipeline.to_runner_api().components.transforms.values()}
     assert names >= {
-        "ReadPlan", "Reshuffle", "ReadArticles", "Tokenize", "FilterShort", "ExpandChunks",
-        "RenderPages", "WriteSamples", "PlanSplit", "AssignSplit", "WritePart", "Finish",
+        "ReadPlan", "Reshuffle", "CheckWorker", "ReadArticles", "Tokenize", "FilterShort",
+        "ExpandChunks", "RenderPages", "WriteSamples", "PlanSplit", "AssignSplit", "WritePart",
+        "Finish",
     }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def parse(argv: Sequence[str]) -> FlinkOptions:
       UsageError: an option is wrong.
     """
     from pipeline.flink.distribution import RELEASES
-    from pipeline.options import Parser, UsageError, usable_cpus
+    from pipeline.options import Parser, UsageError, parse_run, usable_cpus
 
     parser = Parser(
         prog="run_flink.sh",
@@ -55,6 +55,8 @@ def parse(argv: Sequence[str]) -> FlinkOptions:
     add("--workers", type=int, metavar="N", help="Python workers in all [all cores, or all slots]")
     add("--flink_job_server_jar", metavar="JAR", help="Beam's job server, else fetched by Maven")
     known, rest = parser.parse_known_args(argv)
+    # What `run` will refuse is refused now, before anything is fetched or started.
+    parse_run(["--runner=FlinkRunner", *rest], list(parser._option_string_actions))
     for name in ("taskmanagers", "workers"):
         if (value := getattr(known, name)) is not None and value < 1:
             raise UsageError(f"--{name} is {value}; it must be at least 1")

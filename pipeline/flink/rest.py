@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any, NamedTuple
 
 PATIENCE = 10.0  # seconds
@@ -31,7 +32,7 @@ def get(master: str, path: str) -> Any:
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return json.load(answer)
-    except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+    except (OSError, ValueError, HTTPException) as error:  # urllib's errors are OSErrors
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         raise ConnectionError(f"no answer from Flink at {url}: {cause}") from error
 

@@ -1,0 +1,28 @@
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from tests.conftest import in_beam
+from transforms.versions import SameVersions, deciding, versions
+
+SAID = (
+    "a worker has pillow 12.3.0 instead of 11.0.0, raqm None instead of 1, new None instead of 2: "
+)
+
+
+def test_a_worker_with_the_launchers_versions_works() -> None:
+    with in_beam() as pipeline:
+        passed = pipeline | beam.Create([1, 2]) | beam.ParDo(SameVersions(versions()))
+        assert_that(passed, equal_to([1, 2]))
+
+
+def test_another_worker_says_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.version", lambda _: None)
+    launcher = {**versions(), "pillow": "11.0.0", "raqm": "1", "new": "2"}
+    with pytest.raises(Exception, match=SAID), in_beam() as pipeline:
+        pipeline | beam.Create([1]) | beam.ParDo(SameVersions(launcher))
+
+
+def test_libraqm_matters_only_where_it_lays_out_text() -> None:
+    assert set(versions()) == {*deciding("basic"), "raqm"}
+    assert deciding("raqm") == versions()
