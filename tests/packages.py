@@ -6,6 +6,8 @@ import hashlib
 import json
 import subprocess
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.data import data_file
@@ -40,6 +42,21 @@ def install(python: Path, *wanted: str | Path) -> None:
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     command(*pip, "uninstall", "--quiet", "--yes", "pagecast", cwd=python.parent)
     command(*pip, "install", "--quiet", *wanted, cwd=python.parent)
+
+
+@contextmanager
+def with_more(python: Path, requirements: Path) -> Iterator[None]:
+    """Have a requirements file installed for a while."""
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
+
+    def names() -> set[str]:
+        listed = command(*pip, "list", "--format", "json", cwd=python.parent).stdout
+        return {package["name"] for package in json.loads(listed)}
+
+    before = names()
+    command(*pip, "install", "--quiet", "--requirement", requirements, cwd=python.parent)
+    yield
+    command(*pip, "uninstall", "--quiet", "--yes", *names() - before, cwd=python.parent)
 
 
 def check_assets(python: Path) -> None:

@@ -11,7 +11,10 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pipeline.options import RunOptions
 
 USAGE = """examples:
   ./run_dataflow.sh --project P --region europe-west4 --bucket B --input 'gs://B/enwiki/*.parquet'
@@ -156,7 +159,7 @@ def arguments_for(options: DataflowOptions, now: datetime, scratch: Path) -> lis
     return ["run", *options.arguments, *chosen, *["--dry_run=True"] * options.dry_run]
 
 
-def store_demo(arguments: Sequence[str]) -> None:
+def store_demo(options: RunOptions) -> None:
     """Put the built-in articles where the workers can read them.
 
     Raises:
@@ -166,10 +169,8 @@ def store_demo(arguments: Sequence[str]) -> None:
     from pipeline import stores
     from pipeline.data import data_file
     from pipeline.dataflow import job
-    from pipeline.options import parse_run
     from transforms import storage
 
-    options = parse_run(arguments[1:])
     job.check(options)
     (path,) = options.input
     stores.use([("--input", path)], options.beam_args)
@@ -180,15 +181,16 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline import __main__ as pagecast
-    from pipeline.options import UsageError
+    from pipeline.options import UsageError, parse_run
     from pipeline.progress import say
 
     with tempfile.TemporaryDirectory(prefix="pagecast-") as scratch:
         try:
             options = parse(argv)
             arguments = arguments_for(options, datetime.now(UTC), Path(scratch))
+            run_options = parse_run(arguments[1:], list(dataflow_parser()._option_string_actions))
             if "--input" not in options.given and not options.dry_run:
-                store_demo(arguments)
+                store_demo(run_options)
         except UsageError as error:
             say(f"error: {error}")
             return pagecast.WRONG_USE

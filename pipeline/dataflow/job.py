@@ -23,7 +23,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipeline import graph
 from pipeline.assets import resolve_font, resolve_tokenizer
-from pipeline.options import RunOptions, UsageError
+from pipeline.options import RunOptions, UsageError, is_dataflow
 from pipeline.prepare import job_of
 from transforms import storage
 
@@ -35,11 +35,6 @@ class Staged(NamedTuple):
 
     name: str
     path: Path
-
-
-def is_dataflow(runner: str) -> bool:
-    """Tell whether a runner is Dataflow's, by any of the names that Beam takes."""
-    return runner.lower().rpartition(".")[2] in ("dataflow", "dataflowrunner")
 
 
 def beam_options(options: RunOptions, **more: Any) -> PipelineOptions:

@@ -1,16 +1,20 @@
 """What Dataflow's workers are given: the sources of this package, and a list of requirements.
 
 Their image has Beam, of the version and for the Python of the launcher; Beam chooses it by both.
-There pip installs first the requirements, then the sources and what their setup.py lists.
+There pip installs first the requirements, then the sources and what their setup.py lists. The
+requirements name the launcher's versions: what setup.py leaves open would else be the newest of the
+day, and a worker with other versions refuses to work (`transforms/versions.py`).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import pipeline
 from pipeline.options import UsageError
@@ -35,23 +39,28 @@ def setup_file() -> str:
 
 
 def requirements(extras: Iterable[str]) -> list[str]:
-    """Return what the extras of this package add, as lines of a requirements file."""
+    """Return what this package needs with some extras, as lines of a requirements file.
+
+    With the versions that this environment has; what it does not have may be any that will do.
+    """
     found = []
     for needed in map(Requirement, metadata.requires("pagecast") or []):
-        marker = needed.marker
-        if marker is None or marker.evaluate({"extra": ""}):
-            continue  # of the package itself, or for another kind of machine
-        if any(marker.evaluate({"extra": extra}) for extra in extras):
-            needed.marker = None
-            found.append(str(needed))
+        marker, needed.marker = needed.marker, None
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            continue
+        if needed.name == "apache-beam" and not needed.extras:
+            continue  # in the image
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            needed.specifier = SpecifierSet(f"=={metadata.version(needed.name)}")
+        found.append(str(needed))
     return found
 
 
 def write_requirements(arguments: Sequence[str], more: str | None, directory: Path) -> str:
     """Write what pip is to install before the sources, and return the path.
 
-    Without extras the sources list nothing for stores. Google's library is in the image, but at a
-    version of Beam's choosing, which has been one that is too old for `transforms/gcs.py`.
+    The sources are installed without extras, so with nothing for stores. Google's library is in the
+    image, but at a version of Beam's choosing, which has been too old for `transforms/gcs.py`.
 
     Args:
       arguments: where paths name the stores.
