@@ -31,8 +31,10 @@ REQUIREMENTS = [
 EXTRAS = {
     "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
     "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
+    # builds this package for them.
+    "dataflow": ["apache-beam[gcp]", "build>=1.2", "setuptools>=77"],
     "test": [
-        "build>=1.2",
         "datasets>=4,<6",
         "gcp-storage-emulator==2026.7.19",  # the tests reach into it
         "hypothesis>=6.150",
@@ -44,7 +46,8 @@ EXTRAS = {
     ],
 }
 
-EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["gcp"]
+EXTRAS["dataflow"] += EXTRAS["gcp"]
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"]
 
 setup(
     name="pagecast",

@@ -154,6 +154,11 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
 
+def is_dataflow(runner: str) -> bool:
+    """Tell whether a runner is Google Dataflow's, by any of the names that Beam takes."""
+    return runner.lower().rpartition(".")[2] in ("dataflow", "dataflowrunner")
+
+
 def usable_cpus() -> int:
     """Return how many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -303,12 +308,14 @@ def _refuse_unknown(args: list[str], ours: list[str], runner: str) -> None:
     for options in PipelineOptions.__subclasses__():
         options._add_argparse_args(beam)
     _, unknown = beam.parse_known_args(args)
+    if is_dataflow(runner):  # it has no job server
+        ours = [*ours, *beam._option_string_actions]
     for argument in unknown:
         name = argument.split("=")[0]
         if not name.startswith("--"):
             raise UsageError(f"unexpected argument {argument!r} (see `pagecast run --help`)")
         similar = difflib.get_close_matches(name, ours, 1, cutoff=0.75)
-        if similar or runner == LOCAL_RUNNER:
+        if similar or runner == LOCAL_RUNNER or is_dataflow(runner):
             hint = f"; did you mean {similar[0]}?" if similar else " (see `pagecast run --help`)"
             raise UsageError(f"unknown option {name}{hint}")
     if runner == LOCAL_RUNNER:

@@ -62,10 +62,22 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
     for warning in plan.coarse_groups(files, options.shard_rows):
         say(f"warning: {warning}")
-    job = graph.Job(
-        output_dir=out,
-        tokenizer_path=tokenizer.store(out),
-        font_path=font.store(out),
+    paths = tokenizer.store(out), font.store(out)
+    return job_of(options, out, *paths, options.filtered and find_whole(out) is not None), shards
+
+
+def job_of(
+    options: RunOptions,
+    output_dir: str,
+    tokenizer_path: str,
+    font_path: str,
+    filtered_is_done: bool = False,
+) -> graph.Job:
+    """Return what the graph has to know. No I/O: the files need not be there yet."""
+    return graph.Job(
+        output_dir=output_dir,
+        tokenizer_path=tokenizer_path,
+        font_path=font_path,
         min_tokens=options.min_tokens,
         context_tokens=options.context_tokens,
         continuation_tokens=options.continuation_tokens,
@@ -76,9 +88,8 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         versions=deciding(options.layout),
         arrow=options.arrow,
         filtered=options.filtered,
-        filtered_is_done=options.filtered and find_whole(out) is not None,
+        filtered_is_done=filtered_is_done,
     )
-    return job, shards
 
 
 def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:

@@ -16,9 +16,10 @@ from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
 
 from pipeline import graph, lock, stores, watchdog
+from pipeline.dataflow import job as dataflow
 from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, parse_run
 from pipeline.prepare import look, prepare
@@ -50,6 +51,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
     """
     started = time.monotonic()
     options = parse_run(argv)
+    dataflow.check(options)
     if RESTARTED in os.environ:
         options = replace(options, overwrite=False)  # what is there now is this command's own work
     stores.use(
@@ -60,11 +62,18 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         ],
         options.beam_args,
     )
+    if dataflow.is_rehearsal(options):
+        print(dataflow.rehearse(options))
+        say("this was a dry run: nothing was sent, read or written")
+        return DONE
     sources = look(options)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
         with watch(job.output_dir, shards), traced(job.output_dir):
             execute(job, options, is_program)
+        if template := dataflow.template_of(options):
+            say(f"the template {template} is written; {job.output_dir} is ready for its job")
+            return DONE
         return conclude(job, options, time.monotonic() - started)
 
 
@@ -100,18 +109,40 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
     Args:
       is_program: whether this process is the command itself and may be ended or started anew.
     """
-    beam_options = PipelineOptions(
-        list(options.beam_args), runner=options.runner, default_sdk_harness_log_level="WARN"
-    )
+    beam_options = dataflow.beam_options(options)
     runner = None
     if options.runner == LOCAL_RUNNER:
         runner = local_runner(beam_options, options.workers)
     pipeline = beam.Pipeline(runner=runner, options=beam_options)
     graph.build(pipeline, job)
     if runner is None:
-        pipeline.run().wait_until_finish()
+        finish(pipeline, options)
     else:
         run_watched(pipeline, is_program)
+
+
+def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
+    """Run the graph elsewhere, to its end.
+
+    Raises:
+      JobError: somebody else ended the job.
+    """
+    result = pipeline.run()
+    if found := dataflow.whereabouts(result, options):
+        say(found)
+    try:
+        state = result.wait_until_finish()
+    except KeyboardInterrupt:
+        say("cancelling the job")
+        with contextlib.suppress(Exception):  # the runner may be what does not answer
+            result.cancel()
+        raise
+    except Exception as error:
+        state = getattr(getattr(error, "result", None), "state", None)
+        if state != PipelineState.CANCELLED:
+            raise
+    if state not in (PipelineState.DONE, None):  # some runners say nothing
+        raise JobError(f"the job ended as {state}; {GO_ON}")
 
 
 def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:

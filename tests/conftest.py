@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +67,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         capture_output=True, text=True, check=False, cwd=path.parent,
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout, done.stderr, path)
+
+
+@pytest.fixture(scope="session")
+def empty_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with nothing but pip, for `tests.packages.install`."""
+    path = tmp_path_factory.mktemp("empty") / "venv"
+    venv.create(path, with_pip=True)
+    return path / "bin/python"
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """What a person gets: the source distribution, and the scripts, run as they stand in the README."""
 
-import hashlib
 import json
 import re
-import subprocess
 import sys
-import tarfile
-import venv
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,29 +10,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.data import data_file
+from pipeline.dataflow.__main__ import dataflow_parser
 from pipeline.options import run_parser
 from pipeline.verify import parser as verify_parser
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
-from transforms.render.fonts import default_font
+from tests.packages import check_assets, command, contents, install
 
 ROOT = Path(__file__).parents[1]
-LOAD_ASSETS = """
-import hashlib, json, pipeline, transforms
-from pipeline.assets import builtin_tokenizer
-from pipeline.data import data_file
-from transforms.render.fonts import default_font
-contents = [data_file("finewiki_sample.parquet").read_bytes(), default_font(), builtin_tokenizer()]
-print(json.dumps([pipeline.__file__, *(hashlib.sha256(c).hexdigest() for c in contents)]))
-"""
-
-
-def command(*args: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        list(map(str, args)), cwd=cwd, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +28,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_sdist_carries_data_and_licences_and_no_tests(sdist: Path) -> None:
-    with tarfile.open(sdist) as archive:
-        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
+    names = set(contents(sdist))
     assert names >= {
         "LICENSE", "README.md", "setup.py", "pyproject.toml",
         "pipeline/data/finewiki_sample.parquet", "pipeline/data/finewiki_sample.LICENSE",
@@ -59,16 +38,12 @@ def test_the_sdist_carries_data_and_licences_and_no_tests(sdist: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
-def test_an_sdist_in_an_empty_environment_loads_its_assets(sdist: Path, tmp_path: Path) -> None:
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv/bin/python"
-    command(python, "-m", "pip", "install", "--quiet", sdist, cwd=tmp_path)
-    where, *hashes = json.loads(command(python, "-I", "-c", LOAD_ASSETS, cwd=tmp_path).stdout)
-    assert Path(where).is_relative_to(tmp_path)
-    here = [data_file("finewiki_sample.parquet").read_bytes(), default_font()]
-    assert hashes[:2] == [hashlib.sha256(content).hexdigest() for content in here]
-    assert hashes[2].startswith("a02f8fd5228c9025")
-    command(tmp_path / "venv/bin/pagecast", "run", "--help", cwd=tmp_path)
+def test_an_sdist_in_an_empty_environment_loads_its_assets(
+    sdist: Path, empty_python: Path, tmp_path: Path
+) -> None:
+    install(empty_python, sdist)
+    check_assets(empty_python)
+    command(empty_python.with_name("pagecast"), "run", "--help", cwd=tmp_path)
 
 
 def test_run_local_without_arguments_makes_the_demo() -> None:
@@ -107,7 +82,7 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("parser", [run_parser, verify_parser])
+@pytest.mark.parametrize("parser", [run_parser, verify_parser, dataflow_parser])
 def test_every_option_is_in_the_readme(parser: Callable[[], ArgumentParser]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     options = {o for o in parser()._option_string_actions if o.startswith("--")} - {"--help"}
