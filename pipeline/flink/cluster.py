@@ -98,10 +98,8 @@ class LocalCluster:
         return [f"taskmanager-{n + 1}" for n in range(self._settings.taskmanagers)]
 
     def _install(self) -> None:
-        """Give the cluster a directory of its own, with links to Flink and its configuration."""
+        """Give the cluster a directory of its own: configuration, logs, and links to its jars."""
         home = self._settings.home
-        for name in ("bin", "opt", "plugins"):
-            (self._directory / name).symlink_to(home / name)
         for name in ("lib", "conf", "log"):
             (self._directory / name).mkdir()
         for jar in (*(home / "lib").iterdir(), *self._settings.jars):
@@ -145,7 +143,7 @@ class LocalCluster:
         }
 
     def _start(self, name: str) -> None:
-        script = self._directory / "bin" / f"{name.partition('-')[0]}.sh"
+        script = self._settings.home / "bin" / f"{name.partition('-')[0]}.sh"
         command = [str(script), "start-foreground"]
         number = name.partition("-")[2]
         if number and self._settings.cpus:
@@ -153,9 +151,11 @@ class LocalCluster:
             command = ["taskset", "--cpu-list", ",".join(map(str, sorted(cpus))), *command]
         environment = {
             **os.environ,
-            "FLINK_HOME": str(self._directory),
-            "FLINK_CONF_DIR": str(self._directory / "conf"),
-            "FLINK_LOG_DIR": str(self._directory / "log"),
+            # Flink's scripts look for all else, and for these too, where they themselves are.
+            **{
+                f"FLINK_{name.upper()}_DIR": str(self._directory / name)
+                for name in ("conf", "lib", "log")
+            },
         }
         with open(self._directory / "log" / f"{name}.out", "ab") as log:
             self._processes[name] = subprocess.Popen(
