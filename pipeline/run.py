@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sys
@@ -31,6 +32,13 @@ DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
 RESTARTED = "PAGECAST_RESTARTED"  # environment: this is the second try after a worker's death
 GO_ON = "finished shards are kept, and the same command goes on from there"
+# These warn each time that a job server is started, waited for or stopped, and repeat the trace of
+# an error that is the job's anyway.
+JOB_SERVERS = (
+    "apache_beam.utils.subprocess_server",
+    "apache_beam.runners.portability.portable_runner",
+    "root",
+)
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -127,11 +135,14 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
     Raises:
       JobError: somebody else ended the job.
     """
+    for name in JOB_SERVERS:
+        logging.getLogger(name).addFilter(lambda record: record.levelno > logging.ERROR)
     result = pipeline.run()
     if found := dataflow.whereabouts(result, options):
         say(found)
     try:
-        state = result.wait_until_finish()
+        with watchdog.interruptible():
+            state = result.wait_until_finish()
     except KeyboardInterrupt:
         say("cancelling the job")
         with contextlib.suppress(Exception):  # the runner may be what does not answer

@@ -188,6 +188,19 @@ def stoppable(leave: Callable[[int], None]) -> Iterator[None]:
             signal.signal(each, handler)
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM be what Ctrl-C is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def beat_for_ever() -> None:
     """Be a worker that the launcher can see: say so again and again, and end with the launcher."""
     launcher = os.getppid()
