@@ -54,7 +54,7 @@ def measure(taskmanagers: int, corpus: Path, out: Path) -> Measured:
     )
     with LocalCluster(settings) as cluster:
         options = parse(["--input", str(corpus), "--output_dir", str(out)])
-        arguments = arguments_for(options, cluster.master, jar, 1, taskmanagers)
+        arguments = arguments_for(options, cluster.master, DEFAULT_FLINK, jar, 1, taskmanagers)
         if pagecast(arguments):
             raise SystemExit("the job failed")
         (job,) = rest.get(cluster.master, "jobs/overview")["jobs"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -137,7 +138,7 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
     """
     for name in JOB_SERVERS:
         logging.getLogger(name).addFilter(lambda record: record.levelno > logging.ERROR)
-    result = pipeline.run()
+    result = submit(pipeline)
     if found := dataflow.whereabouts(result, options):
         say(found)
     try:
@@ -154,6 +155,23 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
             raise
     if state not in (PipelineState.DONE, None):  # some runners say nothing
         raise JobError(f"the job ended as {state}; {GO_ON}")
+
+
+def submit(pipeline: beam.Pipeline) -> Any:
+    """Give the graph to its runner.
+
+    Raises:
+      JobError: the runner, which only knows its options now, refuses one of them.
+    """
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):  # Beam would print pages about all options
+            result = pipeline.run()
+    except SystemExit as error:
+        last = (told.getvalue().strip() or "no message").splitlines()[-1]
+        raise JobError(f"the runner refuses an option: {last.rpartition('error: ')[2]}") from error
+    sys.stderr.write(told.getvalue())
+    return result
 
 
 def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:

@@ -30,7 +30,7 @@ from tests.runners import need_flink
 
 ROOT = Path(__file__).parents[1]
 FLINK = "1.20"
-MODES = ["--modes", "tiny,base"]
+MODES = ["--modes", "tiny"]  # the smallest: what is tried here is not the drawing
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 def submit(cluster: LocalCluster, source: Path, out: Path, *more: str) -> int:
     options = parse(["--input", str(source), "--output_dir", str(out), *MODES, *more])
-    return main(arguments_for(options, cluster.master, job_server(FLINK), 1, 2))
+    return main(arguments_for(options, cluster.master, FLINK, job_server(FLINK), 1, 2))
 
 
 def newest_job(cluster: LocalCluster) -> dict[str, Any]:
@@ -90,10 +90,53 @@ def varints(content: bytes) -> Iterator[int]:
             value = shift = 0
 
 
+def java_of(cluster: LocalCluster, name: str) -> psutil.Process:
+    guarded = psutil.Process(cluster.pid(name)).children(recursive=True)
+    return next(child for child in guarded if child.name() == "java")
+
+
+def workers_of(cluster: LocalCluster, name: str) -> list[psutil.Process]:
+    workers = java_of(cluster, name).children(recursive=True)
+    return [worker for worker in workers if is_worker(worker)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "pagecast-boot" in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def python_of(cluster: LocalCluster, name: str) -> psutil.Process:
+    return workers_of(cluster, name)[0]
+
+
+@contextmanager
+def watching(cluster: LocalCluster) -> Iterator[set[int]]:
+    """Give the Python workers that there are, in the end all that there were."""
+    workers: set[int] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.1):
+            for name in ("taskmanager-1", "taskmanager-2"):
+                workers.update(worker.pid for worker in workers_of(cluster, name))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield workers
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_a_job_shows_its_numbers_and_works_on_all_slots(
     cluster: LocalCluster, source: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    assert submit(cluster, source, tmp_path / "out") == 0
+    with watching(cluster) as workers:
+        assert submit(cluster, source, tmp_path / "out") == 0
+    assert len(workers) == 2  # which outlive a stage
     assert tree(tmp_path / "out") == expected
     job = newest_job(cluster)
     assert (job["name"], job["state"]) == ("pagecast", "FINISHED")
@@ -141,16 +184,6 @@ def killing(out: Path, victim: Any) -> Iterator[list[int]]:
     finally:
         finished.append(-1)
         thread.join()
-
-
-def java_of(cluster: LocalCluster, name: str) -> psutil.Process:
-    guarded = psutil.Process(cluster.pid(name)).children(recursive=True)
-    return next(child for child in guarded if child.name() == "java")
-
-
-def python_of(cluster: LocalCluster, name: str) -> psutil.Process:
-    workers = java_of(cluster, name).children(recursive=True)
-    return next(worker for worker in workers if "pagecast-boot" in " ".join(worker.cmdline()))
 
 
 @pytest.mark.parametrize("kind", [java_of, python_of])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.flink import __main__ as flink
+from pipeline.flink.cluster import RESTART_SECONDS
 from pipeline.flink.distribution import RELEASES
 from pipeline.options import UsageError, usable_cpus
 
@@ -24,10 +25,14 @@ WRONG = {
 }
 
 
-def arguments(given: list[str], slots: int = 2, parallelism: int = 4) -> dict[str, str]:
+def arguments(
+    given: list[str], slots: int = 2, parallelism: int = 4, version: str = "1.20"
+) -> dict[str, str]:
     """Return the options that are made of a command line, by name; the rest has to be as it was."""
     options = flink.parse(given)
-    command, *found = flink.arguments_for(options, "h:1", Path("/s.jar"), slots, parallelism)
+    command, *found = flink.arguments_for(
+        options, "h:1", version, Path("/s.jar"), slots, parallelism
+    )
     assert command == "run"
     assert found[: len(options.arguments)] == options.arguments
     return {name: value for name, _, value in (o.partition("=") for o in found)}
@@ -40,10 +45,11 @@ def test_a_cluster_of_its_own_starts_workers_as_processes_that_stay() -> None:
     assert found["--flink_job_server_jar"] == "/s.jar"
     assert (found["--parallelism"], found["--sdk_worker_parallelism"]) == ("4", "2")
     assert found["--environment_type"] == "PROCESS"
+    assert Path(found["--job_server_java_launcher"]).name == "pagecast-java"
     boot = Path(json.loads(found["--environment_config"])["command"])
     assert boot == Path(sys.executable).with_name("pagecast-boot")
     assert boot.exists()
-    assert int(found["--environment_cache_millis"]) >= 10_000
+    assert 2_000 < int(found["--environment_cache_millis"]) < 1000 * RESTART_SECONDS
     assert "--flink_submit_uber_jar" not in found
 
 
@@ -55,13 +61,18 @@ def test_a_cluster_that_one_has_gets_all_in_a_jar_and_workers_from_pools() -> No
     assert "--flink_submit_uber_jar" in found
 
 
+def test_on_flink_2_beams_optimizer_is_off() -> None:
+    assert "--experiments" not in arguments(GIVEN)
+    assert arguments(GIVEN, version="2.2")["--experiments"] == "pre_optimize=none"
+
+
 def test_what_is_given_is_not_overruled() -> None:
     mine = {"--parallelism": "7", "--environment_type": "LOOPBACK", "--job_name": "mine"}
     given = [f"{name}={value}" for name, value in mine.items()]
     found = arguments([*GIVEN, *given])
     assert {name: found[name] for name in mine} == mine
     apart = flink.arguments_for(
-        flink.parse([*GIVEN, "--job_name", "mine"]), "h:1", Path("/s.jar"), 1, 1
+        flink.parse([*GIVEN, "--job_name", "mine"]), "h:1", "1.20", Path("/s.jar"), 1, 1
     )
     assert sum(argument.startswith("--job_name") for argument in apart) == 1
 

@@ -79,14 +79,16 @@ def parse(argv: Sequence[str]) -> FlinkOptions:
 
 
 def arguments_for(
-    options: FlinkOptions, master: str, jar: Path, slots: int, parallelism: int
+    options: FlinkOptions, master: str, flink: str, jar: Path, slots: int, parallelism: int
 ) -> list[str]:
     """Return the command line of `run` for a cluster.
 
     Args:
+      flink: the cluster's version, e.g. "1.20".
       slots: how many workers a TaskManager has.
       parallelism: how many of them there are in all.
     """
+    from pipeline.flink.cluster import WORKER_SECONDS
     from pipeline.flink.rest import base
 
     defaults = {
@@ -109,7 +111,10 @@ def arguments_for(
         boot = Path(sys.executable).with_name("pagecast-boot")
         defaults["--environment_type"] = "PROCESS"
         defaults["--environment_config"] = json.dumps({"command": str(boot)})
-        defaults["--environment_cache_millis"] = "60000"  # workers are for all stages
+        defaults["--environment_cache_millis"] = str(1000 * WORKER_SECONDS)
+    if not flink.startswith("1."):
+        # What Flink 2 makes of side inputs behind Beam's optimizer fails (apache/beam#37583).
+        switches.append("--experiments=pre_optimize=none")
     given = {argument.partition("=")[0] for argument in options.arguments}
     chosen = [f"{name}={value}" for name, value in defaults.items() if name not in given]
     return ["run", *options.arguments, *chosen, *(s for s in switches if s not in given)]
@@ -134,7 +139,8 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
                 found = rest.overview(options.master)
                 if not found.slots:
                     raise UsageError(f"--flink_master {options.master} has no TaskManager")
-                jar = Path(options.jar) if options.jar else job_server(found.flink)
+                version = found.flink
+                jar = Path(options.jar) if options.jar else job_server(version)
                 slots, master = -(-found.slots // found.taskmanagers), options.master
                 parallelism = options.workers or found.slots
             else:
@@ -164,7 +170,8 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
         except KeyboardInterrupt:
             say("stopped before anything was done")
             return pagecast.INTERRUPTED
-        return pagecast.main(arguments_for(options, master, jar, slots, parallelism), is_program)
+        arguments = arguments_for(options, master, version, jar, slots, parallelism)
+        return pagecast.main(arguments, is_program)
 
 
 if __name__ == "__main__":

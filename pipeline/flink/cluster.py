@@ -22,6 +22,10 @@ from pipeline.run import JobError
 
 WEB_PORT = 8081  # Flink's own; another one where it is taken
 PATIENCE = 120.0  # seconds for all to be there
+# Workers stay for the next stage. Beam keeps one that has died as well, so a job that is started
+# again must not find it.
+WORKER_SECONDS = 6
+RESTART_SECONDS = WORKER_SECONDS + 4
 # Runs a program with an eye on its own standard input, and ends it when that does: so nothing is
 # left over, however the launcher comes to its end.
 GUARD = """
@@ -137,7 +141,7 @@ class LocalCluster:
             # A job whose worker or TaskManager dies goes on from the finished shards.
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": 3,
-            "restart-strategy.fixed-delay.delay": "2 s",
+            "restart-strategy.fixed-delay.delay": f"{RESTART_SECONDS} s",
             "heartbeat.interval": "3 s",
             "heartbeat.timeout": "20 s",
         }
