@@ -7,4 +7,5 @@ ensure_venv test
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-exec "$python" -m pytest "$@"
+# Two files at a time: many tests wait for something, and a file's tests share what they set up.
+exec "$python" -m pytest --numprocesses 2 --dist loadfile "$@"

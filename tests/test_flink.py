@@ -34,10 +34,18 @@ MODES = ["--modes", "tiny"]  # the smallest: what is tried here is not the drawi
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
+def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
     """Two TaskManagers of one slot, as `run_flink.sh` starts them."""
     need_flink(FLINK)
     logging.getLogger("apache_beam.utils.subprocess_server").setLevel(logging.ERROR)
+    # Not the port that a cluster of another test, at the same time, would like to have.
+    monkeypatch.setattr("pipeline.flink.cluster.WEB_PORT", 0)
     jars = (without_flink(job_server(FLINK)),)
     with LocalCluster(ClusterSettings(flink_home(FLINK), jars, 2, 1)) as found:
         yield found

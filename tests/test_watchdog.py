@@ -45,17 +45,17 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "SILENT", 8)
+    monkeypatch.setattr(watchdog, "SILENT", 14)
     told: list[str] = []
     with Watchdog(told.append):
         process = subprocess.Popen([sys.executable, "-c", WORKER])
         beats = Path(os.environ[HEARTBEATS])
         until(lambda: list(beats.iterdir()))
-        time.sleep(7)  # one that answers is left in peace
+        time.sleep(12)  # one that answers is left in peace
         assert not told
         process.send_signal(signal.SIGSTOP)
         until(lambda: told)
-    assert told == [f"worker {process.pid} did not answer for 8 s and was stopped"]
+    assert told == [f"worker {process.pid} did not answer for 14 s and was stopped"]
     assert process.wait(5) == -signal.SIGKILL
     assert HEARTBEATS not in os.environ
 
