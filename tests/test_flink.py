@@ -33,19 +33,19 @@ FLINK = "1.20"
 MODES = ["--modes", "tiny"]  # the smallest: what is tried here is not the drawing
 
 
-@pytest.fixture(scope="module")
-def monkeypatch() -> Iterator[pytest.MonkeyPatch]:
+@pytest.fixture(scope="module", autouse=True)
+def another_port() -> Iterator[None]:
+    """Leave the usual one to a cluster that another file's test may start at the same time."""
     with pytest.MonkeyPatch.context() as patch:
-        yield patch
+        patch.setattr("pipeline.flink.cluster.WEB_PORT", 0)
+        yield
 
 
 @pytest.fixture(scope="module")
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
+def cluster() -> Iterator[LocalCluster]:
     """Two TaskManagers of one slot, as `run_flink.sh` starts them."""
     need_flink(FLINK)
     logging.getLogger("apache_beam.utils.subprocess_server").setLevel(logging.ERROR)
-    # Not the port that a cluster of another test, at the same time, would like to have.
-    monkeypatch.setattr("pipeline.flink.cluster.WEB_PORT", 0)
     jars = (without_flink(job_server(FLINK)),)
     with LocalCluster(ClusterSettings(flink_home(FLINK), jars, 2, 1)) as found:
         yield found

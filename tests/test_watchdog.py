@@ -146,3 +146,16 @@ def test_a_stopped_job_ends_within_seconds_and_leaves_no_process(
     assert not any(worker.is_running() for worker in workers)
     assert Job(job.out).end().code == 0
     assert same(job.out, demo)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_elsewhere_is_interrupted_whoever_took_the_signal(number: int) -> None:
+    """Beam's job server takes SIGINT for itself, and would end before the job is cancelled."""
+    before = signal.signal(number, lambda *_: None)
+    try:
+        with pytest.raises(KeyboardInterrupt), watchdog.interruptible():
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        os.kill(os.getpid(), number)  # as it was
+    finally:
+        signal.signal(number, before)

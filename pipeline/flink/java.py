@@ -5,39 +5,22 @@ Beam's job server would outlive a launcher that is killed.
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
 import signal
-import subprocess
 import sys
-from types import FrameType
 
 # The work is done in Python, so Java is better off without its second compiler, which takes more
 # processor time than it saves within a job, and without a garbage collector of many threads.
 QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-LOOK = 0.5  # seconds
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def main() -> None:
-    """Run `java` with this process's arguments, and end with its exit code."""
-    sys.exit(run(["java", *QUICK_START, *sys.argv[1:]]))
-
-
-def run(command: list[str]) -> int:
-    """Run a program until it ends or this process's parent does, and return its exit code."""
-    parent = os.getppid()
-    process = subprocess.Popen(command)
-
-    def stop(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
-
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, stop)
-    while os.getppid() == parent:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(LOOK)
-    process.kill()
-    return process.wait()
+    """Become `java`, with this process's arguments."""
+    if sys.platform == "linux":  # it stays in force; elsewhere nothing does the same
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.execvp("java", ["java", *QUICK_START, *sys.argv[1:]])
 
 
 if __name__ == "__main__":
