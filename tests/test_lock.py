@@ -72,6 +72,7 @@ def owner(**change: Any) -> str:
         "", "\n", "{", "[]", "{}", owner(pid=2**22 + 1), owner(started=5.0), owner(pid="x"),
         owner(started=None), owner(),
     ],
+    ids=["empty", "blank", "cut", "list", "nothing", "gone", "reused", "no pid", "no start", "me"],
 )  # fmt: skip
 def test_what_a_dead_process_left_is_taken_over(tmp_path: Path, content: str) -> None:
     path_of(tmp_path).parent.mkdir()
