@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,24 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PROGRAM = next(filter(None, map(shutil.which, NAMES)), "")
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+]
+# The protocol is spoken on these two file descriptors, whatever else stood there.
+AS_3_AND_4 = """
+import os, sys
+for given, high in zip(sys.argv[1:3], (100, 101)):
+    os.dup2(int(given), high)
+for high, wanted in ((100, 3), (101, 4)):
+    os.dup2(high, wanted)
+    os.close(high)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Chromium:
@@ -78,14 +97,9 @@ def chromium(home: Path) -> Iterator[Chromium]:
     """Start a Chromium that keeps its files in `home`, and end it."""
     theirs_in, commands = os.pipe()
     answers, theirs_out = os.pipe()
-
-    # The protocol is spoken on the file descriptors 3 and 4, which a shell can arrange.
-    arguments = (
-        f"--headless --no-sandbox --disable-gpu --hide-scrollbars --remote-debugging-pipe "
-        f"--user-data-dir={home}/profile"
-    )
     process = subprocess.Popen(
-        ["sh", "-c", f'exec "{PROGRAM}" {arguments} 3<&{theirs_in} 4>&{theirs_out}'],
+        [sys.executable, "-c", AS_3_AND_4, str(theirs_in), str(theirs_out), PROGRAM, *ARGUMENTS,
+         f"--user-data-dir={home}/profile"],
         pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(theirs_in)
