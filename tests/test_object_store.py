@@ -108,6 +108,9 @@ def test_a_store_gets_the_bytes_that_a_disk_gets(
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].endswith("s3://bucket/out")
     assert store.tree("out") == tree(local.path)
+    shown = command("report --output_dir s3://bucket/out/")
+    assert shown == (0, "s3://bucket/out/report.html\n", "")
+    assert store.tree("out") == tree(local.path)
     checked = command("verify --output_dir s3://bucket/out --workers 1")
     assert (checked.code, checked.err) == (0, "")
     assert ": no faults" in checked.out
