@@ -21,6 +21,7 @@ REQUIREMENTS = [
     "apache-beam>=2.77,<2.78",
     "fonttools>=4.60,<5",
     "huggingface_hub>=1.0,<3",
+    "matplotlib>=3.10,<4",  # the report's charts, at the end of every run
     "numpy>=2.0,<3",
     "psutil>=6,<8",
     "rich>=14,<16",
@@ -31,6 +32,7 @@ REQUIREMENTS = [
 EXTRAS = {
     "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
     "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
     # builds this package for them.
     "dataflow": ["apache-beam[gcp]", "build>=1.2", "setuptools>=77"],
@@ -48,7 +50,7 @@ EXTRAS = {
 }
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
-EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"]
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
 
 setup(
     name="pagecast",
@@ -62,6 +64,7 @@ setup(
     package_data={
         "pipeline.data": ["*.parquet", "*.json", "*.LICENSE"],
         "pipeline.flink": ["*.xml"],
+        "pipeline.report": ["*.css"],
         "transforms.render.fonts": ["*.ttf", "*.LICENSE"],
     },
     install_requires=REQUIREMENTS,

@@ -9,9 +9,10 @@ from functools import partial
 
 USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
        pagecast verify --output_dir DIR [--repair] [--sample N]
+       pagecast report --output_dir DIR [--sample N] [--ocr N]
 
 Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, and
-checks what came of it. `pagecast COMMAND --help` lists the options.
+checks and shows what came of it. `pagecast COMMAND --help` lists the options.
 Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -30,15 +31,18 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline.options import UsageError
     from pipeline.progress import say
+    from pipeline.report.command import report
     from pipeline.run import JobError, leave, reason, run
     from pipeline.verify import verify
 
     logging.getLogger().setLevel(logging.WARNING)
     commands: dict[str, Callable[[Sequence[str]], int]]
-    commands = {"run": partial(run, is_program=is_program), "verify": verify}
+    commands = {"run": partial(run, is_program=is_program), "verify": verify, "report": report}
     if not arguments or arguments[0] not in commands:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
-        say(f"{given}; the commands are {' and '.join(commands)} (see `pagecast --help`)")
+        *others, last = commands
+        names = f"{', '.join(others)} and {last}"
+        say(f"{given}; the commands are {names} (see `pagecast --help`)")
         return WRONG_USE
     try:
         return commands[arguments[0]](arguments[1:])

@@ -13,7 +13,17 @@ from pipeline.options import UsageError
 from transforms import storage
 from transforms.arrow import INFO, STATE
 from transforms.arrow import directory as arrow_directory
-from transforms.outputs import CONFIG, ERRORS, FILTERED, MANIFEST, PLAN, SAMPLES, SPLIT, TRACE
+from transforms.outputs import (
+    CONFIG,
+    ERRORS,
+    FILTERED,
+    MANIFEST,
+    PLAN,
+    REPORT,
+    SAMPLES,
+    SPLIT,
+    TRACE,
+)
 from transforms.parts import files_of_splits
 from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
@@ -29,7 +39,7 @@ SPLIT_FILE = re.compile(
     rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
 )
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
-WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST)
+WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
@@ -80,12 +90,12 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
 
 
 def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
-    """Take back the manifest, and what is of another split than the one that is to be written.
+    """Take back manifest and report, and what is of another split than the one to be written.
 
     So what is there is never half of two splits. `split` is everything that decides the split and
     its parts; without `arrow` the Arrow files go too, since this run will not keep them up.
     """
-    storage.remove([storage.join(output_dir, MANIFEST)])
+    storage.remove(storage.join(output_dir, name) for name in (MANIFEST, REPORT))
     storage.remove(storage.private(output_dir, name) for name in (ERRORS, TRACE))
     record = storage.private(output_dir, SPLIT)
     content = json.dumps(split, indent=2).encode("ascii") + b"\n"

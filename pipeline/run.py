@@ -26,6 +26,7 @@ from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions, parse_run
 from pipeline.prepare import look, prepare
 from pipeline.progress import say, summary, watch
+from pipeline.report.make import ReportSettings, write_report
 from transforms import storage
 from transforms.outputs import ERRORS, MANIFEST, TRACE
 
@@ -223,11 +224,20 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
         say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
+    _report(job.output_dir, seconds)
     print(summary(manifest, job.output_dir, seconds))
     if kinds["article"] > options.max_errors:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
     return DONE
+
+
+def _report(output_dir: str, seconds: float) -> None:
+    """Write the report; the dataset is whole without it, so nothing that fails here counts."""
+    try:
+        write_report(output_dir, ReportSettings(), seconds)
+    except Exception as error:
+        say(f"warning: no report was made ({reason(error)}); `pagecast report` tries again")
 
 
 def _tell_errors(path: str) -> Counter[str]:

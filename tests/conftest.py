@@ -21,7 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from pipeline.__main__ import main
 from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
-from tests.stores import LONG
+from tests.stores import LONG, without_clock
 from transforms.tokenize import ArticleTokenizer
 
 SAMPLE = str(data_file("finewiki_sample.parquet"))
@@ -158,9 +158,9 @@ def articles(*texts: str | None) -> dict[str, list[str | None]]:
 
 
 def tree(path: Path, *skip: str) -> dict[str, bytes]:
-    """Return all public files below a directory: relative name to content."""
+    """Return all public files below a directory: relative name to content, no clock times."""
     return {
-        str(file.relative_to(path)): file.read_bytes()
+        str(file.relative_to(path)): without_clock(file.read_bytes())
         for file in sorted(path.rglob("*"))
         if file.is_file() and "_pagecast" not in file.parts and file.name not in skip
     }

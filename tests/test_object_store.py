@@ -19,7 +19,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 
 from pipeline import plan
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
-from tests.stores import LONG, SMALL, TroubledStore
+from tests.stores import LONG, SMALL, TroubledStore, without_clock
 from transforms import s3, storage
 from transforms.reader import PageReader
 
@@ -50,7 +50,7 @@ class Store(TroubledStore):
         )
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return {
-            key.removeprefix(f"{directory}/"): self.read(key)
+            key.removeprefix(f"{directory}/"): without_clock(self.read(key))
             for key in keys
             if ("_pagecast/" in key) == private
         }
@@ -107,6 +107,9 @@ def test_a_store_gets_the_bytes_that_a_disk_gets(
     done = command(remote(options))
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1].endswith("s3://bucket/out")
+    assert store.tree("out") == tree(local.path)
+    shown = command("report --output_dir s3://bucket/out/")
+    assert shown == (0, "s3://bucket/out/report.html\n", "")
     assert store.tree("out") == tree(local.path)
     checked = command("verify --output_dir s3://bucket/out --workers 1")
     assert (checked.code, checked.err) == (0, "")

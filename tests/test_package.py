@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.dataflow.__main__ import dataflow_parser
 from pipeline.options import run_parser
+from pipeline.report.command import parser as report_parser
 from pipeline.verify import parser as verify_parser
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from tests.packages import check_assets, command, contents, install
@@ -32,7 +33,7 @@ def test_the_sdist_carries_data_and_licences_and_no_tests(sdist: Path) -> None:
     assert names >= {
         "LICENSE", "README.md", "setup.py", "pyproject.toml",
         "pipeline/data/finewiki_sample.parquet", "pipeline/data/finewiki_sample.LICENSE",
-        "pipeline/data/deepseek_ocr_tokenizer.json",
+        "pipeline/data/deepseek_ocr_tokenizer.json", "pipeline/report/style.css",
         "transforms/render/fonts/DejaVuSans.ttf", "transforms/render/fonts/DejaVuSans.LICENSE",
     }  # fmt: skip
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
@@ -82,7 +83,7 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("parser", [run_parser, verify_parser, dataflow_parser])
+@pytest.mark.parametrize("parser", [run_parser, verify_parser, report_parser, dataflow_parser])
 def test_every_option_is_in_the_readme(parser: Callable[[], ArgumentParser]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     options = {o for o in parser()._option_string_actions if o.startswith("--")} - {"--help"}

@@ -3,6 +3,7 @@
 SAMPLES = "samples.jsonl"  # every sample, in input order
 FILTERED = "filtered.jsonl"  # every kept article with its tokens, in input order
 MANIFEST = "split_manifest.json"
+REPORT = "report.html"  # what there is to see of all that
 # Private, below `_pagecast`:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
 PLAN = "plan.jsonl"  # the shards and the files that cannot be used, in input order

@@ -1,0 +1,91 @@
+"""The command `report`: look at a dataset and write what there is to see into one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from pipeline import stores
+from pipeline.options import Parser, UsageError
+from pipeline.progress import say
+from pipeline.report.make import ReportError, ReportSettings, write_report
+from pipeline.report.ocr import OcrError
+from pipeline.report.source import MOST_LOCAL, MOST_REMOTE
+from pipeline.report.survey import SurveyError
+from transforms import storage
+from transforms.outputs import CONFIG, REPORT
+from transforms.reader import ReaderError
+
+DONE, FAILED = 0, 1
+EXAMPLE = """example:
+  pagecast report --output_dir output/demo
+
+For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `report`."""
+    it = Parser(
+        prog="pagecast report",
+        description=f"Write DIR/{REPORT}: numbers, distributions, sample pages, the worst pages.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    it.add_argument("--output_dir", required=True, metavar="DIR", help="the dataset")
+    it.add_argument(
+        "--sample",
+        type=int,
+        metavar="N",
+        help="look at N samples where there are more "
+        f"[{MOST_LOCAL} on a disk, {MOST_REMOTE} in a store]",
+    )
+    it.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of the samples shown [%(default)s]"
+    )
+    it.add_argument(
+        "--ocr",
+        type=int,
+        default=0,
+        metavar="N",
+        help="let Tesseract read N of these samples at each mode, some seconds a page",
+    )
+    it.add_argument(
+        "--ocr_language",
+        default="eng",
+        metavar="LANG",
+        help="the language that it expects, by its own name [%(default)s]",
+    )
+    return it
+
+
+def report(argv: Sequence[str]) -> int:
+    """Carry out a `report` command line and return its exit code.
+
+    Raises:
+      UsageError: wrong use, or there is no dataset.
+    """
+    options, others = parser().parse_known_args(argv)
+    store_args = stores.store_options(others, "pagecast report")
+    stores.use([("--output_dir", options.output_dir)], store_args)
+    if options.sample is not None and options.sample < 1:
+        raise UsageError(f"--sample is {options.sample}; it must be at least 1")
+    if options.ocr < 0:
+        raise UsageError(f"--ocr is {options.ocr}; it must be at least 0")
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
+    if not storage.exists(path := storage.private(out, CONFIG)):
+        raise UsageError(f"{out} is no dataset: {path} is not there")
+    try:
+        settings = ReportSettings(options.sample, options.seed, options.ocr, options.ocr_language)
+        manifest = write_report(out, settings)
+    except OcrError as error:
+        raise UsageError(str(error)) from error
+    except (ReportError, ReaderError, SurveyError) as error:
+        say(f"error: {error}")
+        return FAILED
+    if not manifest["counts"]["samples"]:
+        say("warning: the dataset is empty; the report has only the numbers")
+    print(storage.join(out, REPORT))
+    return DONE
