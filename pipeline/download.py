@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import NamedTuple
 
 from pipeline import source
-from pipeline.fetch import bytes_there, fetch, is_whole
+from pipeline.catalog import find_files
+from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
 from pipeline.options import Parser, UsageError
 from pipeline.progress import ByteCount, readable, say
 from transforms import hub, storage
@@ -21,7 +21,6 @@ from transforms.hub import Place, RemoteFile
 DONE, FAILED = 0, 1
 FINEWIKI = "HuggingFaceFW/finewiki"
 BEGUN = ".pagecast-download.json"  # what is being fetched, until all of it is there
-MOST_NEAR = 5
 EXAMPLE = """example:
   pagecast download --language en --output_dir finewiki
   pagecast run --input finewiki/data/enwiki --output_dir out
@@ -139,44 +138,6 @@ def choose_commit(out: str, repo: str, revision: str) -> source.Source:
     return source.Source(repo, revision, commit, ended.files if ended else {})
 
 
-def find_files(root: Place, language: str | None, subset: str | None) -> list[RemoteFile]:
-    """Return the parquet files of a language or a subset, or of the whole dataset.
-
-    Raises:
-      UsageError: there are none; the text has near names.
-    """
-    name = subset or (language and f"{language.replace('-', '_')}wiki")
-    for directory in [f"data/{name}", name] if name else [""]:
-        try:
-            entries = list(hub.entries(root._replace(path=directory), below=True))
-        except FileNotFoundError:
-            continue
-        files = [f for f in entries if isinstance(f, RemoteFile) and f.path.endswith(".parquet")]
-        if files and all(".." not in file.path.split("/") for file in files):
-            return sorted(files)
-    if not name:
-        raise UsageError(f"{root.repo} has no parquet files at {root.revision}")
-    raise UsageError(_unknown(root, name, language))
-
-
-def _unknown(root: Place, name: str, language: str | None) -> str:
-    """Say that there is no such language or subset, and what is like it."""
-    names = set()
-    for directory in ("data", ""):
-        try:
-            entries = list(hub.entries(root._replace(path=directory), below=False))
-        except FileNotFoundError:
-            continue
-        names |= {entry.rpartition("/")[2] for entry in entries if isinstance(entry, str)}
-    near = difflib.get_close_matches(name, sorted(names), MOST_NEAR, 0.5) or sorted(names)
-    asked = f"--subset {name}"
-    if language:
-        near = [n.removesuffix("wiki") for n in near if n.endswith("wiki")]
-        asked = f"--language {language}"
-    some = ", ".join(near[:MOST_NEAR]) or "none"
-    return f"{asked}: {root.repo} has no such at {root.revision}; near it: {some}"
-
-
 def fetch_all(
     root: Place, files: Sequence[LocalFile], workers: int, out: str, begun: source.Source
 ) -> int:
@@ -220,15 +181,28 @@ def _each(
     stop: threading.Event,
 ) -> None:
     """Do something with each file in threads; the first that fails ends all."""
+
+    def attempt(file: LocalFile) -> None:
+        if stop.is_set():
+            raise StoppedError
+        try:
+            work(file)
+        except BaseException:
+            stop.set()
+            raise
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="download")
+    futures = [pool.submit(attempt, file) for file in files]
     try:
-        for done in as_completed([pool.submit(work, file) for file in files]):
-            done.result()
-    except BaseException:  # Ctrl-C too
+        wait(futures)
+    except BaseException:  # Ctrl-C
         stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
+    for error in filter(None, (future.exception() for future in futures)):
+        if not isinstance(error, StoppedError):
+            raise error
 
 
 def check_disk(out: str, missing: Sequence[LocalFile]) -> None:

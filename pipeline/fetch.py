@@ -98,8 +98,13 @@ def _gather(
         digest.update(piece)
         advance(len(piece))
     there = part.tell()
+
+    def wait(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise StoppedError
+
     if there < file.size:
-        for piece in hub.pieces(source, there, stop.wait):
+        for piece in hub.pieces(source, there, wait):
             if stop.is_set():
                 raise StoppedError
             _write_all(part, piece)

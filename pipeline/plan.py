@@ -48,7 +48,7 @@ class InputFile(NamedTuple):
 def find_files(inputs: Sequence[str]) -> list[str]:
     """Return the files that paths, globs and directories name, each once, sorted by path.
 
-    Directories are searched for parquet files.
+    Directories are searched for parquet files. Of the hub they come with the commit they are of.
 
     Raises:
       UsageError: one of them names nothing.
@@ -182,14 +182,13 @@ def coarse_groups(files: Iterable[InputFile], shard_rows: int) -> list[str]:
 
 def repeated_fetches(files: Iterable[InputFile], shard_rows: int) -> list[str]:
     """Return a warning where row groups on the hub are fetched once for each of several shards."""
-    groups = [max(f.groups, default=0) for f in files if f.path.startswith("hf://")]
-    largest = max(groups, default=0)
+    remote = (file for file in files if file.path.startswith("hf://"))
+    largest = max((rows for file in remote for rows in file.groups), default=0)
     if largest <= shard_rows or largest > MAX_SHARD_ROWS:
         return []
-    shards = len(cut_row_group(largest, shard_rows))
     return [
-        f"row groups on the hub are of {largest} rows, and may be fetched for each of their "
-        f"{shards} shards; --shard_rows {largest} fetches them once"
+        f"a row group of {largest} rows on the hub may be fetched for each of its "
+        f"{len(cut_row_group(largest, shard_rows))} shards; --shard_rows {largest} fetches it once"
     ]
 
 
