@@ -10,9 +10,10 @@ from functools import partial
 USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
        pagecast verify --output_dir DIR [--repair] [--sample N]
        pagecast report --output_dir DIR [--sample N] [--ocr N]
+       pagecast download --language en --output_dir DIR [--revision R]
 
-Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, and
-checks and shows what came of it. `pagecast COMMAND --help` lists the options.
+Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, checks
+and shows what came of it, and fetches the articles. `pagecast COMMAND --help` lists the options.
 Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -37,7 +38,12 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
 
     logging.getLogger().setLevel(logging.WARNING)
     commands: dict[str, Callable[[Sequence[str]], int]]
-    commands = {"run": partial(run, is_program=is_program), "verify": verify, "report": report}
+    commands = {
+        "run": partial(run, is_program=is_program),
+        "verify": verify,
+        "report": report,
+        "download": _download,
+    }
     if not arguments or arguments[0] not in commands:
         given = f"unknown command {arguments[0]!r}" if arguments else "no command"
         *others, last = commands
@@ -57,6 +63,12 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     except Exception as error:
         say(f"error: {error if isinstance(error, JobError) else reason(error)}")
         return FAILED
+
+
+def _download(argv: Sequence[str]) -> int:
+    from pipeline.download import download  # what it needs of the hub is slow to import
+
+    return download(argv)
 
 
 def program() -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline import source
 from pipeline.lock import LOCK
 from pipeline.options import UsageError
 from transforms import storage
@@ -84,6 +85,8 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
     gone = set(before["--modes"]) - set(now["--modes"])
     if not gone:  # more modes are no other configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
+    for repo, commits in source.differences(earlier, config).items():
+        before[f"commit of {repo}"], now[f"commit of {repo}"] = commits
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):
             yield f"{name} was {_brief(before.get(name))}, now {_brief(now.get(name))}"
@@ -206,6 +209,7 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
     try:
         config = json.loads(storage.read_bytes(path))
         _deciding(config)
+        source.differences(config, config)
     # JSON, but not as a run writes it, fails in many ways.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"{type(error).__name__}: {error}"

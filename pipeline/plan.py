@@ -19,7 +19,7 @@ from pipeline.options import UsageError
 from transforms import storage
 from transforms.articles import schema_fault
 from transforms.records import Failure, Shard
-from transforms.shards import MAX_SHARDS_PER_GROUP, cut_row_group
+from transforms.shards import MAX_SHARD_ROWS, MAX_SHARDS_PER_GROUP, cut_row_group
 from transforms.tokenize import ArticleTokenizer
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import check_tokens, parse_article, read_lines
@@ -48,7 +48,7 @@ class InputFile(NamedTuple):
 def find_files(inputs: Sequence[str]) -> list[str]:
     """Return the files that paths, globs and directories name, each once, sorted by path.
 
-    Directories are searched for parquet files.
+    Directories are searched for parquet files. Of the hub they come with the commit they are of.
 
     Raises:
       UsageError: one of them names nothing.
@@ -180,6 +180,18 @@ def coarse_groups(files: Iterable[InputFile], shard_rows: int) -> list[str]:
     return warnings
 
 
+def repeated_fetches(files: Iterable[InputFile], shard_rows: int) -> list[str]:
+    """Return a warning where row groups on the hub are fetched once for each of several shards."""
+    remote = (file for file in files if file.path.startswith("hf://"))
+    largest = max((rows for file in remote for rows in file.groups), default=0)
+    if largest <= shard_rows or largest > MAX_SHARD_ROWS:
+        return []
+    return [
+        f"a row group of {largest} rows on the hub may be fetched for each of its "
+        f"{len(cut_row_group(largest, shard_rows))} shards; --shard_rows {largest} fetches it once"
+    ]
+
+
 def relative_names(files: Sequence[InputFile]) -> list[str]:
     """Return the files' paths below their common directory, the same wherever the input lies."""
     # A store is taken for a directory of the root, since the input may lie in several places.
@@ -210,8 +222,13 @@ def _visible(directories: list[str]) -> list[str]:
 
 
 def _remote_files(given: str) -> list[str]:
+    place = given
     try:
-        return _matching_objects(given)
+        if given.startswith("hf://"):
+            from transforms import hub  # its library is slow to import
+
+            place = hub.pinned(given)  # once, so that all of a job is of one commit
+        return _matching_objects(place)
     except (FileNotFoundError, PermissionError) as error:
         raise UsageError(f"--input {given}: {error}") from error
 

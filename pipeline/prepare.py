@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import graph, output, plan
+from pipeline import graph, output, plan, source
 from pipeline.assets import Asset, resolve_font, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
@@ -60,7 +60,10 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         options.arrow,
     )
     shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
-    for warning in plan.coarse_groups(files, options.shard_rows):
+    for warning in (
+        *plan.coarse_groups(files, options.shard_rows),
+        *plan.repeated_fetches(files, options.shard_rows),
+    ):
         say(f"warning: {warning}")
     paths = tokenizer.store(out), font.store(out)
     return job_of(options, out, *paths, options.filtered and find_whole(out) is not None), shards
@@ -125,6 +128,7 @@ def configuration(
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
         "font": {"name": font.name, "sha256": font.sha256},
         "versions": versions(),
+        "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
             {"path": name, "bytes": file.size, "rows": file.rows}
             for name, file in zip(names, files, strict=True)

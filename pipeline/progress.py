@@ -6,9 +6,19 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from transforms import storage
 
@@ -45,6 +55,67 @@ def watch(output_dir: str, shards: int) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def readable(size: float) -> str:
+    """Return a number of bytes as a person reads it, e.g. 39.2 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.1f} {unit}" if unit != "bytes" else f"{size:.0f} bytes"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+class ByteCount:
+    """Bytes counted as work goes on: a bar at a terminal, elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._line: Callable[[], str] | None = None
+
+    def begin(self, what: str, total: int) -> Callable[[int], None]:
+        """Count something else from now on; return what is told of bytes."""
+        task = self._bar.add_task(what, total=total)
+        started, count = time.monotonic(), 0
+
+        def advance(size: int) -> None:
+            nonlocal count
+            with self._lock:
+                count += size
+            self._bar.advance(task, size)
+
+        def line() -> str:
+            seconds = time.monotonic() - started
+            return f"{what}: {readable(count)} of {readable(total)}, {seconds:.0f} s"
+
+        self._line = line
+        return advance
+
+    def _report(self) -> None:
+        while not self._done.wait(INTERVAL):
+            if self._line:
+                say(self._line())
+
+    def __enter__(self) -> ByteCount:
+        self._bar.start()
+        if self._bar.disable:
+            threading.Thread(target=self._report, name="progress", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._bar.stop()
 
 
 def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str:

@@ -16,6 +16,7 @@ from transforms import storage
 
 # Scheme to the extra of this package that brings what serves it, and a module that tells.
 EXTRAS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google.cloud.storage")}
+HUB = "hf://"
 WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
 
 
@@ -34,6 +35,9 @@ def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> No
 
 
 def _check(what: str, path: str) -> None:
+    if path.startswith(HUB):
+        _check_hub(what, path)
+        return
     place = WHERE.match(path)
     if place is None or not place[2]:
         raise UsageError(f"{what} names no bucket: it must be like s3://bucket/directory")
@@ -50,6 +54,17 @@ def _check(what: str, path: str) -> None:
         FileSystems.get_filesystem(path)
     except ValueError as error:
         raise UsageError(f"{what}: there is no file system for {place[1]}://") from error
+
+
+def _check_hub(what: str, path: str) -> None:
+    from transforms import hub  # its library is slow to import
+
+    if not what.startswith("--input "):
+        raise UsageError(f"{what}: datasets on the hub can only be read, as --input")
+    try:
+        hub.parse(path)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}") from error
 
 
 def store_options(arguments: Sequence[str], command: str) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from pipeline.__main__ import main
 from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
+from tests.hub import FakeHub
 from tests.stores import LONG, without_clock
 from transforms.tokenize import ArticleTokenizer
 
@@ -95,6 +97,22 @@ def run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunCommand:
         return Outcome(code, *capfd.readouterr(), path)
 
     return command
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A hub that this process and those it starts ask, with waits too short to matter."""
+    from transforms import hub, hubcalls
+
+    it = FakeHub()
+    monkeypatch.setenv("HF_ENDPOINT", it.url)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
+    monkeypatch.setattr(hubcalls, "WAITS", (0.01,) * 4)
+    hub.kept.clear()
+    hubcalls._addresses.clear()
+    yield it
+    it.close()
 
 
 class Result(NamedTuple):

@@ -47,7 +47,7 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
 @pytest.mark.parametrize(
     ("argv", "code", "text"),
     [
-        ([], 2, "no command; the commands are run, verify and report"),
+        ([], 2, "no command; the commands are run, verify, report and download"),
         (["rum"], 2, "unknown command 'rum'"),
         (["--help"], 0, "usage: pagecast run"),
     ],

@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
     "tokenizer": {"sha256": "t"},
     "font": {"sha256": "f"},
     "versions": {"pagecast": "0"},
+    "source": [{"repo": "o/n", "commit": "c"}],
     "inputs": [],
 }
 OUTPUTS = {"images": None, "merged": True, "arrow": False, "filtered": None}

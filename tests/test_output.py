@@ -75,6 +75,7 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
     [
         (changed(), []),
         (changed(shard_rows=3), ["--shard_rows was 256, now 3"]),
+        (changed(source=[{"repo": "o/n", "commit": "c"}]), []),
         (changed(inputs=[]), ["input a was 5 bytes, 3 rows, now not given"]),
         (
             changed(inputs=[{"path": "a", "bytes": 5, "rows": 4}]),

@@ -112,7 +112,9 @@ def manifest_of(
             "sum": val + train,
             "articles_in_either": articles.get(USED, 0),
         },
-        **{key: config[key] for key in ("vision_modes", "tokenizer", "font", "versions", "inputs")},
+        **{key: config[key] for key in ("vision_modes", "tokenizer", "font", "versions")},
+        "source": config["source"],
+        "inputs": config["inputs"],
     }
 
 

@@ -37,6 +37,10 @@ def _store(path: str) -> Any:
         from transforms import gcs
 
         return gcs
+    if path.startswith("hf://"):
+        from transforms import hub
+
+        return hub
     from transforms import beamfiles
 
     return beamfiles

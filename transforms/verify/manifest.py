@@ -57,6 +57,7 @@ def manifest_faults(
             "articles_in_either": val + train,
         },
         **{name: config[name] for name in COPIED},
+        "source": config.get("source"),  # earlier versions did not look for it
         "options": {**manifest["options"], **config["options"]},
     }
     for name, right in wanted.items():

@@ -1,0 +1,233 @@
+"""A Hugging Face hub on a port of its own, with troubles that can be switched on.
+
+It has datasets with commits, and sends to a second server for the content, as the real one does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+FINEWIKI = "HuggingFaceFW/finewiki"
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    range: str | None
+    sent: int
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, hub: FakeHub, serve: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.hub, self.serve = hub, serve
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, *_: Any) -> None:
+        pass  # a client that goes away
+
+
+class FakeHub:
+    """A hub and its store.
+
+    token: what a request to the hub must carry. statuses: what the next requests for content are
+    answered with instead. cut: how many answers of content break off after half of it. stall: set
+    to let content through, if there. small: the largest file that is not stored as a large one.
+    lie: bytes sent instead of a file's. whole: whether ranges are not served. expired: changed, it
+    makes the addresses of content no longer good. page: how many entries a listing has on one page.
+    """
+
+    def __init__(self) -> None:
+        self.commits: dict[str, dict[str, dict[str, bytes]]] = {}
+        self.branches: dict[str, dict[str, str]] = {}
+        self.token: str | None = None
+        self.statuses: list[int] = []
+        self.cut = 0
+        self.stall: threading.Event | None = None
+        self.small = 0
+        self.page = 1000
+        self.lie: bytes | None = None
+        self.expired = 0
+        self.whole = False
+        self.requests: list[Request] = []
+        self.content: list[Request] = []
+        self.tokens_sent_away = 0
+        self.lock = threading.Lock()
+        self.api = Server(self, "hub")
+        self.store = Server(self, "store")
+        self.url = self.api.url
+
+    def push(self, repo: str, files: dict[str, bytes], branch: str = "main") -> str:
+        """Make a commit of these files and return it."""
+        text = repr((repo, sorted((k, hashlib.sha1(v).hexdigest()) for k, v in files.items())))
+        commit = hashlib.sha1(text.encode()).hexdigest()
+        self.commits.setdefault(repo, {})[commit] = files
+        self.branches.setdefault(repo, {})[branch] = commit
+        return commit
+
+    def close(self) -> None:
+        for server in (self.api, self.store):
+            server.shutdown()
+            server.server_close()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub, url = self.server.hub, urlsplit(self.path)
+        if self.server.serve == "store":
+            self._content(hub, url.path, url.query)
+            return
+        with hub.lock:
+            hub.requests.append(Request(self.command, unquote(url.path), None, 0))
+        given = self.headers.get("Authorization")
+        if hub.token and given != f"Bearer {hub.token}":
+            why = {"X-Error-Message": "Invalid credentials in Authorization header"}
+            self._answer(401, why if given else {"X-Error-Code": "GatedRepo"})
+            return
+        parts = url.path.strip("/").split("/")
+        if parts[:2] == ["api", "datasets"]:
+            self._api(hub, [unquote(part) for part in parts[2:]], parse_qs(url.query))
+        elif parts[0] == "datasets" and parts[3] == "resolve":
+            self._resolve(hub, "/".join(parts[1:3]), [unquote(part) for part in parts[4:]])
+        else:
+            self._answer(404, {})
+
+    def _files(self, hub: FakeHub, repo: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
+        if repo not in hub.commits:
+            self._answer(404, {"X-Error-Code": "RepoNotFound"})
+            return None
+        commit = hub.branches[repo].get(revision, revision)
+        if commit not in hub.commits[repo]:
+            self._answer(404, {"X-Error-Code": "RevisionNotFound"})
+            return None
+        return commit, hub.commits[repo][commit]
+
+    def _api(self, hub: FakeHub, parts: list[str], query: dict[str, list[str]]) -> None:
+        repo, what, revision = "/".join(parts[:2]), parts[2], parts[3]
+        if (found := self._files(hub, repo, revision)) is None:
+            return
+        commit, files = found
+        if what == "revision":
+            self._json({"id": repo, "sha": commit, "tags": [], "siblings": []})
+            return
+        root = "/".join(parts[4:])
+        below = {n: c for n, c in files.items() if not root or n.startswith(f"{root}/")}
+        if not below:
+            self._answer(404, {"X-Error-Code": "EntryNotFound"})
+            return
+        deep = query.get("recursive", ["false"])[0].lower() == "true"
+        found_entries: dict[str, dict[str, Any]] = {}
+        for name, content in sorted(below.items()):
+            inside = name.removeprefix(f"{root}/") if root else name
+            steps = inside.split("/")
+            for depth in range(1, len(steps) if deep else min(2, len(steps))):
+                path = "/".join(([root] if root else []) + steps[:depth])
+                found_entries[path] = {"type": "directory", "path": path, "oid": "0" * 40}
+            if deep or len(steps) == 1:
+                found_entries[name] = entry_of(name, content, hub.small)
+        entries = list(found_entries.values())
+        start = int(query.get("cursor", ["0"])[0])
+        more = {}
+        if start + hub.page < len(entries):
+            path = urlsplit(self.path).path
+            following = f"{hub.url}{path}?recursive={deep}&cursor={start + hub.page}"
+            more = {"Link": f'<{following}>; rel="next"'}
+        self._json(entries[start : start + hub.page], more)
+
+    def _resolve(self, hub: FakeHub, repo: str, parts: list[str]) -> None:
+        if (found := self._files(hub, repo, parts[0])) is None:
+            return
+        name, (commit, files) = "/".join(parts[1:]), found
+        if name not in files:
+            self._answer(404, {"X-Error-Code": "EntryNotFound"})
+            return
+        sha256 = hashlib.sha256(files[name]).hexdigest()
+        self._answer(302, {
+            "Location": f"{hub.store.url}/{quote(f'{repo}/{commit}/{name}')}?good={hub.expired}",
+            "X-Repo-Commit": commit, "X-Linked-Size": str(len(files[name])),
+            "X-Linked-ETag": f'"{sha256}"',
+        })  # fmt: skip
+
+    def _content(self, hub: FakeHub, path: str, query: str) -> None:
+        owner, name, commit, file = unquote(path).lstrip("/").split("/", 3)
+        content = hub.commits[f"{owner}/{name}"][commit][file]
+        if hub.lie is not None:
+            content = hub.lie
+        wanted = None if hub.whole else self.headers.get("Range")
+        with hub.lock:
+            hub.tokens_sent_away += "Authorization" in self.headers
+            status = hub.statuses.pop(0) if hub.statuses else 0
+            cut = not status and hub.cut > 0
+            hub.cut -= cut
+        if query != f"good={hub.expired}":
+            status = 403
+        if status:
+            self._answer(status, {})
+            return
+        first, last = 0, len(content) - 1
+        if wanted:
+            begin, _, end = wanted.removeprefix("bytes=").partition("-")
+            first, last = int(begin), min(int(end or last), last)
+        if wanted and first >= len(content):
+            self._answer(416, {"Content-Range": f"bytes */{len(content)}"})
+            return
+        body = content[first : last + 1]
+        with hub.lock:
+            hub.content.append(Request(self.command, file, wanted, len(body)))
+        self.send_response(206 if wanted else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if wanted:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if cut or hub.stall:
+            self.wfile.write(body[: len(body) // 2])
+            self.wfile.flush()
+        if cut:
+            self.close_connection = True
+            return
+        if hub.stall:
+            hub.stall.wait()
+            body = body[len(body) // 2 :]
+        self.wfile.write(body)
+
+    def _json(self, value: Any, headers: dict[str, str] | None = None) -> None:
+        self._answer(200, {"Content-Type": "application/json", **(headers or {})}, value)
+
+    def _answer(self, status: int, headers: dict[str, str], value: Any = None) -> None:
+        body = b"" if value is None else json.dumps(value).encode()
+        self.send_response(status)
+        for name, content in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, content)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def entry_of(name: str, content: bytes, small: int) -> dict[str, Any]:
+    """Return what a listing says of a file."""
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    entry: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": blob}
+    if len(content) > small:
+        sha256 = hashlib.sha256(content).hexdigest()
+        entry["lfs"] = {"oid": sha256, "size": len(content), "pointerSize": 134}
+    return entry

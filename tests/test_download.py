@@ -1,0 +1,355 @@
+"""The command `download` against a hub: what it fetches, checks, goes on with and refuses."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import source
+from pipeline.fetch import part_of
+from pipeline.progress import readable
+from tests.conftest import Command, Result
+from tests.hub import FINEWIKI, FakeHub
+from transforms import hubcalls
+
+A, B = "data/enwiki/000.parquet", "data/enwiki/001.parquet"
+BIG = bytes(range(256)) * (20 << 10)  # 5 MiB
+FILES = {A: BIG, B: b"second", "data/enwiki/notes.txt": b"no", "data/frwiki/000.parquet": b"fr",
+         "data/eowiki/000.parquet": b"eo", "README.md": b"#"}  # fmt: skip
+
+
+@pytest.fixture
+def commit(hub: FakeHub) -> str:
+    return hub.push(FINEWIKI, FILES)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "wiki"
+
+
+def line(out: Path, options: str = "--language en") -> str:
+    return f"download {options} --output_dir {out}"
+
+
+def found_in(out: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()
+    }
+
+
+def pin(out: Path) -> Any:
+    return json.loads((out / source.PINNED).read_text())
+
+
+def refused(done: Result, code: int = 2) -> str:
+    assert (done.code, done.out, done.err.count("\n")) == (code, "", 1), done
+    assert done.err.startswith("pagecast: error: ")
+    return done.err
+
+
+def test_a_language_is_fetched_checked_and_pinned(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.page = 1  # listings have pages
+    done = command(line(out))
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
+        f"{FINEWIKI} at {commit}: 2 files, 5.2 MB, 2 of them fetched now, all checked; in {out}\n"
+    )
+    assert found_in(out).keys() == {A, B, source.PINNED}
+    assert found_in(out)[A] == BIG
+    assert pin(out) == {
+        "repo": FINEWIKI,
+        "revision": "main",
+        "commit": commit,
+        "files": [
+            {
+                "path": name,
+                "bytes": len(FILES[name]),
+                "sha256": hashlib.sha256(FILES[name]).hexdigest(),
+            }
+            for name in (A, B)
+        ],
+    }
+    assert hub.tokens_sent_away == 0
+
+
+def test_what_is_there_is_not_fetched_again_and_what_is_damaged_is(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    assert command(line(out)).code == 0
+    hub.content.clear()
+    again = command(line(out))
+    assert (again.code, again.err) == (0, "")
+    assert "0 of them fetched now" in again.out
+    assert hub.content == []
+    (out / A).write_bytes(b"x" + BIG[1:])
+    mended = command(line(out))
+    assert mended.err == f"pagecast: {out / A} is not as the hub has it, and is fetched again\n"
+    assert "1 of them fetched now" in mended.out
+    assert (out / A).read_bytes() == BIG
+    (out / B).write_bytes(b"secon")
+    assert command(line(out)).code == 0
+    assert (out / B).read_bytes() == b"second"
+
+
+def test_small_files_are_known_by_gits_hash(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.small = 100
+    assert command(line(out)).code == 0
+    assert pin(out)["files"][1]["sha256"] == hashlib.sha256(b"second").hexdigest()
+    (out / B).write_bytes(b"secomd")
+    assert command(line(out)).code == 0
+    assert (out / B).read_bytes() == b"second"
+
+
+def test_more_of_the_same_commit_comes_beside_it(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    assert command(line(out)).code == 0
+    assert command(line(out, "--subset frwiki")).code == 0
+    assert [file["path"] for file in pin(out)["files"]] == [A, B, "data/frwiki/000.parquet"]
+
+
+def test_a_branch_that_moved_is_not_mixed_with_what_is_there(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    assert command(line(out)).code == 0
+    later = hub.push(FINEWIKI, {**FILES, B: b"other"})
+    assert refused(command(line(out))) == (
+        f"pagecast: error: {out} has files of commit {commit}, main is {later} now; choose another "
+        f"--output_dir, or go on with --revision {commit}\n"
+    )
+    assert (out / B).read_bytes() == b"second"
+    assert command(line(out, f"--language en --revision {commit}")).code == 0
+    hub.push("o/n", {"a.parquet": b"x"})
+    assert f"has files of {FINEWIKI}; choose another" in refused(command(line(out, "--repo o/n")))
+    (out / source.PINNED).write_text("[1]")
+    assert "pagecast-source.json is damaged (TypeError: " in refused(command(line(out)))
+
+
+def test_other_datasets_whole_or_in_part(hub: FakeHub, tmp_path: Path, command: Command) -> None:
+    hub.push("o/n", {"x/a.parquet": b"1", "b.parquet": b"2", "c.csv": b"3"}, "v 2/é")
+    hub.push("o/n", {"c.csv": b"3"})
+    assert command(line(tmp_path / "part", "--repo o/n --subset x --revision v%202/é")).code == 2
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", "download", "--repo", "o/n", "--revision", "v 2/é",
+         "--output_dir", tmp_path / "all"],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert found_in(tmp_path / "all").keys() == {"x/a.parquet", "b.parquet", source.PINNED}
+    assert pin(tmp_path / "all")["revision"] == "v 2/é"
+    assert "o/n has no parquet files" in refused(command(line(tmp_path / "no", "--repo o/n")))
+
+
+WRONG = {
+    "": "--language is missing: which Wikipedia, e.g. --language en?",
+    "--language enn": "--language enn: HuggingFaceFW/finewiki has no such at COMMIT; near it: en,",
+    "--language en --revision v9": "no such revision: 'hf://datasets/HuggingFaceFW/finewiki@v9'",
+    "--repo no/body": "no such dataset: 'hf://datasets/no/body@main'",
+    "--repo nobody": "--repo nobody must be like HuggingFaceFW/finewiki",
+    "--repo o/n --language en": "--language is of HuggingFaceFW/finewiki; for another --repo give",
+    "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has no such at COMMIT; near it: ",
+    "--language en --subset x": "argument --subset: not allowed with argument --language",
+    "--language en --workers 0": "--workers is 0; it must be at least 1",
+    "--language en --output_dir s3://b/x": "--output_dir s3://b/x: files are fetched to a disk",
+    "--language en --output_dir FILE": "is a file, not a directory",
+    "--lang en": "unrecognized arguments: --lang en",
+}
+
+
+@pytest.mark.parametrize("options", WRONG)
+def test_wrong_use_is_one_line_and_fetches_nothing(
+    hub: FakeHub, commit: str, tmp_path: Path, command: Command, options: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    given = f"--output_dir {tmp_path / 'wiki'} {options.replace('FILE', str(tmp_path / 'file'))}"
+    assert WRONG[options].replace("COMMIT", commit) in refused(command(f"download {given}"))
+    assert not (tmp_path / "wiki").exists()
+    assert hub.content == []
+
+
+def test_a_token_that_is_missing_or_refused(
+    hub: FakeHub, commit: str, out: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.token = "good"
+    assert "[Errno 13] the hub wants a token (401): set HF_TOKEN: 'hf://" in refused(
+        command(line(out))
+    )
+    monkeypatch.setenv("HF_TOKEN", "bad")
+    assert "refuses the token (401); set HF_TOKEN to one that may read" in refused(
+        command(line(out))
+    )
+    monkeypatch.setenv("HF_TOKEN", "good")
+    assert command(line(out)).code == 0
+    assert hub.tokens_sent_away == 0  # the store that the hub sends to gets none
+
+
+def test_a_connection_that_breaks_goes_on_where_it_broke(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.cut, hub.statuses = 3, [503, 429, 500]
+    done = command(line(out, "--language en --workers 1"))
+    assert (done.code, done.err) == (0, "")
+    assert (out / A).read_bytes() == BIG
+    firsts = [int(r.range[6:-1]) for r in hub.content if r.path == A and r.range]
+    assert firsts[0] == 0
+    assert firsts == sorted(set(firsts))
+    assert len(firsts) == 4
+    assert firsts[-1] > len(BIG) // 2
+
+
+def test_a_hub_that_goes_away_is_one_line_and_the_same_command_goes_on(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.cut = 1
+    stays = [503] * 50
+
+    class Later(list[int]):  # after the first answer, which breaks off
+        def __bool__(self) -> bool:
+            return hub.cut == 0 and bool(stays)
+
+        def pop(self, _: Any = 0) -> int:
+            return stays.pop()
+
+    hub.statuses = Later()
+    error = refused(command(line(out, "--language en --workers 1")), code=1)
+    assert f"hf://datasets/{FINEWIKI}@{commit}/{A}: " in error
+    assert "503" in error
+    assert error.endswith("what was fetched is kept, and the same command goes on from there\n")
+    assert not (out / source.PINNED).exists()
+    there = Path(part_of(str(out / A))).stat().st_size
+    assert there > 0
+    # The branch moves, but what was begun is ended.
+    hub.push(FINEWIKI, {**FILES, B: b"other"})
+    hub.statuses, hub.content = [], []
+    assert command(line(out)).code == 0
+    assert pin(out)["commit"] == commit
+    assert found_in(out).keys() == {A, B, source.PINNED}
+    assert f"bytes={there}-" in {request.range for request in hub.content}
+
+
+def test_a_killed_download_goes_on(hub: FakeHub, commit: str, out: Path, command: Command) -> None:
+    hub.stall = threading.Event()
+    process = start(out)
+    part = Path(part_of(str(out / A)))
+    wait_for(lambda: part.exists() and part.stat().st_size >= 2 << 20)
+    process.kill()
+    process.wait()
+    hub.stall.set()
+    there = part.stat().st_size
+    hub.content.clear()
+    assert command(line(out)).code == 0
+    assert (out / A).read_bytes() == BIG
+    assert sum(request.sent for request in hub.content) <= len(BIG) - there + len(b"second")
+
+
+def test_ctrl_c_stops_at_once_and_says_how_to_go_on(hub: FakeHub, commit: str, out: Path) -> None:
+    hub.stall = threading.Event()
+    process = start(out)
+    part = Path(part_of(str(out / A)))
+    wait_for(lambda: part.exists() and part.stat().st_size > 0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=5)
+    hub.stall.set()
+    assert process.returncode == 130
+    assert err == "pagecast: stopped; give the same command again to go on\n"
+
+
+def start(out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *line(out).split()],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def wait_for(what: Any) -> None:
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_what_an_earlier_try_left_damaged_is_dropped(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    part = Path(part_of(str(out / A)))
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 1000)
+    assert command(line(out)).code == 0
+    assert (out / A).read_bytes() == BIG
+
+
+def test_a_hub_that_sends_something_else_is_not_believed(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.lie = b"x" * len(BIG)
+    error = refused(command(line(out)), code=1)
+    assert "what the hub sends has the hash " in error
+    assert found_in(out).keys() & {A, B, source.PINNED} == set()
+
+
+def test_a_disk_that_is_too_small(
+    hub: FakeHub, commit: str, out: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 5_000_000))
+    assert refused(command(line(out))) == (
+        f"pagecast: error: --output_dir {out}: 5.2 MB are to be fetched, 5.0 MB are free\n"
+    )
+    assert not out.exists()
+    part = Path(part_of(str(out / A)))
+    part.parent.mkdir(parents=True)
+    part.write_bytes(BIG[: 1 << 20])  # what is there needs no more room
+    assert command(line(out)).code == 0
+
+
+def test_a_disk_that_fills_up_is_named(
+    hub: FakeHub, commit: str, out: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("pipeline.fetch._write_all", full)
+    error = refused(command(line(out)), code=1)
+    assert f"[Errno 28] No space left on device: '{out}/data/enwiki/.00" in error
+
+
+def test_two_downloads_of_one_file(hub: FakeHub, commit: str, out: Path, command: Command) -> None:
+    part = Path(part_of(str(out / A)))
+    part.parent.mkdir(parents=True)
+    with part.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        error = refused(command(line(out)), code=1)
+    assert f"{out / A} is being fetched by another process" in error
+
+
+def test_no_network_is_one_line(
+    hub: FakeHub, out: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    error = refused(command(line(out)), code=1)
+    assert f"ConnectionError: hf://datasets/{FINEWIKI}@main: " in error
+    monkeypatch.setenv("HF_ENDPOINT", "nonsense")
+    monkeypatch.setattr(hubcalls, "WAITS", (60.0,))  # not waited for: it will not pass
+    assert refused(command(line(out)), code=1)
+
+
+def test_bytes_for_people() -> None:
+    assert [readable(n) for n in (0, 999, 1000, 5_242_880, 40_100_000_000)] == [
+        "0 bytes", "999 bytes", "1.0 kB", "5.2 MB", "40.1 GB",
+    ]  # fmt: skip
