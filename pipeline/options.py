@@ -68,6 +68,7 @@ class RunOptions:
     filtered: bool = False
     no_images: bool = False
     image_shards: bool = False
+    no_report: bool = False
     force_unlock: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
@@ -238,6 +239,8 @@ def run_parser() -> argparse.ArgumentParser:
     more = parser.add_argument_group("more outputs")
     add(more, "arrow", "the split for datasets.load_from_disk too", action="store_true")
     add(more, "filtered", "the kept articles with their tokens too", action="store_true")
+
+    add(more, "no_report", "make no report.html at the end", action="store_true")
 
     how = parser.add_argument_group("how it runs")
     add(how, "runner", "Beam runner", default=LOCAL_RUNNER)

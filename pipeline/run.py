@@ -224,7 +224,8 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
         say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
-    _report(job.output_dir, seconds)
+    if not options.no_report:
+        _report(job.output_dir)
     print(summary(manifest, job.output_dir, seconds))
     if kinds["article"] > options.max_errors:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
@@ -232,10 +233,10 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     return DONE
 
 
-def _report(output_dir: str, seconds: float) -> None:
+def _report(output_dir: str) -> None:
     """Write the report; the dataset is whole without it, so nothing that fails here counts."""
     try:
-        write_report(output_dir, ReportSettings(), seconds)
+        write_report(output_dir, ReportSettings())
     except Exception as error:
         say(f"warning: no report was made ({reason(error)}); `pagecast report` tries again")
 

@@ -23,7 +23,8 @@ from pipeline.__main__ import main
 from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
 from tests.hub import FakeHub
-from tests.stores import LONG, without_clock
+from tests.stores import LONG
+from transforms.outputs import REPORT
 from transforms.tokenize import ArticleTokenizer
 
 SAMPLE = str(data_file("finewiki_sample.parquet"))
@@ -86,12 +87,18 @@ def demo_copy(demo: Outcome, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunCommand:
-    """Run `pagecast run` on parquet files into a fresh or a named directory, with one worker."""
+def run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> RunCommand:
+    """Run `pagecast run` on parquet files into a fresh or a named directory, with one worker.
+
+    With a report at the end only for files of tests that set `REPORTS`: it takes a second or two.
+    """
 
     def command(*inputs: str | Path, options: str = "", into: str = "out") -> Outcome:
         path = tmp_path / into
         argv = ["run", "--input", *map(str, inputs), "--output_dir", str(path), "--workers", "1"]
+        argv += [] if getattr(request.module, "REPORTS", False) else ["--no_report"]
         capfd.readouterr()
         code = main(argv + options.split())
         return Outcome(code, *capfd.readouterr(), path)
@@ -176,9 +183,9 @@ def articles(*texts: str | None) -> dict[str, list[str | None]]:
 
 
 def tree(path: Path, *skip: str) -> dict[str, bytes]:
-    """Return all public files below a directory: relative name to content, no clock times."""
+    """Return all public files below a directory but the report: relative name to content."""
     return {
-        str(file.relative_to(path)): without_clock(file.read_bytes())
+        str(file.relative_to(path)): file.read_bytes()
         for file in sorted(path.rglob("*"))
-        if file.is_file() and "_pagecast" not in file.parts and file.name not in skip
+        if file.is_file() and "_pagecast" not in file.parts and file.name not in (REPORT, *skip)
     }

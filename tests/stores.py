@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,15 +12,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 LONG = " ".join(f"Word {n} of an article that is long enough." for n in range(40))
 SMALL = (
     "--min_tokens 100 --context_tokens 50 --continuation_tokens 50 --modes tiny --shard_rows 1 "
-    "--tokenizer small"
+    "--tokenizer small --no_report"
 )
-
-
-def without_clock(content: bytes) -> bytes:
-    """Return a file without the line of the report that tells the time, if it is that file."""
-    if not content.startswith(b"<!DOCTYPE html>"):
-        return content
-    return re.sub(rb'<p class="clock">[^\n]*\n', b"", content)
 
 
 class Quiet(WSGIRequestHandler):

@@ -24,7 +24,7 @@ from gcp_storage_emulator.storage import Storage
 
 from pipeline import plan
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
-from tests.stores import LONG, SMALL, TroubledStore, without_clock
+from tests.stores import LONG, SMALL, TroubledStore
 from transforms import gcs, storage
 from transforms.filtered import find_filtered
 from transforms.reader import PageReader
@@ -132,7 +132,7 @@ class Store(TroubledStore):
     def tree(self, directory: str, private: bool = False) -> dict[str, bytes]:
         """Return the public or the private objects below a directory: relative name to content."""
         return {
-            name.removeprefix(f"{directory}/"): without_clock(self.read(name))
+            name.removeprefix(f"{directory}/"): self.read(name)
             for name in self.names()
             if name.startswith(f"{directory}/") and ("_pagecast/" in name) == private
         }

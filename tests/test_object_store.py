@@ -19,7 +19,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 
 from pipeline import plan
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
-from tests.stores import LONG, SMALL, TroubledStore, without_clock
+from tests.stores import LONG, SMALL, TroubledStore
 from transforms import s3, storage
 from transforms.reader import PageReader
 
@@ -50,7 +50,7 @@ class Store(TroubledStore):
         )
         keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
         return {
-            key.removeprefix(f"{directory}/"): without_clock(self.read(key))
+            key.removeprefix(f"{directory}/"): self.read(key)
             for key in keys
             if ("_pagecast/" in key) == private
         }

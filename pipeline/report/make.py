@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from pipeline.report import contact, numbers, page
@@ -38,21 +37,17 @@ class ReportSettings(NamedTuple):
     ocr_language: str = "eng"
 
 
-def write_report(
-    output_dir: str, settings: ReportSettings, seconds: float | None = None
-) -> dict[str, Any]:
+def write_report(output_dir: str, settings: ReportSettings) -> dict[str, Any]:
     """Write the report on a finished dataset, and return the dataset's manifest.
 
-    Args:
-      seconds: what the run took.
+    It has no clock times: like every other file it has the same bytes wherever it is made.
 
     Raises:
       ReportError: the dataset is not finished. OcrError: there is no Tesseract.
       SurveyError: a line of it is damaged. OSError: a file cannot be read or written.
     """
     manifest = read_manifest(output_dir)
-    clock = page.clock_line(datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), seconds)
-    content = report_page(output_dir, manifest, settings, clock)
+    content = report_page(output_dir, manifest, settings)
     storage.commit(storage.join(output_dir, REPORT), [content.encode()])
     return manifest
 
@@ -74,9 +69,7 @@ def read_manifest(output_dir: str) -> dict[str, Any]:
     return manifest
 
 
-def report_page(
-    output_dir: str, manifest: dict[str, Any], settings: ReportSettings, clock: str
-) -> str:
+def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSettings) -> str:
     """Return the report on a dataset as HTML."""
     modes = list(manifest["vision_modes"])
     read, reader = load_reader(settings.ocr_language) if settings.ocr else (None, "")
@@ -101,7 +94,7 @@ def report_page(
         chosen = survey.chosen[: contact.CHOSEN]
         sections.append(contact.contact_sheet(chosen, modes, pictures))
         sections.append(contact.worst_pages(survey.worst, pictures, looked))
-    return page.page(clock, manifest["versions"]["pagecast"], sections)
+    return page.page(manifest["versions"]["pagecast"], sections)
 
 
 def inks(survey: Survey, modes: list[str], pictures: contact.Pictures) -> dict[str, Counter[float]]:

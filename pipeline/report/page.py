@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import resources
 
-from pipeline.report.markup import paragraph, text
+from pipeline.report.markup import paragraph
 
 # Should escaping ever fail: no scripts, no requests, no forms, only what the file has in itself.
 POLICY = (
@@ -23,17 +23,11 @@ PARTS = {
 }
 
 
-def clock_line(made: str, seconds: float | None) -> str:
-    """Return the one line of the report that tells the time."""
-    took = "" if seconds is None else f"; the run took {seconds:,.1f} s"
-    return f'<p class="clock">Made {text(made)}{took}.</p>'
-
-
-def page(clock: str, version: str, sections: Sequence[str]) -> str:
+def page(version: str, sections: Sequence[str]) -> str:
     """Return the whole file.
 
     Args:
-      clock: what `clock_line` gave. sections: HTML, each with the id of one of the parts.
+      sections: HTML, each with the id of one of the parts.
     """
     content = "\n".join(section for section in sections if section)
     links = "".join(
@@ -56,7 +50,6 @@ def page(clock: str, version: str, sections: Sequence[str]) -> str:
 <body>
 <header>
 <h1>Pagecast report</h1>
-{clock}
 {paragraph(f"Pagecast {version}. The manifest, split_manifest.json, has the rest.")}
 <nav aria-label="Parts"><ul>{links}</ul></nav>
 </header>
