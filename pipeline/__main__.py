@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import metadata
 
 USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
        pagecast verify --output_dir DIR [--repair] [--sample N]
@@ -13,7 +14,8 @@ USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options
        pagecast download --language en --output_dir DIR [--revision R]
 
 Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, checks
-and shows what came of it, and fetches the articles. `pagecast COMMAND --help` lists the options.
+and shows what came of it, and fetches the articles. `pagecast COMMAND --help` lists the options,
+`pagecast --version` says which one this is.
 Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -25,8 +27,9 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
       is_program: whether this process does nothing else.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(USAGE)
+    if arguments and arguments[0] in ("-h", "--help", "--version"):
+        version = f"pagecast {metadata.version('pagecast')}"
+        print(version if arguments[0] == "--version" else USAGE)
         return DONE
     # Before Beam is imported: it warns about cloud libraries that are not needed here.
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")

@@ -50,6 +50,7 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
         ([], 2, "no command; the commands are run, verify, report and download"),
         (["rum"], 2, "unknown command 'rum'"),
         (["--help"], 0, "usage: pagecast run"),
+        (["--version"], 0, "pagecast 0.1.0\n"),
     ],
 )
 def test_commands(
