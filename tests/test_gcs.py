@@ -130,11 +130,13 @@ class Store(TroubledStore):
         return self.objects.get_file("bucket", name)
 
     def tree(self, directory: str, private: bool = False) -> dict[str, bytes]:
-        """Return the public or the private objects below a directory: relative name to content."""
+        """Return the public or the private objects below a directory, but for the report."""
         return {
             name.removeprefix(f"{directory}/"): self.read(name)
             for name in self.names()
-            if name.startswith(f"{directory}/") and ("_pagecast/" in name) == private
+            if name.startswith(f"{directory}/")
+            and ("_pagecast/" in name) == private
+            and not name.endswith("/report.html")
         }
 
 

@@ -44,7 +44,7 @@ class Store(TroubledStore):
         self.client.put_object(Bucket="bucket", Key=key, Body=content)
 
     def tree(self, directory: str, private: bool = False) -> dict[str, bytes]:
-        """Return the public or the private objects below a directory: relative name to content."""
+        """Return the public or the private objects below a directory, but for the report."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket="bucket", Prefix=f"{directory}/"
         )
@@ -52,7 +52,7 @@ class Store(TroubledStore):
         return {
             key.removeprefix(f"{directory}/"): self.read(key)
             for key in keys
-            if ("_pagecast/" in key) == private
+            if ("_pagecast/" in key) == private and not key.endswith("/report.html")
         }
 
     def read(self, key: str) -> bytes:
