@@ -10,7 +10,7 @@ ensure_venv
 
 # No `cd`: relative paths among the arguments are the caller's.
 given=" $(printf '%s ' "$@")"
-if [[ $given != *" --input"[\ =]* && $given != *" --help "* ]]; then
+if [[ $given != *" --input"[\ =]* && $given != *" --config"[\ =]* && $given != *" --help "* ]]; then
   [[ $given == *" --output_dir"[\ =]* ]] || set -- --output_dir "$root/output/demo-flink" "$@"
   set -- --input "$root/pipeline/data/finewiki_sample.parquet" "$@"
 fi

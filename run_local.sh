@@ -9,7 +9,7 @@ ensure_venv
 
 # No `cd`: relative paths among the arguments are the caller's.
 given=" $(printf '%s ' "$@")"
-if [[ $given != *" --input"[\ =]* ]]; then
+if [[ $given != *" --input"[\ =]* && $given != *" --config"[\ =]* ]]; then
   [[ $given == *" --output_dir"[\ =]* ]] || set -- --output_dir "$root/output/demo" "$@"
   set -- --input "$root/pipeline/data/finewiki_sample.parquet" "$@"
 fi

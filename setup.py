@@ -24,7 +24,9 @@ REQUIREMENTS = [
     "matplotlib>=3.10,<4",  # the report's charts, at the end of every run
     "numpy>=2.0,<3",
     "psutil>=6,<8",
+    "PyYAML>=6,<7",
     "rich>=14,<16",
+    "shtab>=1.7,<2",
     "tokenizers>=0.22,<0.24",
     "transformers>=5.0,<6",
 ]

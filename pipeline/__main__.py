@@ -8,15 +8,24 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 
-USAGE = """usage: pagecast run --input PATH [PATH ...] --output_dir DIR [options]
-       pagecast verify --output_dir DIR [--repair] [--sample N]
-       pagecast report --output_dir DIR [--sample N] [--ocr N]
-       pagecast download --language en --output_dir DIR [--revision R]
+COMMANDS = {
+    "download": "fetch FineWiki from the Hugging Face hub",
+    "run": "make samples, pages and a train/val split of articles",
+    "verify": "check a dataset, and mend it",
+    "report": "show a dataset in one HTML page",
+    "completion": "print what makes a shell complete all this",
+}
+USAGE = """usage: pagecast COMMAND [options]
 
-Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression, checks
-and shows what came of it, and fetches the articles. `pagecast COMMAND --help` lists the options,
-`pagecast --version` says which one this is.
-Exit codes: 0 done, 1 failed or faulty, 2 wrong use."""
+Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression.
+
+{commands}
+
+`pagecast COMMAND --help` lists the options, `pagecast --version` says which version this is.
+Exit codes: 0 done, 1 failed or faulty, 2 wrong use, 130 stopped.
+
+example:
+  pagecast run --input 'enwiki/*.parquet' --output_dir out"""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -27,37 +36,23 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
       is_program: whether this process does nothing else.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in ("-h", "--help", "--version"):
-        version = f"pagecast {metadata.version('pagecast')}"
-        print(version if arguments[0] == "--version" else USAGE)
+    if arguments and arguments[0] in ("-h", "--help", "help", "--version"):
+        print(_version() if arguments[0] == "--version" else usage())
         return DONE
     # Before Beam is imported: it warns about cloud libraries that are not needed here.
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline.options import UsageError
     from pipeline.progress import say
-    from pipeline.report.command import report
-    from pipeline.run import JobError, leave, reason, run
-    from pipeline.verify import verify
+    from pipeline.run import JobError, leave, reason
 
     logging.getLogger().setLevel(logging.WARNING)
-    commands: dict[str, Callable[[Sequence[str]], int]]
-    commands = {
-        "run": partial(run, is_program=is_program),
-        "verify": verify,
-        "report": report,
-        "download": _download,
-    }
-    if not arguments or arguments[0] not in commands:
-        given = f"unknown command {arguments[0]!r}" if arguments else "no command"
-        *others, last = commands
-        names = f"{', '.join(others)} and {last}"
-        say(f"{given}; the commands are {names} (see `pagecast --help`)")
-        return WRONG_USE
     try:
-        return commands[arguments[0]](arguments[1:])
+        return _function(arguments, is_program)(arguments[1:])
     except UsageError as error:
         say(f"error: {error}")
         return WRONG_USE
+    except SystemExit as done:  # of --help
+        return int(done.code or DONE)
     except KeyboardInterrupt:
         say("stopped; give the same command again to go on")
         if is_program:
@@ -68,10 +63,54 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
         return FAILED
 
 
-def _download(argv: Sequence[str]) -> int:
-    from pipeline.download import download  # what it needs of the hub is slow to import
+def usage() -> str:
+    """Return what `pagecast --help` says."""
+    width = max(map(len, COMMANDS))
+    lines = (f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    return USAGE.format(commands="\n".join(lines))
 
-    return download(argv)
+
+def _version() -> str:
+    return f"pagecast {metadata.version('pagecast')}"
+
+
+def _function(arguments: Sequence[str], is_program: bool) -> Callable[[Sequence[str]], int]:
+    """Import what the command needs, and nothing of the others: some are slow to."""
+    command = _command(arguments)
+    if command == "run":
+        from pipeline.run import run
+
+        return partial(run, is_program=is_program)
+    if command == "verify":
+        from pipeline.verify import verify
+
+        return verify
+    if command == "report":
+        from pipeline.report.command import report
+
+        return report
+    if command == "download":
+        from pipeline.download import download
+
+        return download
+    from pipeline.completion import completion
+
+    return completion
+
+
+def _command(arguments: Sequence[str]) -> str:
+    from pipeline.options import UsageError
+    from pipeline.parser import similar
+
+    if arguments and arguments[0] in COMMANDS:
+        return arguments[0]
+    *others, last = COMMANDS
+    given, hint = "no command", f"the commands are {', '.join(others)} and {last}"
+    if arguments:
+        given = f"unknown command {arguments[0]!r}"
+        meant = similar(arguments[0], COMMANDS)
+        hint = f"did you mean {meant}?" if meant else hint
+    raise UsageError(f"{given}; {hint} (see `pagecast --help`)")
 
 
 def program() -> None:

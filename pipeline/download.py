@@ -13,7 +13,8 @@ from typing import NamedTuple
 from pipeline import source
 from pipeline.catalog import find_files
 from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
-from pipeline.options import Parser, UsageError
+from pipeline.options import UsageError
+from pipeline.parser import Parser
 from pipeline.progress import ByteCount, readable, say
 from transforms import hub, storage
 from transforms.hub import Place, RemoteFile
@@ -21,11 +22,8 @@ from transforms.hub import Place, RemoteFile
 DONE, FAILED = 0, 1
 FINEWIKI = "HuggingFaceFW/finewiki"
 BEGUN = ".pagecast-download.json"  # what is being fetched, until all of it is there
-EXAMPLE = """example:
-  pagecast download --language en --output_dir finewiki
-  pagecast run --input finewiki/data/enwiki --output_dir out
-
-HF_TOKEN is the token, where a dataset wants one; HF_ENDPOINT another hub."""
+EXAMPLE = "pagecast download --language en --output_dir finewiki"
+MORE = "HF_TOKEN is the token, where a dataset wants one; HF_ENDPOINT another hub."
 
 
 class LocalFile(NamedTuple):
@@ -35,33 +33,23 @@ class LocalFile(NamedTuple):
     path: str
 
 
-def download_parser() -> argparse.ArgumentParser:
+def download_parser() -> Parser:
     """Return the parser of `download`."""
     it = Parser(
-        prog="pagecast download",
-        description="Fetch FineWiki, or another dataset of parquet files, from the hub.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "pagecast download",
+        "--language CODE --output_dir DIR",
+        "Fetch FineWiki, or another dataset of parquet files, from the Hugging Face hub.",
+        EXAMPLE,
+        MORE,
     )
-    which = it.add_mutually_exclusive_group()
-    which.add_argument("--language", metavar="CODE", help="Wikipedia's code: en, de, simple")
-    which.add_argument(
-        "--subset", metavar="NAME", help="a directory of the dataset, or of its data/"
-    )
-    it.add_argument("--output_dir", required=True, metavar="DIR", help="where the files go")
-    it.add_argument(
-        "--repo", default=FINEWIKI, metavar="OWNER/NAME", help="the dataset [%(default)s]"
-    )
-    it.add_argument(
-        "--revision",
-        default=hub.DEFAULT_REVISION,
-        metavar="REV",
-        help="branch, tag or commit [%(default)s]",
-    )
-    it.add_argument(
-        "--workers", type=int, default=4, metavar="N", help="files at a time [%(default)s]"
-    )
+    what = it.group("what")
+    what.add("language", "Wikipedia's code: en, de, simple", metavar="CODE")
+    what.add("subset", "a directory of the dataset, or of its data/", metavar="NAME")
+    what.add("repo", "the dataset", default=FINEWIKI, metavar="OWNER/NAME")
+    what.add("revision", "branch, tag or commit", default=hub.DEFAULT_REVISION, metavar="REV")
+    how = it.group("where and how")
+    how.add("output_dir", "where the files go", required=True, metavar="DIR")
+    how.number("workers", "files at a time", 4)
     return it
 
 
@@ -96,6 +84,8 @@ def download(argv: Sequence[str]) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.language and options.subset:
+        raise UsageError("--language names a subset already: choose it or --subset")
     if options.repo == FINEWIKI and not (options.language or options.subset):
         raise UsageError("--language is missing: which Wikipedia, e.g. --language en?")
     if options.repo != FINEWIKI and options.language:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import graph, output, plan, source
+from pipeline import configfile, graph, output, plan, source
 from pipeline.assets import Asset, resolve_font, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
 from transforms import storage
 from transforms.filtered import find_whole
-from transforms.outputs import PLAN
+from transforms.outputs import OPTIONS, PLAN
 from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
 from transforms.versions import deciding, versions
@@ -53,6 +53,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     """
     out, files, tokenizer, font = sources
     output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
+    storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
     output.sweep(out, options.pages.form)
     output.retract(
         out,

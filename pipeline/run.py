@@ -21,9 +21,10 @@ import apache_beam as beam
 from apache_beam.runners.runner import PipelineState
 
 from pipeline import graph, lock, stores, watchdog
+from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
 from pipeline.local import local_runner
-from pipeline.options import LOCAL_RUNNER, RunOptions, parse_run
+from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
 from pipeline.progress import say, summary, watch
 from pipeline.report.make import ReportSettings, write_report

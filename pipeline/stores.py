@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 import re
@@ -12,6 +11,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, S3Options
 
 from pipeline.options import UsageError
+from pipeline.parser import Parser
 from transforms import storage
 
 # Scheme to the extra of this package that brings what serves it, and a module that tells.
@@ -67,16 +67,18 @@ def _check_hub(what: str, path: str) -> None:
         raise UsageError(f"{what}: {error}") from error
 
 
-def store_options(arguments: Sequence[str], command: str) -> tuple[str, ...]:
+def store_options(arguments: Sequence[str], command: Parser) -> tuple[str, ...]:
     """Return the arguments, all of which must be Beam's options for S3 or for Google Cloud.
+
+    Args:
+      command: the parser of the others, which one of these may have been meant for.
 
     Raises:
       UsageError: one of them is something else.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    beam = Parser(command.prog, "", "", "")
     for options in (S3Options, GoogleCloudOptions):
-        options._add_argparse_args(parser)
-    _, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        raise UsageError(f"unrecognized arguments: {' '.join(unknown)} (see `{command} --help`)")
+        options._add_argparse_args(beam)
+    _, unknown = beam.parse_known_args(arguments)
+    command.refuse(unknown, beam.names)
     return tuple(arguments)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable, Sequence
 
 from pipeline import stores
-from pipeline.options import Parser, UsageError, usable_cpus
+from pipeline.options import UsageError, usable_cpus
+from pipeline.parser import Parser
 from pipeline.pool import workers
 from pipeline.progress import one_line
 from transforms import storage
@@ -17,43 +17,25 @@ from transforms.verify.check import Check
 from transforms.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 
 DONE, FAULTY = 0, 1
-EXAMPLE = """example:
-  pagecast verify --output_dir output/demo
-
-For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."""
+STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of `verify`."""
     it = Parser(
-        prog="pagecast verify",
-        description="Check a dataset: samples, pictures, split, manifest; name every fault.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "pagecast verify",
+        "--output_dir DIR",
+        "Check a dataset: samples, pictures, split, manifest; name every fault.",
+        "pagecast verify --output_dir output/demo",
+        STORES,
     )
-    it.add_argument("--output_dir", required=True, metavar="DIR", help="the dataset")
-    it.add_argument(
-        "--repair",
-        action="store_true",
-        help="remove what is damaged, so that the next run makes just that anew",
-    )
-    it.add_argument(
-        "--sample",
-        type=int,
-        metavar="N",
-        help="check only N samples chosen at random, wherever they stand but in Arrow files",
-    )
-    it.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of that choice [%(default)s]"
-    )
-    it.add_argument(
-        "--workers",
-        type=int,
-        default=usable_cpus(),
-        metavar="N",
-        help="local processes [%(default)s]",
-    )
+    what = it.group("what is checked")
+    what.add("output_dir", "the dataset", required=True, metavar="DIR")
+    what.number("sample", "only N samples chosen at random, wherever they stand")
+    what.number("seed", "seed of that choice", 0)
+    how = it.group("how")
+    how.switch("repair", "remove what is damaged, for a run to make it anew")
+    how.number("workers", "local processes", usable_cpus())
     return it
 
 
@@ -63,8 +45,10 @@ def verify(argv: Sequence[str]) -> int:
     Raises:
       UsageError: wrong use, or there is no dataset.
     """
-    options, others = parser().parse_known_args(argv)
-    store_args = stores.store_options(others, "pagecast verify")
+    it = parser()
+    options, others = it.parse_known_args(argv)
+    store_args = stores.store_options(others, it)
+    it.require(options)
     stores.use([("--output_dir", options.output_dir)], store_args)
     for name in ("sample", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:

@@ -102,9 +102,12 @@ def run(
     With a report at the end only for files of tests that set `REPORTS`: it takes a second or two.
     """
 
-    def command(*inputs: str | Path, options: str = "", into: str = "out") -> Outcome:
+    def command(
+        *inputs: str | Path, options: str = "", into: str = "out", named: bool = True
+    ) -> Outcome:
         path = tmp_path / into
-        argv = ["run", "--input", *map(str, inputs), "--output_dir", str(path), "--workers", "1"]
+        argv = ["run", *(["--input", *map(str, inputs)] if named else [])]
+        argv += ["--output_dir", str(path), "--workers", "1"]
         argv += [] if getattr(request.module, "REPORTS", False) else ["--no_report"]
         capfd.readouterr()
         code = main(argv + options.split())

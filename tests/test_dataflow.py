@@ -23,9 +23,10 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.__main__ import main as pagecast
+from pipeline.commandline import parse_run
 from pipeline.dataflow import workers
 from pipeline.dataflow.__main__ import DEFAULTS, VARIABLES, main, parse
-from pipeline.options import is_dataflow, parse_run
+from pipeline.options import is_dataflow
 from pipeline.run import JobError, finish
 from tests.conftest import SAMPLE, articles, write_parquet
 from tests.packages import check_assets, command, contents, install, with_more

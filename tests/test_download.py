@@ -169,7 +169,7 @@ WRONG = {
     "--language en --workers 0": "--workers is 0; it must be at least 1",
     "--language en --output_dir s3://b/x": "--output_dir s3://b/x: files are fetched to a disk",
     "--language en --output_dir FILE": "is a file, not a directory",
-    "--lang en": "unrecognized arguments: --lang en",
+    "--lang en": "unknown option --lang; did you mean --language?",
 }
 
 

@@ -368,7 +368,7 @@ def test_without_credentials_it_says_what_to_do(
     assert (checked.code, checked.err) == (0, "")
     other = command("verify --output_dir gs://bucket/out --no_aut")
     assert (other.code, other.out) == (2, "")
-    assert "unrecognized arguments: --no_aut (see `pagecast verify" in other.err
+    assert "unknown option --no_aut; did you mean --no_auth?" in other.err
 
 
 DENIED = "access denied (me@here does not have access.)"

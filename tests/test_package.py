@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.commandline import run_parser
 from pipeline.dataflow.__main__ import dataflow_parser
 from pipeline.download import download_parser
-from pipeline.options import run_parser
+from pipeline.flink.__main__ import flink_parser
 from pipeline.report.command import parser as report_parser
 from pipeline.verify import parser as verify_parser
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
@@ -85,7 +86,8 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "parser", [run_parser, verify_parser, report_parser, dataflow_parser, download_parser]
+    "parser",
+    [run_parser, verify_parser, report_parser, dataflow_parser, download_parser, flink_parser],
 )
 def test_every_option_is_in_the_readme(parser: Callable[[], ArgumentParser]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

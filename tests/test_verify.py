@@ -356,7 +356,7 @@ def test_a_sample_of_samples_finds_what_it_meets(dataset: Dataset, verify: Verif
         ("", "required: --output_dir"),
         ("--output_dir . --sample 0", "--sample is 0; it must be at least 1"),
         ("--output_dir . --workers 0", "--workers is 0; it must be at least 1"),
-        ("--output_dir . --frob", "unrecognized arguments: --frob"),
+        ("--output_dir . --frob", "unknown option --frob"),
     ],
 )
 def test_wrong_use(

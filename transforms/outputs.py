@@ -6,6 +6,7 @@ MANIFEST = "split_manifest.json"
 REPORT = "report.html"  # what there is to see of all that
 # Private, below `_pagecast`:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
+OPTIONS = "options.yaml"  # what the latest run was asked to do
 PLAN = "plan.jsonl"  # the shards and the files that cannot be used, in input order
 SPLIT = "split.json"  # what decided the split that the latest run began to write
 ERRORS = "errors.jsonl"  # input and articles that failed

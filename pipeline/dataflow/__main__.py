@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import re
@@ -15,13 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions
+    from pipeline.parser import Parser
 
-USAGE = """examples:
-  ./run_dataflow.sh --project P --region europe-west4 --bucket B --input 'gs://B/enwiki/*.parquet'
-  ./run_dataflow.sh --project P --region europe-west4 --bucket B --dry_run
-
-All other options are those of `pagecast run`, and Beam's own; what is given wins over the defaults:
-"""
+EXAMPLE = "./run_dataflow.sh --project P --region R --bucket B --input 'gs://B/*.parquet'"
+MORE = "Others are those of `pagecast run`, and Beam's own; they win over the defaults:\n"
 # Where each comes from if it is not given.
 VARIABLES = {
     "project": ["GOOGLE_CLOUD_PROJECT"],
@@ -68,28 +64,28 @@ class DataflowOptions(NamedTuple):
         return f"gs://{self.bucket}/pagecast/{name}"
 
 
-def dataflow_parser() -> argparse.ArgumentParser:
+def dataflow_parser() -> Parser:
     """Return the parser of this command."""
-    from pipeline.options import Parser
+    from pipeline.parser import Parser
 
-    defaults = "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items())
     parser = Parser(
-        prog="run_dataflow.sh",
-        description="Run the job on Google Dataflow.",
-        epilog=USAGE + defaults,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "run_dataflow.sh",
+        "--project P --region R --bucket B",
+        "Run the job on Google Dataflow.",
+        EXAMPLE,
+        MORE + "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items()),
     )
-    add = parser.add_argument
+    where = parser.group("where")
     texts = {
         "project": "whose job it is",
         "region": "where it runs",
-        "bucket": "for what Dataflow needs, and for the output if no other is named",
+        "bucket": "for its files, and output not named",
     }
     for name, variables in VARIABLES.items():
-        add(f"--{name}", help=f"{texts[name]} [${', $'.join(variables)}]")
-    add("--requirements_file", metavar="FILE", help="what else pip is to install on the workers")
-    add("--dry_run", action="store_true", help="build the job and say what it is; send nothing")
+        where.add(name, f"{texts[name]} [${', $'.join(variables)}]", metavar=name[0].upper())
+    how = parser.group("how")
+    how.add("requirements_file", "what else pip is to install on the workers", metavar="FILE")
+    how.switch("dry_run", "build the job and say what it is; send nothing")
     return parser
 
 
@@ -99,9 +95,10 @@ def parse(argv: Sequence[str]) -> DataflowOptions:
     Raises:
       UsageError: one is wrong or missing.
     """
+    from pipeline import configfile
     from pipeline.options import UsageError
 
-    known, rest = dataflow_parser().parse_known_args(argv)
+    known, rest = dataflow_parser().parse_known_args(configfile.expand(argv))
     found = {
         name: getattr(known, name) or next(filter(None, map(os.environ.get, variables)), "")
         for name, variables in VARIABLES.items()
@@ -181,14 +178,15 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
     logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline import __main__ as pagecast
-    from pipeline.options import UsageError, parse_run
+    from pipeline.commandline import parse_run
+    from pipeline.options import UsageError
     from pipeline.progress import say
 
     with tempfile.TemporaryDirectory(prefix="pagecast-") as scratch:
         try:
             options = parse(argv)
             arguments = arguments_for(options, datetime.now(UTC), Path(scratch))
-            run_options = parse_run(arguments[1:], list(dataflow_parser()._option_string_actions))
+            run_options = parse_run(arguments[1:], dataflow_parser().names)
             if "--input" not in options.given and not options.dry_run:
                 store_demo(run_options)
         except UsageError as error:

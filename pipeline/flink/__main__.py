@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
@@ -10,13 +9,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-USAGE = """example:
-  ./run_flink.sh --input 'enwiki/*.parquet' --output_dir out
-  ./run_flink.sh --flink_master jobmanager:8081 --input ... --output_dir ...
+if TYPE_CHECKING:
+    from pipeline.parser import Parser
 
-All other options are those of `pagecast run`, and Beam's own."""
 WORKER_POOL = "localhost:50000"  # beside each TaskManager of a cluster that one has
 DEFAULT_FLINK = "1.20"
 
@@ -32,31 +29,42 @@ class FlinkOptions(NamedTuple):
     arguments: list[str]
 
 
+def flink_parser() -> Parser:
+    """Return the parser of this command."""
+    from pipeline.parser import Parser
+
+    parser = Parser(
+        "run_flink.sh",
+        "--input PATH ... --output_dir DIR",
+        "Run the job on Apache Flink: on a cluster, or on one that is started for it.",
+        "./run_flink.sh --flink_master jobmanager:8081 --input ... --output_dir ...",
+        "All other options are those of `pagecast run`, and Beam's own.",
+    )
+    where = parser.group("where")
+    where.add("flink_master", "a cluster's JobManager (REST); else one here", metavar="HOST:PORT")
+    where.number("workers", "Python workers in all [all cores, or all slots]")
+    where.add("flink_job_server_jar", "Beam's, else fetched by Maven", metavar="JAR")
+    here = parser.group("a cluster here")
+    here.add("flink_version", f"of Flink [{DEFAULT_FLINK}]", metavar="V")
+    here.number("taskmanagers", "how many of them", 2)
+    return parser
+
+
 def parse(argv: Sequence[str]) -> FlinkOptions:
     """Return the options of a command line.
 
     Raises:
       UsageError: an option is wrong.
     """
+    from pipeline import configfile
+    from pipeline.commandline import parse_run
     from pipeline.flink.distribution import RELEASES
-    from pipeline.options import Parser, UsageError, parse_run, usable_cpus
+    from pipeline.options import UsageError, usable_cpus
 
-    parser = Parser(
-        prog="run_flink.sh",
-        description="Run the job on Apache Flink: on a cluster, or on one that is started for it.",
-        epilog=USAGE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--flink_master", metavar="HOST:PORT", help="a cluster's JobManager (REST); else one here")
-    add("--flink_version", metavar="V", help=f"for a cluster here [{DEFAULT_FLINK}]")
-    add("--taskmanagers", type=int, default=2, metavar="N", help="for a cluster here [2]")
-    add("--workers", type=int, metavar="N", help="Python workers in all [all cores, or all slots]")
-    add("--flink_job_server_jar", metavar="JAR", help="Beam's job server, else fetched by Maven")
-    known, rest = parser.parse_known_args(argv)
+    parser = flink_parser()
+    known, rest = parser.parse_known_args(configfile.expand(argv))
     # What `run` will refuse is refused now, before anything is fetched or started.
-    parse_run(["--runner=FlinkRunner", *rest], list(parser._option_string_actions))
+    parse_run(["--runner=FlinkRunner", *rest], parser.names)
     for name in ("taskmanagers", "workers"):
         if (value := getattr(known, name)) is not None and value < 1:
             raise UsageError(f"--{name} is {value}; it must be at least 1")

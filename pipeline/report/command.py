@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 
 from pipeline import stores
-from pipeline.options import Parser, UsageError
+from pipeline.options import UsageError
+from pipeline.parser import Parser
 from pipeline.progress import say
 from pipeline.report.make import ReportError, ReportSettings, write_report
 from pipeline.report.ocr import OcrError
@@ -18,45 +18,25 @@ from transforms.outputs import CONFIG, REPORT
 from transforms.reader import ReaderError
 
 DONE, FAILED = 0, 1
-EXAMPLE = """example:
-  pagecast report --output_dir output/demo
-
-For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."""
+STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of `report`."""
     it = Parser(
-        prog="pagecast report",
-        description=f"Write DIR/{REPORT}: numbers, distributions, sample pages, the worst pages.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        "pagecast report",
+        "--output_dir DIR",
+        f"Write DIR/{REPORT}: numbers, distributions, sample pages, the worst pages.",
+        "pagecast report --output_dir output/demo",
+        STORES,
     )
-    it.add_argument("--output_dir", required=True, metavar="DIR", help="the dataset")
-    it.add_argument(
-        "--sample",
-        type=int,
-        metavar="N",
-        help="look at N samples where there are more "
-        f"[{MOST_LOCAL} on a disk, {MOST_REMOTE} in a store]",
-    )
-    it.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the samples shown [%(default)s]"
-    )
-    it.add_argument(
-        "--ocr",
-        type=int,
-        default=0,
-        metavar="N",
-        help="let Tesseract read N of these samples at each mode, some seconds a page",
-    )
-    it.add_argument(
-        "--ocr_language",
-        default="eng",
-        metavar="LANG",
-        help="the language that it expects, by its own name [%(default)s]",
-    )
+    what = it.group("what is looked at")
+    what.add("output_dir", "the dataset", required=True, metavar="DIR")
+    what.number("sample", f"at most N samples [{MOST_LOCAL}; in a store {MOST_REMOTE}]")
+    what.number("seed", "seed of the samples shown", 0)
+    reading = it.group("legibility")
+    reading.number("ocr", "pages of each mode for Tesseract to read", 0)
+    reading.add("ocr_language", "the language it expects", default="eng", metavar="LANG")
     return it
 
 
@@ -66,8 +46,10 @@ def report(argv: Sequence[str]) -> int:
     Raises:
       UsageError: wrong use, or there is no dataset.
     """
-    options, others = parser().parse_known_args(argv)
-    store_args = stores.store_options(others, "pagecast report")
+    it = parser()
+    options, others = it.parse_known_args(argv)
+    store_args = stores.store_options(others, it)
+    it.require(options)
     stores.use([("--output_dir", options.output_dir)], store_args)
     if options.sample is not None and options.sample < 1:
         raise UsageError(f"--sample is {options.sample}; it must be at least 1")
