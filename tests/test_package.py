@@ -89,11 +89,12 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     "parser",
     [run_parser, verify_parser, report_parser, dataflow_parser, download_parser, flink_parser],
 )
-def test_every_option_is_in_the_readme(parser: Callable[[], ArgumentParser]) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_option_is_documented(parser: Callable[[], ArgumentParser]) -> None:
+    pages = (ROOT / "docs/options.md", ROOT / "docs/clusters.md")
+    described = "".join(page.read_text(encoding="utf-8") for page in pages)
     options = {o for o in parser()._option_string_actions if o.startswith("--")} - {"--help"}
     assert len(options) > 4
-    assert not [option for option in options if f"`{option}" not in readme]
+    assert not [option for option in options if f"`{option}" not in described]
 
 
 def code_blocks(document: str) -> list[str]:
@@ -101,8 +102,8 @@ def code_blocks(document: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
-def test_the_code_of_the_readme_reads_a_dataset(demo: Outcome, run: RunCommand) -> None:
-    reading, drawing = code_blocks("README.md")
+def test_the_code_for_loaders_reads_a_dataset(demo: Outcome, run: RunCommand) -> None:
+    reading, drawing = code_blocks("docs/loading.md")
     names: dict[str, Any] = {}
     exec(reading, names)
     drawn = run(SAMPLE, options="--no_images --num_articles 3")
