@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def command(capfd: pytest.CaptureFixture[str]) -> Command:
 
     def give(line: str) -> Result:
         capfd.readouterr()
-        code = main(line.split())
+        code = main(shlex.split(line))
         out, err = capfd.readouterr()
         return Result(code, out, quiet(err))
 

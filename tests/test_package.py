@@ -49,26 +49,6 @@ def test_an_sdist_in_an_empty_environment_loads_its_assets(
     command(empty_python.with_name("pagecast"), "run", "--help", cwd=tmp_path)
 
 
-def test_run_local_without_arguments_makes_the_demo() -> None:
-    done = command("./run_local.sh", cwd=ROOT)
-    table = [line.split()[0] for line in done.stdout.splitlines()]
-    assert table == [
-        "articles", "kept", "dropped,", "samples", "pages", "train", "val", "unused", "seconds",
-        "output",
-    ]  # fmt: skip
-    assert (ROOT / "output/demo/split_manifest.json").exists()
-
-
-def test_verify_finds_no_fault_in_the_demo() -> None:
-    """After the test above, as in the README."""
-    done = command(
-        ROOT / ".venv/bin/python", "-m", "pipeline", "verify", "--output_dir", "output/demo",
-        cwd=ROOT,
-    )  # fmt: skip
-    assert done.stdout == "checked 4 shards, 59 samples, 236 pictures, 3 files: no faults\n"
-    assert done.stderr == ""
-
-
 def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -> None:
     """As in the README: a glob that the shell expanded, and a relative output directory."""
     (tmp_path / "my files").mkdir()
