@@ -24,6 +24,7 @@ from pipeline.__main__ import main
 from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
 from tests.hub import FakeHub
+from tests.quicker import make_beam_quicker, make_tokenizers_quicker
 from tests.stores import LONG
 from transforms.outputs import REPORT
 from transforms.tokenize import ArticleTokenizer
@@ -55,6 +56,14 @@ PROGRESS = re.compile(r"^pagecast: [^\n]*, \d+ s\n", re.MULTILINE)
 def quiet(err: str) -> str:
     """Return what a command said without its progress, of which a slow machine has some."""
     return PROGRESS.sub("", err)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quicker() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        make_beam_quicker(patch)
+        make_tokenizers_quicker(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
