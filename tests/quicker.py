@@ -21,6 +21,7 @@ from pipeline import assets
 from transforms import chunk, storage, tokenize
 from transforms.verify import shard
 
+loaded = cache(tokenize.ArticleTokenizer)
 Arguments = tuple[list[str], list[Any]]
 
 
@@ -83,10 +84,9 @@ def make_beam_quicker(patch: pytest.MonkeyPatch) -> None:
 
 def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
     """Make the built-in tokenizer once, and load each one once, wherever it lies."""
-    kept = cache(tokenize.ArticleTokenizer)
 
     def load(path: str) -> tokenize.ArticleTokenizer:
-        return kept(storage.read_bytes(path))
+        return loaded(storage.read_bytes(path))
 
     patch.setattr(assets, "builtin_tokenizer", cache(assets.builtin_tokenizer))
     for module in (tokenize, chunk, shard):
