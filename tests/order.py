@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+# test_package.py is not beside test_dataflow.py: both build the sources, and install them in the
+# same environment, so one would wait for the other.
 LONGEST = (
     "test_flink.py",
-    "test_runners.py",
-    "test_package.py",
     "test_dataflow.py",
+    "test_runners.py",
     "test_watchdog.py",
     "test_disk.py",
-    "test_bad_inputs.py",
+    "test_package.py",
+    "test_run.py",
+    "test_forms.py",
+    "test_page.py",
     "test_fuzz.py",
+    "test_bad_inputs.py",
+    "test_raqm.py",
+    "test_verify.py",
+    "test_object_store.py",
+    "test_gcs.py",
 )
 
 
