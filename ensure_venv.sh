@@ -23,6 +23,19 @@ ensure_venv() {
     fi
   done
   echo "pagecast: installing into .venv (a minute, once)" >&2
-  "$python" -m pip install --quiet --disable-pip-version-check --editable "$root${extras:+[$extras]}" >&2
+  install_packages --editable "$root${extras:+[$extras]}" >&2
   cp "$root/setup.py" "$root/.venv/installed${extras:+-$extras}"
+}
+
+# What pip installs, uv does in a tenth of the time, but it does not know pip's configuration: whoever
+# has an index of their own gets pip, and so does whoever cannot have uv. Modules are compiled when
+# they are first used, and most never are.
+install_packages() {
+  local pip=("$python" -m pip --disable-pip-version-check)
+  if ! "${pip[@]}" config list | grep index >/dev/null \
+    && "${pip[@]}" install --quiet --no-compile uv \
+    && "$python" -m uv pip install --quiet --python "$python" "$@"; then
+    return
+  fi
+  "${pip[@]}" install --quiet --no-compile "$@"
 }

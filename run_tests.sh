@@ -6,6 +6,17 @@ cd "$(dirname "$0")"
 ensure_venv test
 "$python" -m ruff check .
 "$python" -m ruff format --check .
-"$python" -m mypy
-# Two files at a time: many tests wait for something, and a file's tests share what they set up.
-exec "$python" -m pytest --numprocesses 2 --dist loadfile "$@"
+
+# Beside the tests, which wait for much; what it says comes after them.
+types=$(mktemp)
+trap 'rm -f "$types"' EXIT
+"$python" -m mypy >"$types" 2>&1 &
+checking=$!
+
+# Two files at a time, because a file's tests share what they set up; the longest files come first
+# (tests/order.py), not those of most tests.
+status=0
+"$python" -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+wait "$checking" || status=1
+cat "$types"
+exit "$status"

@@ -45,7 +45,7 @@ EXTRAS = {
         "moto[server,s3]>=5.1,<6",
         "mypy>=1.18",
         "pytest>=8",
-        "pytest-xdist>=3.6",
+        "pytest-xdist>=3.8",
         "ruff>=0.14",
         "webdataset>=1.0,<2",
     ],

@@ -19,15 +19,22 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing import test_pipeline
+from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from pipeline import assets
 from pipeline.__main__ import main
-from pipeline.assets import builtin_tokenizer
 from pipeline.data import data_file
 from tests.hub import FakeHub
+from tests.order import longest_first
+from tests.quicker import loaded, make_beam_quicker, make_tokenizers_quicker
+from tests.shared import one_at_a_time
 from tests.stores import LONG
 from transforms.outputs import REPORT
 from transforms.tokenize import ArticleTokenizer
+
+settings.register_profile("any machine", deadline=None)  # however slow it is
+settings.load_profile("any machine")
 
 SAMPLE = str(data_file("finewiki_sample.parquet"))
 GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
@@ -58,34 +65,54 @@ def quiet(err: str) -> str:
     return PROGRESS.sub("", err)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quicker() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        make_beam_quicker(patch)
+        make_tokenizers_quicker(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tokenizer_json() -> bytes:
-    return builtin_tokenizer()
+    return assets.builtin_tokenizer()
 
 
 @pytest.fixture(scope="session")
 def tokenizer(tokenizer_json: bytes) -> ArticleTokenizer:
-    return ArticleTokenizer(tokenizer_json)
+    return loaded(tokenizer_json)
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """The job on the built-in sample with two worker processes, as a person runs it."""
-    path = tmp_path_factory.mktemp("demo") / "out"
-    command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
-    done = subprocess.run(
-        [*command, "--output_dir", path, "--workers", "2"],
-        capture_output=True, text=True, check=False, cwd=path.parent,
-    )  # fmt: skip
-    return Outcome(done.returncode, done.stdout, quiet(done.stderr), path)
+    """The job on the built-in sample with two worker processes, as a person runs it.
+
+    Made once for all processes: nobody may change it.
+    """
+    with one_at_a_time(tmp_path_factory, "demo") as base:
+        told, path = base / "told.json", base / "out"
+        if not told.exists():
+            command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
+            done = subprocess.run(
+                [*command, "--output_dir", path, "--workers", "2"],
+                capture_output=True, text=True, check=False, cwd=base,
+            )  # fmt: skip
+            told.write_text(json.dumps([done.returncode, done.stdout, quiet(done.stderr)]))
+        return Outcome(*json.loads(told.read_text()), path)
 
 
-@pytest.fixture(scope="session")
-def empty_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def empty_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The interpreter of an environment with nothing but pip, for `tests.packages.install`."""
-    path = tmp_path_factory.mktemp("empty") / "venv"
-    venv.create(path, with_pip=True)
-    return path / "bin/python"
+    with one_at_a_time(tmp_path_factory, "empty") as base:
+        python = base / "venv/bin/python"
+        if not python.exists():
+            venv.create(base / "venv", with_pip=True)
+        yield python
 
 
 @pytest.fixture

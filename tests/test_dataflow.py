@@ -29,8 +29,8 @@ from pipeline.dataflow.__main__ import DEFAULTS, VARIABLES, main, parse
 from pipeline.options import is_dataflow
 from pipeline.run import JobError, finish
 from tests.conftest import SAMPLE, articles, write_parquet
+from tests.gcs import Store
 from tests.packages import check_assets, command, contents, install, with_more
-from tests.test_gcs import Store
 from transforms import gcs, storage
 from transforms.versions import versions
 

@@ -40,7 +40,7 @@ def job(out: Path, workers: int, limit: int | None = None) -> Outcome:
 
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE, "--output_dir", str(out),
-         "--workers", str(workers), "--shard_rows", "2", "--arrow"],
+         "--workers", str(workers), "--shard_rows", "2", "--arrow", "--no_report"],
         capture_output=True, text=True, check=False, preexec_fn=limited, cwd=out.parent,
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout, done.stderr, out)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from pipeline.__main__ import main
 from pipeline.plan import plan_shards, read_footer
+from tests.bad import LONG, SMALL, small_tokenizer
 from tests.conftest import articles, tree, write_parquet
-from tests.test_bad_inputs import LONG, SMALL, small_tokenizer
 from transforms.articles import ReadArticles, filter_short
 from transforms.chunk import expand_chunks
 from transforms.images import PageSettings, render_sample

@@ -2,152 +2,26 @@
 
 from __future__ import annotations
 
-import gc
-import io
 import json
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from email.message import Message
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import psutil
 import pytest
-from gcp_storage_emulator.handlers import buckets
-from gcp_storage_emulator.server import Router
-from gcp_storage_emulator.storage import Storage
 
-from pipeline import plan
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
-from tests.stores import LONG, SMALL, TroubledStore
+from tests.gcs import Store, store
+from tests.stores import LONG, SMALL
 from transforms import gcs, storage
 from transforms.filtered import find_filtered
 from transforms.reader import PageReader
 from transforms.records import Shard
 
-BUCKET = re.compile(r"/storage/v1/b/[^/]+")
-PLACE = re.compile(r"(?:/\w+)?/storage/v1/b/([^/]+)(?:/o(/.*)?)?")
-NAME = re.compile(rb'"name": *("(?:[^"\\]|\\.)*")')
 RECEIPT = "/bucket/out/_pagecast/shards/00001.json"
-
-
-class Request:
-    """A request as the emulator's own server would hand it to its handlers, and the answer."""
-
-    server = SimpleNamespace(server_address=("127.0.0.1", 0))
-
-    def __init__(self, environ: dict[str, Any], objects: Storage) -> None:
-        self.storage = objects
-        self.path = environ["REQUEST_URI"]
-        self.rfile = environ["wsgi.input"]
-        self.wfile = io.BytesIO()
-        self.headers = Message()
-        for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            if environ.get(name):
-                self.headers[name.replace("_", "-")] = environ[name]
-        for name, value in environ.items():
-            if name.startswith("HTTP_"):
-                self.headers[name.removeprefix("HTTP_").replace("_", "-")] = value
-        self.status = ""
-        self.answer: list[tuple[str, str]] = []
-
-    def send_response(self, status: int, phrase: str) -> None:
-        self.status = f"{status} {phrase}"
-
-    def send_header(self, name: str, value: str) -> None:
-        self.answer.append((name, value))
-
-    def end_headers(self) -> None:
-        pass
-
-
-class Store(TroubledStore):
-    """The emulator with a bucket.
-
-    denied: a part of a request's method and object; such are answered with 403.
-    """
-
-    def __init__(self) -> None:
-        self.objects = Storage(use_memory_fs=True)
-        buckets.create_bucket("bucket", self.objects)
-        self.denied: str | None = None
-        self._one_at_a_time = threading.Lock()
-        super().__init__(self._emulate)
-
-    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        if BUCKET.fullmatch(environ["PATH_INFO"]):  # the library asks aside, for its own records
-            return self._emulate(environ, start)
-        return super().__call__(environ, start)
-
-    def object_of(self, environ: dict[str, Any]) -> str:
-        place = PLACE.fullmatch(environ["PATH_INFO"])
-        assert place is not None, environ["PATH_INFO"]
-        name = place[2]
-        if name is None and environ["REQUEST_METHOD"] == "POST":
-            told = NAME.search(environ["wsgi.input"].getbuffer())
-            assert told is not None
-            name = "/" + json.loads(told[1])
-        return f"/{place[1]}{name or ''}"
-
-    def _emulate(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        path = self.object_of(environ)
-        if self.denied is not None and self.denied in f"{environ['REQUEST_METHOD']} {path}":
-            return self._error(start, "403 Forbidden", "me@here does not have access.")
-        request = Request(environ, self.objects)
-        with self._one_at_a_time:
-            Router(request).handle(environ["REQUEST_METHOD"])
-        content = request.wfile.getvalue()
-        # What the emulator leaves out of its answers.
-        if request.status.startswith("404"):
-            missing = "No such object: " + path[1:]
-            if path.split("/")[1] not in self.objects.buckets:
-                missing = "The specified bucket does not exist."
-            return self._error(start, request.status, missing)
-        if request.status.startswith("206") and not content:
-            return self._error(start, "416 Requested Range Not Satisfiable", "past the end")
-        start(request.status, request.answer)
-        return [content]
-
-    @staticmethod
-    def _error(start: Callable[..., Any], status: str, message: str) -> Iterable[bytes]:
-        told = {"error": {"code": int(status[:3]), "message": message}}
-        content = json.dumps(told).encode()
-        start(status, [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
-        return [content]
-
-    def put(self, name: str, content: bytes) -> None:
-        storage.commit(f"gs://bucket/{name}", [content])
-
-    def names(self) -> list[str]:
-        return sorted(self.objects.objects.get("bucket", {}))
-
-    def read(self, name: str) -> bytes:
-        return self.objects.get_file("bucket", name)
-
-    def tree(self, directory: str, private: bool = False) -> dict[str, bytes]:
-        """Return the public or the private objects below a directory, but for the report."""
-        return {
-            name.removeprefix(f"{directory}/"): self.read(name)
-            for name in self.names()
-            if name.startswith(f"{directory}/")
-            and ("_pagecast/" in name) == private
-            and not name.endswith("/report.html")
-        }
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    it = Store()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", it.url)
-    monkeypatch.setattr(gcs, "FIRST_WAIT", 0.01)
-    gcs._make_client.cache_clear()
-    yield it
-    it.close()
+__all__ = ["store"]  # a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -411,87 +285,6 @@ def test_a_bucket_that_may_only_be_read_is_one_line(
         "'gs://bucket/out/_pagecast/lock'\n"
     )  # fmt: skip
     assert store.tree("out", private=True) == {}
-
-
-def test_a_large_object_is_sent_in_pieces_whose_answers_may_be_lost(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gcs, "PART_BYTES", 4 << 20)
-    content = bytes(range(256)) * (12 << 12)
-    for requests in range(5):  # another one fails each time, and is carried out or is not
-        store.requests[:] = [("", "")] * requests
-        store.fail_every = 5
-        storage.commit("gs://bucket/large", [content[:7], content[7:]])
-        store.fail_every = None
-        assert storage.read_bytes("gs://bucket/large") == content
-        storage.remove(["gs://bucket/large"])
-    storage.commit("gs://bucket/large", [content])
-    with storage.RangeReader() as reader:
-        assert reader.read("gs://bucket/large", 7 << 20, 300) == content[7 << 20 :][:300]
-        with pytest.raises(OSError, match=f"ends at byte {len(content)}, not {len(content) + 1}"):
-            reader.read("gs://bucket/large", len(content) - 4, 5)
-
-
-def test_answers_that_break_off_are_fetched_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storage.commit("gs://bucket/a", [b"0123456789"])
-    store.cut = 4
-    assert storage.read_bytes("gs://bucket/a") == b"0123456789"
-    monkeypatch.setattr(gcs, "RETRY_SECONDS", 0.0)
-    store.cut = 5
-    with pytest.raises(ConnectionError, match="gs://bucket/a: "):
-        storage.read_bytes("gs://bucket/a")
-
-
-def test_an_object_that_is_given_up_never_appears(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gcs, "PART_BYTES", 4 << 20)
-    storage.commit("gs://bucket/a", [b"old"])
-
-    def broken() -> Iterator[bytes]:
-        yield bytes(10 << 20)
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        storage.commit("gs://bucket/a", broken())
-    gc.collect()  # what Beam's writer has so far becomes an object when it is collected
-    assert storage.read_bytes("gs://bucket/a") == b"old"
-
-
-def test_small_things_that_a_store_must_do(store: Store) -> None:
-    storage.commit("gs://bucket/d/empty", [])
-    assert storage.read_bytes("gs://bucket/d/empty") == b""
-    assert storage.size_of("gs://bucket/d/empty") == 0
-    storage.write_in_place("gs://bucket/d/e/a[1]", b"one\ntwo")
-    storage.write_in_place("gs://bucket/d/e/a1", b"")
-    storage.write_in_place("gs://bucket/d/e/ä #?%2F+.txt", b"1")
-    assert storage.read_bytes("gs://bucket/d/e/ä #?%2F+.txt") == b"1"
-    with storage.open_read("gs://bucket/d/e/a[1]") as file:
-        assert list(file) == [b"one\n", b"two"]
-    assert list(storage.files_in("gs://bucket/d")) == ["gs://bucket/d/empty"]
-    storage.remove(f"gs://bucket/d/e/{name}" for name in ("a[1]", "missing", "ä #?%2F+.txt"))
-    assert list(storage.files_below("gs://bucket/d")) == [
-        "gs://bucket/d/e/a1", "gs://bucket/d/empty",
-    ]  # fmt: skip
-    for nothing in ("gs://bucket", "gs://bucket/", "gs://-/none"):
-        assert not storage.exists(nothing)
-    with pytest.raises(FileNotFoundError, match="no such object: 'gs://bucket/none'"):
-        storage.read_bytes("gs://bucket/none")
-
-
-def test_which_objects_are_input(store: Store) -> None:
-    for name in ("a.parquet", "b.csv", "c/d.parquet", "_x/e.parquet", "c/.f.parquet"):
-        store.put(f"in/{name}", b"")
-    found = {
-        "gs://bucket/in": ["a.parquet", "c/d.parquet"],
-        "gs://bucket": ["a.parquet", "c/d.parquet"],
-        "gs://bucket/in/*.parquet": ["a.parquet"],
-        "gs://bucket/in/c/d.parquet": ["c/d.parquet"],
-    }
-    for given, names in found.items():
-        assert plan.find_files([given]) == [f"gs://bucket/in/{name}" for name in names], given
 
 
 def test_overwrite_removes_what_pagecast_wrote(

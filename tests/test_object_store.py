@@ -7,71 +7,16 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
-from moto.backends import get_backend
-from moto.server import DomainDispatcherApplication, create_backend_app
 
-from pipeline import plan
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
-from tests.stores import LONG, SMALL, TroubledStore
-from transforms import s3, storage
+from tests.s3 import KEYS, Store, store
+from tests.stores import LONG, SMALL
 from transforms.reader import PageReader
 
-KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_REGION": "us-east-1"}
-
-
-class Store(TroubledStore):
-    """moto's S3 with a bucket."""
-
-    def __init__(self) -> None:
-        super().__init__(DomainDispatcherApplication(create_backend_app))
-        self.client = boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            region_name="us-east-1",
-            aws_access_key_id="id",
-            aws_secret_access_key="key",
-        )
-        self.client.create_bucket(Bucket="bucket")
-
-    def put(self, key: str, content: bytes) -> None:
-        self.client.put_object(Bucket="bucket", Key=key, Body=content)
-
-    def tree(self, directory: str, private: bool = False) -> dict[str, bytes]:
-        """Return the public or the private objects below a directory, but for the report."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket="bucket", Prefix=f"{directory}/"
-        )
-        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
-        return {
-            key.removeprefix(f"{directory}/"): self.read(key)
-            for key in keys
-            if ("_pagecast/" in key) == private and not key.endswith("/report.html")
-        }
-
-    def read(self, key: str) -> bytes:
-        return self.client.get_object(Bucket="bucket", Key=key)["Body"].read()
-
-    def close(self) -> None:
-        super().close()
-        get_backend("s3").reset()  # moto has one for the whole process
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    it = Store()
-    s3._make_client.cache_clear()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", it.url)
-    yield it
-    it.close()
+__all__ = ["store"]  # a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -244,106 +189,6 @@ def test_a_store_that_fails_during_verify_is_no_fault_of_the_files(
     assert checked.err.startswith("pagecast: error: ConnectionError: s3://bucket/out/")
     assert checked.err.count("\n") == 1
     assert not [method for method, _ in store.requests if method in ("DELETE", "POST")]
-
-
-def test_a_large_object_is_sent_in_parts_whose_answers_may_be_lost(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)  # S3 takes no smaller ones
-    content = bytes(range(256)) * (12 << 12)
-    store.requests[:] = [("", "")]  # so that the last request is carried out and not answered
-    store.fail_every = 2
-    storage.commit("s3://bucket/large", [content[:7], content[7:]])
-    store.fail_every = None
-    assert storage.read_bytes("s3://bucket/large") == content
-    with storage.RangeReader() as reader:
-        assert reader.read("s3://bucket/large", 7 << 20, 300) == content[7 << 20 :][:300]
-        with pytest.raises(OSError, match=f"ends at byte {len(content)}, not {len(content) + 1}"):
-            reader.read("s3://bucket/large", len(content) - 4, 5)
-
-
-def test_an_upload_whose_end_is_confirmed_too_late_is_looked_for(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
-    upload = s3.Upload("s3://bucket/large")
-    upload.write(bytes(6 << 20))
-    upload.commit()
-
-    def gone(**_: Any) -> None:  # as S3 says it; moto does not know what to say
-        answer = {"Error": {"Code": "NoSuchUpload"}, "ResponseMetadata": {"HTTPStatusCode": 404}}
-        raise ClientError(answer, "CompleteMultipartUpload")
-
-    monkeypatch.setattr(s3._client(), "complete_multipart_upload", gone)
-    upload.commit()
-    upload._size += 1
-    with pytest.raises(FileNotFoundError, match="s3://bucket/large"):
-        upload.commit()
-
-
-def test_answers_that_break_off_are_fetched_again(store: Store) -> None:
-    storage.commit("s3://bucket/a", [b"0123456789"])
-    store.cut = 4
-    assert storage.read_bytes("s3://bucket/a") == b"0123456789"
-    store.cut = 5
-    with pytest.raises(ConnectionError, match="s3://bucket/a: "):
-        storage.read_bytes("s3://bucket/a")
-
-
-def test_an_object_that_is_given_up_never_appears(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
-    storage.commit("s3://bucket/a", [b"old"])
-
-    def broken() -> Iterator[bytes]:
-        yield bytes(6 << 20)
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        storage.commit("s3://bucket/a", broken())
-    assert storage.read_bytes("s3://bucket/a") == b"old"
-    assert "Uploads" not in store.client.list_multipart_uploads(Bucket="bucket")
-
-
-def test_small_things_that_a_store_must_do(store: Store) -> None:
-    storage.commit("s3://bucket/d/empty", [])
-    assert storage.read_bytes("s3://bucket/d/empty") == b""
-    assert storage.size_of("s3://bucket/d/empty") == 0
-    storage.write_in_place("s3://bucket/d/e/a[1]", b"one\ntwo")
-    storage.write_in_place("s3://bucket/d/e/a1", b"")
-    with storage.open_read("s3://bucket/d/e/a[1]") as file:
-        assert list(file) == [b"one\n", b"two"]
-    assert list(storage.files_in("s3://bucket/d")) == ["s3://bucket/d/empty"]
-    storage.remove(f"s3://bucket/d/e/{name}" for name in ("a[1]", "missing"))
-    assert list(storage.files_below("s3://bucket/d")) == [
-        "s3://bucket/d/e/a1", "s3://bucket/d/empty",
-    ]  # fmt: skip
-    assert not storage.exists("s3://bucket")
-    with pytest.raises(FileNotFoundError, match="no such object: 's3://bucket/none'"):
-        storage.read_bytes("s3://bucket/none")
-
-
-def test_which_objects_are_input(store: Store, tmp_path: Path) -> None:
-    for name in ("a.parquet", "b.csv", "c/d.parquet", "_x/e.parquet", "c/.f.parquet"):
-        store.put(f"in/{name}", b"")
-    found = {
-        "s3://bucket/in": ["a.parquet", "c/d.parquet"],
-        "s3://bucket/in/": ["a.parquet", "c/d.parquet"],
-        "s3://bucket": ["a.parquet", "c/d.parquet"],
-        "s3://bucket/in/*.parquet": ["a.parquet"],
-        "s3://bucket/in/?.*": ["a.parquet", "b.csv"],
-        "s3://bucket/in/c/d.parquet": ["c/d.parquet"],
-    }
-    for given, names in found.items():
-        assert plan.find_files([given]) == [f"s3://bucket/in/{name}" for name in names], given
-    local = write_parquet(tmp_path / "a.parquet", articles("x"))
-    paths = ["s3://bucket/in/a.parquet", "s3://other/a.parquet", str(local)]
-    names = plan.relative_names([plan.InputFile(path, 1, (1,)) for path in paths])
-    assert names == ["s3:/bucket/in/a.parquet", "s3:/other/a.parquet", str(local)[1:]]
-    assert plan.relative_names([plan.InputFile(path, 1, (1,)) for path in paths[:2]]) == [
-        "bucket/in/a.parquet", "other/a.parquet",
-    ]  # fmt: skip
 
 
 WRONG = {

@@ -325,12 +325,13 @@ def test_parts_can_be_left_as_they_are(run: RunCommand, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_disk_that_refuses_is_one_line_and_finished_shards_stay(
-    tmp_path: Path, workers: int
+    tmp_path: Path, small_tokenizer: Path, workers: int
 ) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles(LONG, LONG), group_rows=1)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pipeline", "run", "--input", path, "--output_dir", out]
     command += [*SMALL.split(), "--workers", str(workers), "--no_report"]
+    command += ["--tokenizer", small_tokenizer / "small"]
     subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
     (out / "_pagecast/shards/00001.json").unlink()
     shutil.rmtree(out / "images/tiny")

@@ -82,7 +82,8 @@ class Job:
         self.out = out
         command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
         self.process = subprocess.Popen(
-            [*command, "--output_dir", str(out), "--workers", "2", "--shard_rows", "1"],
+            [*command, "--output_dir", str(out), "--workers", "2", "--shard_rows", "1",
+             "--no_report"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
             cwd=out.parent, env={**os.environ, **environment},
         )  # fmt: skip
