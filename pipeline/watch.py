@@ -21,8 +21,8 @@ from transforms.outputs import PLAN
 from transforms.planfile import read_plan
 
 PAUSE, STORE_PAUSE = 1.0, 15.0  # seconds between two looks, on a disk and in a store, at least
-IDLE = 50  # times as long as a look takes is the pause after it: 2% of a core at most
-TOGETHER = 256  # receipts between two states, where there are many to read
+IDLE = 100  # times as long as a look takes is the pause after it: 1% of a core at most
+TOGETHER = 1024  # receipts between two states, where there are many to read
 
 
 class Look:
