@@ -61,6 +61,7 @@ def download(argv: Sequence[str]) -> int:
       UsageError: wrong use; no file was fetched.
     """
     options = download_parser().parse_args(argv)
+    be_quiet(options.quiet)
     _check(options)
     out = os.path.abspath(options.output_dir)
     try:
