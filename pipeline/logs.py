@@ -21,6 +21,7 @@ JOB_SERVERS = (
     "apache_beam.runners.portability.portable_runner",
     "root",
 )
+NOISE = "apache_beam.typehints"  # a line for each type hint, some 160 of them
 OURS = os.path.dirname(transforms.__file__) + os.sep
 # What a local worker logs comes out here, as the text of a message of Beam's protocol.
 WORKERS = "apache_beam.runners.portability.local_job_service"
@@ -58,6 +59,7 @@ def begin() -> None:
 def choose(verbose: bool) -> None:
     """Let through warnings, or with `verbose` all that Beam and other libraries tell."""
     logging.getLogger().setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger(NOISE).setLevel(logging.WARNING)
     for name in ECHOES:
         logging.getLogger(name).setLevel(logging.NOTSET)
     for name in JOB_SERVERS:

@@ -45,6 +45,7 @@ def test_verbose_also_says_what_libraries_tell_and_who_it_was(
 ) -> None:
     logs.choose(verbose=True)
     logging.getLogger("some.library").info("at %d", 50000)
+    logging.getLogger("apache_beam.typehints.native").info("a type hint")
     logging.getLogger("some.library").warning("no key")
     assert capsys.readouterr().err == (
         "pagecast: info: some.library: at 50000\npagecast: warning: no key\n"

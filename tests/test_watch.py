@@ -25,6 +25,7 @@ from transforms import storage
 from transforms.outputs import PLAN as PLAN_FILE
 from transforms.planfile import plan_line
 
+ROOT = str(Path(__file__).parents[1])
 PATIENCE = 100.0  # seconds; nothing here waits for them but a broken test
 
 
@@ -193,7 +194,9 @@ class AtTerminal:
         return code, out, Screen().show(self.output)
 
 
-RUN = ("-m", "pipeline", "run", "--input", "in.parquet", "--output_dir", "out")
+RUN = ("-m", "pipeline", "run", "--input", "in.parquet", "--output_dir", "out", *SMALL.split())
+MANY = (*RUN, "--workers", "2")
+FEW = (*RUN, "--workers", "1", "--num_articles", "3")
 
 
 @pytest.fixture
@@ -205,17 +208,53 @@ def job(tmp_path: Path, small_tokenizer: Path) -> Path:
 
 
 def test_a_terminal_is_left_in_order_at_the_end(job: Path) -> None:
-    it = AtTerminal(*RUN, *SMALL.split(), "--workers", "1", cwd=job)
+    it = AtTerminal(*FEW, cwd=job)
     code, out, screen = it.end()
     assert code == 0
-    assert re.search(r"\d of 30 shards", it.output)
+    assert re.search(r"\d of 3 shards", it.output)
     assert screen.rows == [""]
     assert screen.cursor
-    assert out.startswith("articles in  30\n")
+    assert out.startswith("articles in  3\n")
+
+
+def test_quiet_leaves_the_table_alone(job: Path) -> None:
+    code, out, screen = AtTerminal(*FEW, "--quiet", cwd=job).end()
+    assert code == 0
+    assert screen.rows == [""]
+    assert out.startswith("articles in  3\n")
+
+
+def test_verbose_says_what_workers_do_in_whole_lines_above_the_live_one(job: Path) -> None:
+    it = AtTerminal(*FEW, "--workers", "2", "--verbose", cwd=job)
+    code, _, _ = it.end()
+    assert code == 0
+    rows = Screen(width=10_000).show(it.output).rows
+    assert "pagecast: info: worker, sdk_worker_main.py:" in "\n".join(rows)
+    assert [row for row in rows if not row.startswith("pagecast: info: ")] == [
+        row for row in rows if row.startswith("pagecast: warning: ")
+    ]
+
+
+HELD = """
+import os, sys
+from rich.live import Live
+from pipeline.progress import Terminal, at_bottom, release, say
+with at_bottom(Live("1 of 2 shards", console=Terminal(), redirect_stdout=False, transient=True)):
+    say("starting again")
+    release()
+    os.execv(sys.executable, [sys.executable, "-c", "print('begun', flush=True)"])
+"""
+
+
+def test_a_terminal_is_left_in_order_for_what_takes_the_place_of_the_process(job: Path) -> None:
+    code, out, screen = AtTerminal("-c", HELD, cwd=job, PYTHONPATH=ROOT).end()
+    assert (code, out) == (0, "begun\n")
+    assert screen.rows == ["pagecast: starting again"]
+    assert screen.cursor
 
 
 def test_a_terminal_is_left_in_order_after_ctrl_c(job: Path) -> None:
-    it = AtTerminal(*RUN, *SMALL.split(), "--workers", "2", cwd=job)
+    it = AtTerminal(*MANY, cwd=job)
     until(lambda: re.search(r"\d of 30 shards", it.output))
     os.killpg(it.process.pid, signal.SIGINT)
     code, out, screen = it.end()
