@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,13 +38,15 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     if arguments and arguments[0] in ("-h", "--help", "help", "--version"):
         print(_version() if arguments[0] == "--version" else usage())
         return DONE
-    # Before Beam is imported: it warns about cloud libraries that are not needed here.
-    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
+    from pipeline import logs
+
+    logs.begin()  # before Beam is imported
     from pipeline.options import UsageError
-    from pipeline.progress import say
+    from pipeline.progress import be_quiet, say
     from pipeline.run import JobError, leave, reason
 
-    logging.getLogger().setLevel(logging.WARNING)
+    logs.choose(verbose=False)
+    be_quiet(False)
     try:
         return _function(arguments, is_program)(arguments[1:])
     except UsageError as error:

@@ -98,6 +98,8 @@ def add_options(parser: Parser, output_required: bool = True) -> None:
     how.add("runner", "Beam runner", default=LOCAL_RUNNER, metavar="NAME")
     how.number("workers", "local processes", usable_cpus())
     how.number("shard_rows", "rows per unit of work", 256)
+    how.switch("quiet", "no progress, only what went wrong and the table")
+    how.switch("verbose", "all that Beam and other libraries tell")
 
 
 def parse_modes(text: str) -> tuple[VisionMode, ...]:

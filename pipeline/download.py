@@ -15,7 +15,7 @@ from pipeline.catalog import find_files
 from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
 from pipeline.options import UsageError
 from pipeline.parser import Parser
-from pipeline.progress import ByteCount, readable, say
+from pipeline.progress import ByteCount, be_quiet, readable, say
 from transforms import hub, storage
 from transforms.hub import Place, RemoteFile
 
@@ -50,6 +50,7 @@ def download_parser() -> Parser:
     how = it.group("where and how")
     how.add("output_dir", "where the files go", required=True, metavar="DIR")
     how.number("workers", "files at a time", 4)
+    how.switch("quiet", "no progress")
     return it
 
 
@@ -60,6 +61,7 @@ def download(argv: Sequence[str]) -> int:
       UsageError: wrong use; no file was fetched.
     """
     options = download_parser().parse_args(argv)
+    be_quiet(options.quiet)
     _check(options)
     out = os.path.abspath(options.output_dir)
     try:

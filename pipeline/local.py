@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
@@ -21,14 +20,6 @@ from apache_beam.transforms.environments import (
 
 from pipeline.environment import WORKER_ENVIRONMENT
 
-# These repeat, page after page, the trace of an error that reaches the launcher anyway.
-ECHOES = (
-    "apache_beam.runners.common",
-    "apache_beam.runners.worker",
-    "apache_beam.runners.portability.local_job_service",
-    "apache_beam.runners.portability.fn_api_runner",
-)
-
 
 def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
     """Return Beam's in-process runner with `workers` subprocesses, or none for one worker.
@@ -39,8 +30,6 @@ def local_runner(options: PipelineOptions, workers: int) -> FnApiRunner:
     direct = options.view_as(DirectOptions)
     direct.direct_num_workers = workers
     direct.direct_running_mode = None  # the environment below says it, with the path quoted
-    for name in ECHOES:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     environment = EmbeddedPythonEnvironment.default()

@@ -57,6 +57,8 @@ class RunOptions:
     image_shards: bool = False
     no_report: bool = False
     force_unlock: bool = False
+    quiet: bool = False
+    verbose: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
 
@@ -95,6 +97,8 @@ class RunOptions:
             raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
         if self.no_images and self.image_shards:
             raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet says less, --verbose more: choose one")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
         try:

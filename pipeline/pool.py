@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
+from pipeline import logs
+from pipeline.progress import at_bottom, bar
 from transforms.inflight import in_order
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ R = TypeVar("R")
 def _configure(store_args: Sequence[str]) -> None:
     # A terminal sends Ctrl-C to every process; the launcher ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Before Beam is imported, which warns about cloud libraries that are not needed here.
-    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
+    logs.begin()  # before Beam is imported
     from pipeline import stores
 
     stores.use((), store_args)
@@ -40,15 +38,7 @@ def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
     Args:
       store_args: Beam's options for the store that the items are in.
     """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
+    shown = bar(MofNCompleteColumn(), TimeRemainingColumn())
     # Spawned, not forked: Arrow and Beam have threads, which a forked process would lack.
     pool = None
     if count > 1:
@@ -56,13 +46,13 @@ def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
         pool = ProcessPoolExecutor(count, spawn, _configure, (tuple(store_args),))
 
     def each(name: str, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        task = bar.add_task(name, total=len(items))
+        task = shown.add_task(name, total=len(items))
         for result in map(work, items) if pool is None else in_order(pool, work, items, 4 * count):
-            bar.advance(task)
+            shown.advance(task)
             yield result
 
     try:
-        with bar:
+        with at_bottom(shown):
             yield each
     finally:
         if pool is not None:

@@ -1,33 +1,61 @@
-"""What a person sees: shards counted while the job runs, and a short table at its end."""
+"""What a person sees on the error stream: messages, bars, and a short table at the end."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
-from transforms import storage
+REFRESHES = 2  # of what is at the bottom of a terminal, a second
+INTERVAL = 30.0  # seconds between two lines where there is no terminal
+_quiet = False
+_shown: list[Live | Progress] = []  # what is at the bottom of the terminal now
 
-INTERVAL = 15.0  # seconds between two lines
+
+def be_quiet(quiet: bool) -> None:
+    """Tell from now on only what went wrong, or again all there is to tell."""
+    global _quiet  # noqa: PLW0603
+    _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Tell whether a person asked for no progress."""
+    return _quiet
 
 
 def say(text: str) -> None:
     """Tell the person something, on the error stream: standard output is for results."""
-    print(f"pagecast: {one_line(text)}", file=sys.stderr, flush=True)
+    write(f"pagecast: {one_line(text)}")
+
+
+def note(text: str) -> None:
+    """Tell the person something that nobody has to know, so not with `--quiet`."""
+    if not _quiet:
+        say(text)
+
+
+def write(line: str) -> None:
+    """Write a line to the error stream, above what is at the bottom of the terminal."""
+    if _shown:
+        _shown[-1].console.print(Text(line), soft_wrap=True)
+    else:
+        print(line, file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:
@@ -35,26 +63,84 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+class Terminal(Console):
+    """The error stream. Its cursor is never hidden: however a process ends, nobody misses it."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(stderr=True, **how)
+
+    @property
+    def can_show(self) -> bool:
+        """Whether a line at the bottom can be shown, and a person wants it."""
+        return sys.stderr.isatty() and self.is_interactive and not _quiet
+
+    def show_cursor(self, show: bool = True) -> bool:
+        """Leave the cursor alone."""
+        return False
+
+    def on_broken_pipe(self) -> None:
+        """Say no more; the work goes on."""
+        self.quiet = True
+
+
+def bar(*columns: ProgressColumn) -> Progress:
+    """Return a bar for a terminal, with what is done on its left; elsewhere it shows nothing."""
+    terminal = Terminal()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        console=terminal,
+        disable=not terminal.can_show,
+        refresh_per_second=REFRESHES,
+        transient=True,
+        redirect_stdout=False,
+    )
+
+
 @contextmanager
-def watch(output_dir: str, shards: int) -> Iterator[None]:
-    """Say now and then how many of the job's shards are finished, where that can be seen."""
-    done = threading.Event()
-    started = time.monotonic()
+def working(what: str) -> Iterator[None]:
+    """Show at a terminal what is being done, where nobody can tell how much of it is left."""
+    shown = bar()
+    shown.add_task(what, total=None)
+    with at_bottom(shown):
+        yield
 
-    def report() -> None:
-        directory = storage.private(output_dir, "shards")
-        while not done.wait(INTERVAL):
-            names = os.listdir(directory) if os.path.isdir(directory) else []
-            finished = sum(name.endswith(".json") for name in names)
-            say(f"{finished} of {shards} shards, {time.monotonic() - started:.0f} s")
 
-    thread = threading.Thread(target=report, name="progress", daemon=True)
-    if storage.is_local(output_dir):
-        thread.start()
+@contextmanager
+def at_bottom(it: Live | Progress) -> Iterator[None]:
+    """Show something at the bottom of the terminal, below all messages."""
+    if isinstance(it, Progress) and it.disable:
+        yield
+        return
+    it.start()
+    _shown.append(it)
     try:
         yield
     finally:
-        done.set()
+        _stop(it)
+
+
+def release() -> None:
+    """Give the terminal back as it was, for who ends this process at once.
+
+    In a moment or not at all: a terminal may be what holds everything up.
+    """
+    thread = threading.Thread(target=_stop_all, daemon=True)
+    thread.start()
+    thread.join(1.0)
+
+
+def _stop_all() -> None:
+    for it in list(_shown):
+        _stop(it)
+
+
+def _stop(it: Live | Progress) -> None:
+    if it in _shown:
+        _shown.remove(it)
+        with suppress(Exception):  # a terminal that is gone
+            it.stop()
 
 
 def readable(size: float) -> str:
@@ -70,16 +156,8 @@ class ByteCount:
     """Bytes counted as work goes on: a bar at a terminal, elsewhere a line now and then."""
 
     def __init__(self) -> None:
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
+        self._bar = bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        self._stack = ExitStack()
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._line: Callable[[], str] | None = None
@@ -108,14 +186,14 @@ class ByteCount:
                 say(self._line())
 
     def __enter__(self) -> ByteCount:
-        self._bar.start()
-        if self._bar.disable:
+        self._stack.enter_context(at_bottom(self._bar))
+        if self._bar.disable and not _quiet:
             threading.Thread(target=self._report, name="progress", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._bar.stop()
+        self._stack.close()
 
 
 def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str:

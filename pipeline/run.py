@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
 import os
 import re
 import sys
@@ -20,14 +19,15 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineState
 
-from pipeline import graph, lock, stores, watchdog
+from pipeline import graph, lock, logs, progress, stores, watchdog
 from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
 from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
-from pipeline.progress import say, summary, watch
+from pipeline.progress import note, say, summary
 from pipeline.report.make import ReportSettings, write_report
+from pipeline.watch import watch
 from transforms import storage
 from transforms.outputs import ERRORS, MANIFEST, TRACE
 
@@ -35,13 +35,6 @@ DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
 RESTARTED = "PAGECAST_RESTARTED"  # environment: this is the second try after a worker's death
 GO_ON = "finished shards are kept, and the same command goes on from there"
-# These warn each time that a job server is started, waited for or stopped, and repeat the trace of
-# an error that is the job's anyway.
-JOB_SERVERS = (
-    "apache_beam.utils.subprocess_server",
-    "apache_beam.runners.portability.portable_runner",
-    "root",
-)
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
 
@@ -62,6 +55,8 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
     """
     started = time.monotonic()
     options = parse_run(argv)
+    progress.be_quiet(options.quiet)
+    logs.choose(options.verbose)
     dataflow.check(options)
     if RESTARTED in os.environ:
         options = replace(options, overwrite=False)  # what is there now is this command's own work
@@ -75,15 +70,15 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
     )
     if dataflow.is_rehearsal(options):
         print(dataflow.rehearse(options))
-        say("this was a dry run: nothing was sent, read or written")
+        note("this was a dry run: nothing was sent, read or written")
         return DONE
     sources = look(options)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
-        with watch(job.output_dir, shards), traced(job.output_dir):
+        with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
             execute(job, options, is_program)
         if template := dataflow.template_of(options):
-            say(f"the template {template} is written; {job.output_dir} is ready for its job")
+            note(f"the template {template} is written; {job.output_dir} is ready for its job")
             return DONE
         return conclude(job, options, time.monotonic() - started)
 
@@ -105,6 +100,7 @@ def traced(output_dir: str) -> Iterator[None]:
 
 def leave(code: int) -> None:
     """End this process at once, whatever Beam's threads are waiting for."""
+    progress.release()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -121,6 +117,9 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
       is_program: whether this process is the command itself and may be ended or started anew.
     """
     beam_options = dataflow.beam_options(options)
+    if not options.verbose:
+        hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
+        hush()
     runner = None
     if options.runner == LOCAL_RUNNER:
         runner = local_runner(beam_options, options.workers)
@@ -138,16 +137,14 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
     Raises:
       JobError: somebody else ended the job.
     """
-    for name in JOB_SERVERS:
-        logging.getLogger(name).addFilter(lambda record: record.levelno > logging.ERROR)
     result = submit(pipeline)
     if found := dataflow.whereabouts(result, options):
-        say(found)
+        note(found)
     try:
         with watchdog.interruptible():
             state = result.wait_until_finish()
     except KeyboardInterrupt:
-        say("cancelling the job")
+        note("cancelling the job")
         with contextlib.suppress(Exception):  # the runner may be what does not answer
             result.cancel()
         raise
@@ -192,6 +189,7 @@ def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:
         if RESTARTED not in os.environ:
             say(f"{what}; starting again from the finished shards")
             os.environ[RESTARTED] = "1"
+            progress.release()
             watchdog.start_again()
         say(f"error: {what}, for the second time; {GO_ON}")
         leave(FAILED)
@@ -237,7 +235,8 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
 def _report(output_dir: str) -> None:
     """Write the report; the dataset is whole without it, so nothing that fails here counts."""
     try:
-        write_report(output_dir, ReportSettings())
+        with progress.working("making the report"):
+            write_report(output_dir, ReportSettings())
     except Exception as error:
         say(f"warning: no report was made ({reason(error)}); `pagecast report` tries again")
 

@@ -9,7 +9,7 @@ from pipeline import stores
 from pipeline.options import UsageError, usable_cpus
 from pipeline.parser import Parser
 from pipeline.pool import workers
-from pipeline.progress import one_line
+from pipeline.progress import be_quiet, one_line
 from transforms import storage
 from transforms.outputs import MANIFEST
 from transforms.storage import PRIVATE
@@ -36,6 +36,7 @@ def parser() -> Parser:
     how = it.group("how")
     how.switch("repair", "remove what is damaged, for a run to make it anew")
     how.number("workers", "local processes", usable_cpus())
+    how.switch("quiet", "no progress")
     return it
 
 
@@ -49,6 +50,7 @@ def verify(argv: Sequence[str]) -> int:
     options, others = it.parse_known_args(argv)
     store_args = stores.store_options(others, it)
     it.require(options)
+    be_quiet(options.quiet)
     stores.use([("--output_dir", options.output_dir)], store_args)
     for name in ("sample", "workers"):
         if (value := getattr(options, name)) is not None and value < 1:

@@ -12,14 +12,10 @@ from pipeline.watchdog import beat_for_ever
 def be_local() -> None:
     """Work for a launcher on this machine, and say only what a person should know.
 
-    Beam's messages go to the launcher through its logging service, and an error comes back as the
-    job's; Beam prints its trace here as well. Pagecast's own warnings go to the terminal, and so
-    does what ends the process.
+    Messages go to the launcher through Beam's logging service, and an error comes back as the
+    job's; Beam prints its trace here as well. What ends the process goes to the terminal.
     """
     logging.getLogger().addHandler(logging.NullHandler())
-    terminal = logging.StreamHandler()
-    terminal.setFormatter(logging.Formatter("pagecast: warning: %(message)s"))
-    logging.getLogger("transforms").addHandler(terminal)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher decides
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         work()

@@ -27,6 +27,8 @@ def test_files_are_written_whole_listed_read_and_removed(directory: Path) -> Non
     with storage.RangeReader() as reader:
         assert reader.read(path, 4, 2) == b"tw"
     assert list(storage.files_in(str(directory))) == [path]
+    ((name, version),) = storage.versions_in(str(directory))
+    assert (name, version[0]) == ("file", 7)
     storage.remove([path, str(directory / "missing")])
     assert not storage.exists(path)
 

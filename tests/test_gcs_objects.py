@@ -72,6 +72,11 @@ def test_small_things_that_a_store_must_do(store: Store) -> None:
     with storage.open_read("gs://bucket/d/e/a[1]") as file:
         assert list(file) == [b"one\n", b"two"]
     assert list(storage.files_in("gs://bucket/d")) == ["gs://bucket/d/empty"]
+    before = dict(storage.versions_in("gs://bucket/d"))
+    storage.commit("gs://bucket/d/empty", [b"no more"])
+    after = dict(storage.versions_in("gs://bucket/d"))
+    assert [*before, *after] == ["empty", "empty"]
+    assert before != after
     storage.remove(f"gs://bucket/d/e/{name}" for name in ("a[1]", "missing", "ä #?%2F+.txt"))
     assert list(storage.files_below("gs://bucket/d")) == [
         "gs://bucket/d/e/a1", "gs://bucket/d/empty",

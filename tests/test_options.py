@@ -75,6 +75,7 @@ def test_beam_options_are_passed_on() -> None:
         ("--modes tiny=513", "tiny=513: tiny is 512 pixels already"),
         ("--modes a=70,a=71", "a=71: a is 70 pixels already"),
         ("--no_images --image_shards", "choose one"),
+        ("--quiet --verbose", "--quiet says less, --verbose more: choose one"),
         ("--modes tiny,", "unknown mode ''"),
         ("--val_size 510000", "--val_size 510000 leaves no sample to train on"),
         ("--max_samples 10 --val_size 11", "must be less than --max_samples 10"),

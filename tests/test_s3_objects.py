@@ -10,9 +10,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pipeline import plan
+from pipeline.ledger import State
+from pipeline.watch import Look
+from tests import test_ledger
 from tests.conftest import articles, write_parquet
 from tests.s3 import Store, store
 from transforms import s3, storage
+from transforms.outputs import PLAN
+from transforms.planfile import plan_line
 
 __all__ = ["store"]  # a fixture
 
@@ -77,6 +82,36 @@ def test_an_object_that_is_given_up_never_appears(
     assert "Uploads" not in store.client.list_multipart_uploads(Bucket="bucket")
 
 
+def test_progress_is_seen_in_a_store_and_each_receipt_fetched_once(store: Store) -> None:
+    private = "s3://bucket/out/_pagecast"
+    storage.commit(f"{private}/{PLAN}", map(plan_line, test_ledger.PLAN))
+    look = Look("s3://bucket/out", test_ledger.MODES)
+    assert [state.shards for state in look.states()] == [0]
+    for number in range(2):
+        path = f"{private}/shards/{number:05d}.json"
+        storage.commit(path, [test_ledger.receipt(number, 4)])
+    assert list(look.states())[-1] == State(2, 3, 8, 16, 1680, 1, 2, 8)
+    store.requests.clear()
+    storage.commit(f"{private}/shards/00000.json", [test_ledger.receipt(0, 5)])
+    assert list(look.states())[-1] == State(2, 3, 9, 18, 1890, 1, 2, 9)
+    assert [path for method, path in store.requests if method == "GET"] == [
+        "/bucket", "/bucket/out/_pagecast/shards/00000.json",
+    ]  # fmt: skip
+
+
+def test_a_store_that_fails_costs_a_look_and_nothing_else(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    storage.commit(f"s3://bucket/out/_pagecast/{PLAN}", map(plan_line, test_ledger.PLAN))
+    look = Look("s3://bucket/out", test_ledger.MODES)
+    store.away = True
+    with pytest.raises(ConnectionError):
+        list(look.states())
+    store.away = False
+    assert [state.shards for state in look.states()] == [0]
+
+
 def test_small_things_that_a_store_must_do(store: Store) -> None:
     storage.commit("s3://bucket/d/empty", [])
     assert storage.read_bytes("s3://bucket/d/empty") == b""
@@ -86,6 +121,11 @@ def test_small_things_that_a_store_must_do(store: Store) -> None:
     with storage.open_read("s3://bucket/d/e/a[1]") as file:
         assert list(file) == [b"one\n", b"two"]
     assert list(storage.files_in("s3://bucket/d")) == ["s3://bucket/d/empty"]
+    before = dict(storage.versions_in("s3://bucket/d"))
+    storage.commit("s3://bucket/d/empty", [b"no more"])
+    after = dict(storage.versions_in("s3://bucket/d"))
+    assert [*before, *after] == ["empty", "empty"]
+    assert before != after
     storage.remove(f"s3://bucket/d/e/{name}" for name in ("a[1]", "missing"))
     assert list(storage.files_below("s3://bucket/d")) == [
         "s3://bucket/d/e/a1", "s3://bucket/d/empty",

@@ -28,6 +28,19 @@ def test_commit_leaves_nothing_of_a_failed_write(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
+def test_a_file_that_is_replaced_has_another_version(tmp_path: Path) -> None:
+    storage.commit(str(tmp_path / "a"), [b"one"])
+    storage.commit(str(tmp_path / "b"), [b"one"])
+    before = dict(storage.versions_in(str(tmp_path)))
+    assert dict(storage.versions_in(str(tmp_path))) == before
+    storage.commit(str(tmp_path / "a"), [b"one"])
+    after = dict(storage.versions_in(str(tmp_path)))
+    assert after.keys() == before.keys() == {"a", "b"}
+    assert after["a"] != before["a"]
+    assert after["b"] == before["b"]
+    assert list(storage.versions_in(str(tmp_path / "missing"))) == []
+
+
 def test_uncommitted_files_are_recognizable(tmp_path: Path) -> None:
     seen = []
 

@@ -42,10 +42,17 @@ def size_of(path: str) -> int:
 
 def files_in(directory: str, below: bool = False) -> Iterator[str]:
     """Yield the paths of the files directly in a directory, or anywhere below it."""
+    yield from (path for path, _ in versions_in(directory, below))
+
+
+def versions_in(directory: str, below: bool = False) -> Iterator[tuple[str, tuple[int, float]]]:
+    """Yield the same paths, each with the file's size and when it was written."""
     with _naming(directory):
         matches = FileSystems.match([directory.rstrip("/") + ("/**" if below else "/*")])
     for match in matches:
-        yield from (file.path for file in match.metadata_list if not file.path.endswith("/"))
+        for file in match.metadata_list:
+            if not file.path.endswith("/"):
+                yield file.path, (file.size_in_bytes, file.last_updated_in_seconds)
 
 
 def open_read(path: str) -> BinaryIO:

@@ -84,17 +84,22 @@ def size_of(path: str) -> int:
 
 def files_in(directory: str, below: bool = False) -> Iterator[str]:
     """Yield the paths of the objects directly in a directory, or anywhere below it."""
+    yield from (path for path, _ in versions_in(directory, below))
+
+
+def versions_in(directory: str, below: bool = False) -> Iterator[tuple[str, int | None]]:
+    """Yield the same paths, each with the object's generation."""
     bucket, prefix = _place(directory.rstrip("/") + "/")
     with _naming(directory):
         for blob in _client().list_blobs(
             _bucket(directory),
             prefix=prefix,
             delimiter=None if below else "/",
-            fields="items(name),nextPageToken",
+            fields="items(name,generation),nextPageToken",
             **_patiently(),
         ):
             if not blob.name.endswith("/"):  # how consoles make a directory
-                yield f"gs://{bucket}/{blob.name}"
+                yield f"gs://{bucket}/{blob.name}", blob.generation
 
 
 def open_read(path: str) -> io.BufferedReader:

@@ -57,6 +57,11 @@ def size_of(path: str) -> int:
 
 def files_in(directory: str, below: bool = False) -> Iterator[str]:
     """Yield the paths of the objects directly in a directory, or anywhere below it."""
+    yield from (path for path, _ in versions_in(directory, below))
+
+
+def versions_in(directory: str, below: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the same paths, each with what identifies the object's content."""
     place = _object(directory.rstrip("/") + "/")
     only = {} if below else {"Delimiter": "/"}
     pages = _client().get_paginator("list_objects_v2")
@@ -64,7 +69,7 @@ def files_in(directory: str, below: bool = False) -> Iterator[str]:
         for page in pages.paginate(Bucket=place["Bucket"], Prefix=place["Key"], **only):
             for found in page.get("Contents", []):
                 if not found["Key"].endswith("/"):  # how consoles make a directory
-                    yield f"s3://{place['Bucket']}/{found['Key']}"
+                    yield f"s3://{place['Bucket']}/{found['Key']}", found["ETag"]
 
 
 def open_read(path: str) -> io.BufferedReader:

@@ -16,7 +16,7 @@ import re
 import sys
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
@@ -77,6 +77,19 @@ def files_in(directory: str) -> Iterator[str]:
     elif os.path.isdir(directory):
         with os.scandir(directory) as entries:
             yield from (entry.path for entry in entries if entry.is_file())
+
+
+def versions_in(directory: str) -> Iterator[tuple[str, Hashable]]:
+    """Yield the names of the files in a directory, none where it is not there, and their versions.
+
+    A file that is replaced gets another version. Nothing is asked for each file.
+    """
+    if not is_local(directory):
+        for path, version in _store(directory).versions_in(directory):
+            yield path.rsplit("/", 1)[-1], version
+    elif os.path.isdir(directory):
+        with os.scandir(directory) as entries:
+            yield from ((entry.name, entry.inode()) for entry in entries)
 
 
 def files_below(directory: str) -> Iterator[str]:

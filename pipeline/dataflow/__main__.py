@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -176,8 +175,10 @@ def store_demo(options: RunOptions) -> None:
 
 def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
-    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline import __main__ as pagecast
+    from pipeline import logs
+
+    logs.begin()  # before Beam is imported
     from pipeline.commandline import parse_run
     from pipeline.options import UsageError
     from pipeline.progress import say

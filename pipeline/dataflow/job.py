@@ -46,7 +46,7 @@ def beam_options(options: RunOptions, **more: Any) -> PipelineOptions:
     return PipelineOptions(
         list(options.beam_args),
         runner=options.runner,
-        default_sdk_harness_log_level="WARN",
+        default_sdk_harness_log_level="INFO" if options.verbose else "WARN",
         **more,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -130,19 +129,22 @@ def arguments_for(
 
 def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
-    logging.basicConfig(level=logging.ERROR, format="pagecast: %(levelname)s: %(message)s")
     from pipeline import __main__ as pagecast
+    from pipeline import logs
+
+    logs.begin()  # before Beam is imported
     from pipeline.flink import rest
     from pipeline.flink.cluster import ClusterSettings, LocalCluster
     from pipeline.flink.distribution import flink_home
     from pipeline.flink.jar import job_server, without_flink
     from pipeline.options import UsageError
-    from pipeline.progress import say
+    from pipeline.progress import be_quiet, note, say
     from pipeline.run import JobError
 
     with ExitStack() as stack:
         try:
             options = parse(argv)
+            be_quiet("--quiet" in options.arguments)
             if options.master:
                 found = rest.overview(options.master)
                 if not found.slots:
@@ -165,7 +167,7 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
                 )
                 master = cluster.master
                 stack.enter_context(cluster)
-                say(
+                note(
                     f"Flink {version} with {options.taskmanagers} TaskManagers of {slots} slots: "
                     f"{rest.base(master)}"
                 )

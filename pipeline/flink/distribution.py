@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.flink.jar import cache
 from pipeline.options import UsageError
-from pipeline.progress import say
+from pipeline.progress import note
 
 # The release of each version that a cluster on this machine is made of.
 RELEASES = {"1.20": "1.20.5", "2.2": "2.2.1"}
@@ -27,7 +27,7 @@ def flink_home(flink: str) -> Path:
     release = RELEASES[flink]
     target = cache() / f"flink-{release}"
     if not target.exists():
-        say(f"fetching Flink {release} by pip (a minute, once)")
+        note(f"fetching Flink {release} by pip (a minute, once)")
         with tempfile.TemporaryDirectory(dir=cache()) as directory:
             whole = Path(directory, "flink")
             _pip("install", f"--target={whole}", f"apache-flink-libraries=={release}")

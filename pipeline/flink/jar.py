@@ -14,7 +14,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from pipeline.options import UsageError
-from pipeline.progress import say
+from pipeline.progress import note
 
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 MISSING = re.compile(r"[Cc]ould not find artifact|was not found in|Failure to find")
@@ -53,7 +53,7 @@ def job_server(flink: str) -> Path:
     for found in (jar, built):
         if found.exists():
             return found
-    say(f"fetching Beam's job server for Flink {flink} by Maven (a minute, once)")
+    note(f"fetching Beam's job server for Flink {flink} by Maven (a minute, once)")
     artifact = f"org.apache.beam:{name}:{beam.__version__}"
     with tempfile.TemporaryDirectory(dir=cache()) as directory:
         said = _maven(f"{COPY}", f"-Dartifact={artifact}", f"-DoutputDirectory={directory}")
@@ -65,7 +65,7 @@ def job_server(flink: str) -> Path:
                 f"Maven cannot fetch {artifact}: {_cause(said)}; give a jar that you have with "
                 "--flink_job_server_jar"
             )
-        say(
+        note(
             f"Maven finds no {artifact}; putting one together from the libraries of Beam "
             f"{_version(OF_LIBRARIES)}"
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline import stores
 from pipeline.options import UsageError
 from pipeline.parser import Parser
-from pipeline.progress import say
+from pipeline.progress import be_quiet, say, working
 from pipeline.report.make import ReportError, ReportSettings, write_report
 from pipeline.report.ocr import OcrError
 from pipeline.report.source import MOST_LOCAL, MOST_REMOTE
@@ -34,6 +34,7 @@ def parser() -> Parser:
     what.add("output_dir", "the dataset", required=True, metavar="DIR")
     what.number("sample", f"at most N samples [{MOST_LOCAL}; in a store {MOST_REMOTE}]")
     what.number("seed", "seed of the samples shown", 0)
+    what.switch("quiet", "no progress")
     reading = it.group("legibility")
     reading.number("ocr", "pages of each mode for Tesseract to read", 0)
     reading.add("ocr_language", "the language it expects", default="eng", metavar="LANG")
@@ -50,6 +51,7 @@ def report(argv: Sequence[str]) -> int:
     options, others = it.parse_known_args(argv)
     store_args = stores.store_options(others, it)
     it.require(options)
+    be_quiet(options.quiet)
     stores.use([("--output_dir", options.output_dir)], store_args)
     if options.sample is not None and options.sample < 1:
         raise UsageError(f"--sample is {options.sample}; it must be at least 1")
@@ -61,7 +63,8 @@ def report(argv: Sequence[str]) -> int:
         raise UsageError(f"{out} is no dataset: {path} is not there")
     try:
         settings = ReportSettings(options.sample, options.seed, options.ocr, options.ocr_language)
-        manifest = write_report(out, settings)
+        with working("making the report"):
+            manifest = write_report(out, settings)
     except OcrError as error:
         raise UsageError(str(error)) from error
     except (ReportError, ReaderError, SurveyError) as error:
