@@ -57,6 +57,7 @@ class RunOptions:
     image_shards: bool = False
     no_report: bool = False
     force_unlock: bool = False
+    no_preflight: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
 
