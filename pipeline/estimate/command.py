@@ -104,7 +104,7 @@ def plan(argv: Sequence[str]) -> int:
         print(json.dumps(known, indent=2))
     else:
         print(table(known, _asked(run)))
-        print(f"\n{command_line(options)}")
+        print(command_line(options))
     for warning in warnings(known):
         say(f"warning: {warning}")
     return _tell_failures(found.failures, found.measured.errors)

@@ -84,7 +84,7 @@ def seconds(
     at_best, at_worst = min(workers, on.cpus), min(workers, on.cores)
     efficiency = ALONE if workers == 1 else TOGETHER
     end = float(totals[SAMPLES][0]) * SPLIT_SECONDS + copied / COPIED
-    alone = START_SECONDS + end
+    alone = START_SECONDS + end + (REPORT_SECONDS if report else 0)
 
     def after(cpu_seconds: float, at_once: float) -> float:
         return alone + cpu_seconds / at_once

@@ -87,7 +87,7 @@ def measure(
         for article in articles:
             unit = article.row if choice.whole else number
             for chunk in range(cuts.samples(article)):
-                order = sample_key(seed, article.wiki_id, chunk)
+                order = sample_key(seed, str(article.row), chunk)  # ids may repeat
                 candidate = Candidate(-order, article.row, chunk, unit, article)
                 if len(candidates) < most:
                     heapq.heappush(candidates, candidate)

@@ -56,7 +56,8 @@ class Room(NamedTuple):
 
 def between(need: Range) -> str:
     """Return both ends of an amount of bytes in parentheses, or nothing where it is exact."""
-    return "" if need.exact else f" ({readable(need.low)} to {readable(need.high)})"
+    low, high = readable(need.low), readable(need.high)
+    return "" if low == high else f" ({low} to {high})"
 
 
 def room_for(totals: Totals, wanted: Wanted, finished: Finished, disk: Disk) -> Room:

@@ -8,8 +8,13 @@ from typing import Any
 
 from pipeline.progress import one_line, readable
 
-FORMS = {"files": "images, a file a page", "shards": "--image_shards", "none": "--no_images"}
+FORMS = {
+    "files": "images, a file a page",
+    "shards": "images: --image_shards",
+    "none": "images: --no_images",
+}
 OPTIONAL = {"train_arrow, val_arrow": "--arrow", "filtered.jsonl": "--filtered"}
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 MANY_MISSING = 0.01  # of the characters on pages
 
 
@@ -57,11 +62,15 @@ def about(values: Mapping[str, int]) -> str:
 
 
 def amount(values: Mapping[str, int]) -> str:
-    """Return bytes with their interval."""
-    text = readable(values["estimate"])
-    if values["low"] == values["high"]:
-        return text
-    return f"{text} ({readable(values['low'])} to {readable(values['high'])})"
+    """Return bytes as far as they are known, with their interval: 340 GB (330 to 350)."""
+    unit, name = next(((u, n) for u, n in UNITS if values["estimate"] >= u), (1, "bytes"))
+    margin = (values["high"] - values["low"]) / unit
+    digits = 0 if unit == 1 else min(1, 1 - math.ceil(math.log10(max(margin, 0.01))))
+    estimate, low, high = (
+        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
+        for end in ("estimate", "low", "high")
+    )
+    return f"{estimate} {name}" + (f" ({low} to {high})" if low != high else "")
 
 
 def percent(share: float) -> str:
@@ -107,8 +116,7 @@ def _counts(found: Mapping[str, Any]) -> list[str]:
         share += f" ({percent(kept['low'] / articles)} to {percent(kept['high'] / articles)})"
     rows = [
         ("articles in", f"{found['articles']:,}"),
-        ("kept", about(kept)),
-        ("kept share", share),
+        ("kept", f"{about(kept)}: {share}"),
         *((f"dropped, {reason}", about(values)) for reason, values in found["dropped"].items()),
         *([("failed", about(found["failed"]))] if found["failed"]["estimate"] else []),
         ("samples", about(found["samples"])),
@@ -149,16 +157,16 @@ def _modes(found: Mapping[str, Any]) -> list[str]:
 
 
 def _files(found: Mapping[str, Any], asked: Mapping[str, bool]) -> list[str]:
-    rows = [("", "files", "on the disk")]
+    rows = [("in brackets: not asked for", "files", "on the disk")]
 
     def row(name: str, label: str, files: Mapping[str, Any]) -> None:
-        mark = "" if asked.get(name, True) else "  not asked for"
-        rows.append((label + mark, about_files(files["files"]), amount(files["disk"])))
+        shown = label if asked.get(name, True) else f"[{label}]"
+        rows.append((shown, about_files(files["files"]), amount(files["disk"])))
 
     for form, files in found["pictures"].items():
         row(form, FORMS[form], files)
     for name, files in found["outputs"].items():
-        row(name, f"{name}, {OPTIONAL[name]}" if name in OPTIONAL else name, files)
+        row(name, f"{name}: {OPTIONAL[name]}" if name in OPTIONAL else name, files)
     row("", "all that is asked for", found["asked_for"])
     most, end = found["most_at_any_time"], found["asked_for"]
     if most["disk"]["estimate"] > 1.01 * end["disk"]["estimate"]:
