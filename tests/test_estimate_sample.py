@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -67,7 +68,7 @@ def test_few_row_groups_are_read_of_a_huge_input() -> None:
     assert choice.rows == 26_000 * 256
     numbers = [cluster.shard.number for cluster in choice.clusters]
     assert numbers == sorted(numbers)
-    assert max(b - a for a, b in zip(numbers, numbers[1:], strict=False)) <= 520
+    assert max(b - a for a, b in pairwise(numbers)) <= 520
 
 
 def value(row: int) -> float:
@@ -94,7 +95,7 @@ def test_lines_of_json_are_found_by_their_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     lines = [f'"{number * "x"}"\n'.encode() for number in range(50)]
     path.write_bytes(b"".join(lines))
-    planned = [s for s in plan_shards([index_lines(str(path), 20)], 20, None)]
+    planned = list(plan_shards([index_lines(str(path), 20)], 20, None))
     choice = choose(planned, 30, 4)  # type: ignore[arg-type]
     assert not choice.whole
     for cluster in choice.clusters:

@@ -17,9 +17,9 @@ from pipeline.estimate.measure import READ, TOKENIZE
 
 # Measured by benchmarks.pipeline and benchmarks.split, see benchmarks/RESULTS.md: the samples a
 # second of one and of two workers, over what they would do if they did nothing but make pages;
-# seconds until workers are up; and of the split of 1.5 million samples, before it is written.
+# seconds until workers are up, and for the report; and of the split of 1.5 million samples, before it is written.
 ALONE, TOGETHER = 0.97, 0.84
-START_SECONDS = 5.7
+START_SECONDS, REPORT_SECONDS = 5.7, 3.0
 SPLIT_SECONDS = 13.3 / 1_508_000  # a sample
 WANDER = 0.2  # "times there wander by a fifth or so"
 COPIED = 150e6  # bytes a second of lines that are merged, on a disk of no great speed
@@ -68,14 +68,24 @@ def rates(clock: Clock, decoded: int, rows: int, drawing: Clock, samples: int) -
     )
 
 
+def around(samples: float, copied: float, report: bool) -> float:
+    """Return the seconds before and after the work on shards.
+
+    Args:
+      copied: bytes of lines that are written once more, to the split and to whole files.
+    """
+    after = samples * SPLIT_SECONDS + copied / COPIED
+    return START_SECONDS + after + (REPORT_SECONDS if report else 0)
+
+
 def seconds(
-    totals: Totals, found: Rates, decoded: int, copied: float, workers: int, on: Machine
+    totals: Totals, found: Rates, decoded: int, alone: float, workers: int, on: Machine
 ) -> Range:
     """Return how long a run takes, in seconds.
 
     Args:
       decoded: rows that all shards decode, from the beginning of their row groups.
-      copied: bytes of lines that are written once more, to the split and to whole files.
+      alone: seconds `around` that.
     """
     work = Range.of(
         decoded * found.decode + totals[ROWS] * found.tokenize + totals[SAMPLES] * found.sample
@@ -83,14 +93,9 @@ def seconds(
     # More workers than processors help nobody; how much second threads do is not known.
     at_best, at_worst = min(workers, on.cpus), min(workers, on.cores)
     efficiency = ALONE if workers == 1 else TOGETHER
-    end = float(totals[SAMPLES][0]) * SPLIT_SECONDS + copied / COPIED
-    alone = START_SECONDS + end + (REPORT_SECONDS if report else 0)
-
-    def after(cpu_seconds: float, at_once: float) -> float:
-        return alone + cpu_seconds / at_once
 
     return Range(
-        after(work.estimate, at_worst * efficiency),
-        after(work.low, at_best * ALONE) * (1 - WANDER),
-        after(work.high, at_worst * efficiency) * (1 + WANDER) * found.busy,
+        alone + work.estimate / (at_worst * efficiency),
+        (alone + work.low / (at_best * ALONE)) * (1 - WANDER),
+        (alone + work.high / (at_worst * efficiency)) * (1 + WANDER) * found.busy,
     )

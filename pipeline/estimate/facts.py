@@ -8,7 +8,7 @@ from typing import Any
 from fontTools.unicodedata import script, script_name
 
 from pipeline.estimate.disk import Disk
-from pipeline.estimate.duration import Rates, machine, rates, seconds
+from pipeline.estimate.duration import Rates, around, machine, rates, seconds
 from pipeline.estimate.estimate import Estimate
 from pipeline.estimate.forecast import SAMPLES, Range, at_most
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT
@@ -117,7 +117,8 @@ def duration(found: Estimate, options: RunOptions) -> Range:
     copied = float(others[SPLIT].size[0])
     if options.merge:
         copied += float(others[WHOLE].size[0]) + copied
-    return seconds(found.totals, step, decoded, copied, options.workers, machine())
+    alone = around(float(found.totals[SAMPLES][0]), copied, not options.no_report)
+    return seconds(found.totals, step, decoded, alone, options.workers, machine())
 
 
 def disk_facts(room: Room) -> dict[str, Any]:
