@@ -17,7 +17,8 @@ from pipeline.estimate.measure import READ, TOKENIZE
 
 # Measured by benchmarks.pipeline and benchmarks.split, see benchmarks/RESULTS.md: the samples a
 # second of one and of two workers, over what they would do if they did nothing but make pages;
-# seconds until workers are up, and for the report; and of the split of 1.5 million samples, before it is written.
+# seconds until workers are up, and for the report; and of the split of 1.5 million samples, before
+# it is written.
 ALONE, TOGETHER = 0.97, 0.84
 START_SECONDS, REPORT_SECONDS = 5.7, 3.0
 SPLIT_SECONDS = 13.3 / 1_508_000  # a sample

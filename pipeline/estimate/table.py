@@ -65,7 +65,7 @@ def amount(values: Mapping[str, int]) -> str:
     """Return bytes as far as they are known, with their interval: 340 GB (330 to 350)."""
     unit, name = next(((u, n) for u, n in UNITS if values["estimate"] >= u), (1, "bytes"))
     margin = (values["high"] - values["low"]) / unit
-    digits = 0 if unit == 1 else min(1, 1 - math.ceil(math.log10(max(margin, 0.01))))
+    digits = 0 if unit == 1 else min(1, -math.floor(math.log10(max(margin, 0.01) / 4)))
     estimate, low, high = (
         f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
         for end in ("estimate", "low", "high")
@@ -105,7 +105,8 @@ def _looked_at(found: Mapping[str, Any]) -> str:
         return f"{read}, {drawn}\n"
     return (
         f"read {at['articles']:,} articles at {at['places']} places, drew "
-        f"{at['samples_drawn']:,} of their samples; in parentheses: with 95% confidence\n"
+        f"{at['samples_drawn']:,} of their samples;\n"
+        "in parentheses: between what the truth lies with 95% confidence\n"
     )
 
 
