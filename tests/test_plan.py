@@ -59,7 +59,9 @@ def test_find_files_names_the_input_that_matches_nothing(tmp_path: Path, given: 
 
 def test_read_footer(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles(*"abcde"), group_rows=2)
-    assert read_footer(str(path)) == InputFile(str(path), path.stat().st_size, (2, 2, 1))
+    assert read_footer(str(path)) == InputFile(
+        str(path), path.stat().st_size, (2, 2, 1), text=(37, 37, 32)
+    )
     assert read_footer(str(path)).rows == 5
 
 

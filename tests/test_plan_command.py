@@ -47,7 +47,7 @@ def test_a_person_reads_a_table_and_nothing_is_written(
     found = command(f"plan {line}")
     assert (found.code, found.err) == (0, "")
     lines = found.out.splitlines()
-    assert lines[-1] == f"python -m pipeline run {line}"
+    assert lines[-1] == f"pagecast run {line}"
     assert lines[-2].startswith(f"free on the disk of {tmp_path}: ")
     assert len(lines) < 36
     assert max(map(len, lines[:-2])) <= 80
@@ -157,10 +157,10 @@ def test_wrong_use(line: str, message: str) -> None:
 def test_the_run_is_written_for_a_shell(tmp_path: Path) -> None:
     options = parse(["--input", "a b", "c*", "--sample", "99", "--json", "--seed=7"])
     line = command_line(options)
-    assert line == "python -m pipeline run --input 'a b' 'c*' --seed=7 --output_dir DIR"
-    assert parse(shlex.split(line)[4:]).run.input == ("a b", "c*")
+    assert line == "pagecast run --input 'a b' 'c*' --seed=7 --output_dir DIR"
+    assert parse(shlex.split(line)[2:]).run.input == ("a b", "c*")
     config = tmp_path / "a.yaml"
     config.write_text("input: [a]\noutput_dir: o\n")
     given = parse(["--config", str(config)])
     assert given.has_output
-    assert command_line(given) == f"python -m pipeline run --config {config}"
+    assert command_line(given) == f"pagecast run --config {config}"

@@ -113,7 +113,7 @@ def plan(argv: Sequence[str]) -> int:
 def command_line(options: PlanOptions) -> str:
     """Return the `run` that was asked about, for a shell."""
     place = [] if options.has_output else ["--output_dir", "DIR"]
-    return shlex.join(["python", "-m", "pipeline", "run", *options.words, *place])
+    return shlex.join(["pagecast", "run", *options.words, *place])
 
 
 def _asked(run: RunOptions) -> dict[str, bool]:

@@ -96,9 +96,11 @@ def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
     finished = look_for_finished(sources.output_dir, found.shards, found.wanted)
     room = room_for(found.totals, found.wanted, finished, disk)
     if room.lacks("low"):
-        raise UsageError(f"this run {room}; {ways_out(options)}, or start it with --no_preflight")
+        raise UsageError(
+            f"this run needs about {room}; {ways_out(options)}, or start it with --no_preflight"
+        )
     if room.lacks("estimate"):
-        say(f"warning: this run {room}; it may not fit")
+        say(f"warning: this run needs about {room}; it may not fit")
 
 
 def freed(disk: Disk, output_dir: str, options: RunOptions) -> Disk:

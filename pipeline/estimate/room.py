@@ -46,12 +46,12 @@ class Room(NamedTuple):
         return any(free is not None and getattr(need, end) > free for need, free in needs)
 
     def __str__(self) -> str:
-        need, disk = self.bytes, self.disk
-        if disk.free is not None and need.estimate > disk.free:
-            told = f"{readable(need.estimate)}{between(need)}; {readable(disk.free)} are free"
-        else:
-            told = f"{self.files.estimate:,.0f} files; {disk.free_files or 0:,} more can be made"
-        return f"needs about {told} on the disk of {disk.path}"
+        need, (path, free, free_files, _) = self.bytes, self.disk
+        if free is not None and need.estimate > free:
+            told = f"{readable(need.estimate)}{between(need)}"
+            return f"{told}; {readable(free)} are free on the disk of {path}"
+        files = f"{self.files.estimate:,.0f} files"
+        return f"{files}; {free_files or 0:,} more can be made on the disk of {path}"
 
 
 def between(need: Range) -> str:
