@@ -176,9 +176,11 @@ def test_overwrite_frees_what_is_there(
     free(10**9, 10**6)
     assert run(given, options=SMALL).code == 0
     free(1)
-    refused = amounts(run(given, options=SMALL.replace("tiny", "huge=4096") + " --overwrite"))
+    large = SMALL.replace("tiny", "huge=4096")
+    refused = amounts(run(given, options=f"{large} --overwrite"))
     used = sum(f.stat().st_size for f in (tmp_path / "out").rglob("*") if f.is_file())
     assert refused[-1] > used
+    assert refused[0] == needed(run(given, options=large, into="fresh"))
 
 
 def test_a_run_that_may_fit_is_started_with_a_warning(

@@ -13,8 +13,7 @@ from pipeline.estimate.disk import UNKNOWN_BLOCK, disk_of
 from pipeline.estimate.estimate import Effort, estimate
 from pipeline.estimate.facts import facts
 from pipeline.estimate.outputs import ARTICLES, ROWS_OF_SPLIT, WHOLE
-from pipeline.estimate.preflight import freed
-from pipeline.estimate.room import Room, look_for_finished, room_for
+from pipeline.estimate.room import Room, room_in
 from pipeline.estimate.table import table, warnings
 from pipeline.options import RunOptions, UsageError
 from pipeline.parser import Parser
@@ -96,9 +95,7 @@ def plan(argv: Sequence[str]) -> int:
     found = estimate(run, sources, effort, disk.block if disk else UNKNOWN_BLOCK)
     room: Room | None = None
     if disk is not None:
-        finished = look_for_finished(sources.output_dir, found.shards, found.wanted)
-        disk = freed(disk, sources.output_dir, run)
-        room = room_for(found.totals, found.wanted, finished, disk)
+        room = room_in(sources.output_dir, disk, found, run.overwrite)
     known = facts(found, run, room)
     if options.json:
         print(json.dumps(known, indent=2))

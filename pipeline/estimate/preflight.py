@@ -6,17 +6,15 @@ what is certain counts: a run that may fit is started.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.estimate.disk import Disk, disk_of, used_by
+from pipeline.estimate.disk import Disk, disk_of
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from pipeline.plan import InputFile
 from pipeline.prepare import Sources
 from pipeline.progress import say
 from transforms import storage
-from transforms.outputs import CONFIG
 from transforms.pictures import FILES, NONE
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
@@ -89,29 +87,16 @@ def preflight(options: RunOptions, sources: Sources) -> None:
 
 def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
     from pipeline.estimate.estimate import Effort, estimate
-    from pipeline.estimate.room import look_for_finished, room_for
+    from pipeline.estimate.room import room_in
 
     found = estimate(options, sources, Effort(ARTICLES, DRAWN, 0), disk.block)
-    disk = freed(disk, sources.output_dir, options)
-    finished = look_for_finished(sources.output_dir, found.shards, found.wanted)
-    room = room_for(found.totals, found.wanted, finished, disk)
+    room = room_in(sources.output_dir, disk, found, options.overwrite)
     if room.lacks("low"):
         raise UsageError(
             f"this run needs about {room}; {ways_out(options)}, or start it with --no_preflight"
         )
     if room.lacks("estimate"):
         say(f"warning: this run needs about {room}; it may not fit")
-
-
-def freed(disk: Disk, output_dir: str, options: RunOptions) -> Disk:
-    """Return a disk as it is once `--overwrite` has removed what is there."""
-    if not (options.overwrite and os.path.exists(storage.private(output_dir, CONFIG))):
-        return disk
-    size, files = used_by(output_dir, disk.block)
-    return disk._replace(
-        free=None if disk.free is None else disk.free + size,
-        free_files=None if disk.free_files is None else disk.free_files + files,
-    )
 
 
 def ways_out(options: RunOptions) -> str:

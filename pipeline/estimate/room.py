@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pipeline.estimate.disk import Disk
+from pipeline.estimate.disk import Disk, used_by
 from pipeline.estimate.drawing import BLOCKS, LINE, PNG, TAR
+from pipeline.estimate.estimate import Estimate
 from pipeline.estimate.forecast import ROWS, SAMPLES, Range, Totals, with_finished
 from pipeline.estimate.outputs import Wanted, peak
 from pipeline.output import SPLIT_FILE
 from pipeline.progress import readable
 from transforms import storage
-from transforms.outputs import ASSETS, FILTERED
+from transforms.outputs import ASSETS, CONFIG, FILTERED
 from transforms.parts import files_of_splits
 from transforms.receipts import Receipt, read_pictures, receipt_path
 from transforms.records import ModePictures, Shard
@@ -31,6 +32,9 @@ class Finished(NamedTuple):
     having: Counter[str]
     disk: int
     files: int
+
+
+NOTHING = Finished(Counter({ROWS: 0, SAMPLES: 0}), Counter(), 0, 0)
 
 
 class Room(NamedTuple):
@@ -58,6 +62,25 @@ def between(need: Range) -> str:
     """Return both ends of an amount of bytes in parentheses, or nothing where it is exact."""
     low, high = readable(need.low), readable(need.high)
     return "" if low == high else f" ({low} to {high})"
+
+
+def room_in(output_dir: str, disk: Disk, found: Estimate, overwrite: bool) -> Room:
+    """Return what a run needs that goes on in a directory, or that removes first what is there."""
+    if not overwrite:
+        finished = look_for_finished(output_dir, found.shards, found.wanted)
+        return room_for(found.totals, found.wanted, finished, disk)
+    if os.path.exists(storage.private(output_dir, CONFIG)):  # it is Pagecast's
+        disk = freed(disk, output_dir)
+    return room_for(found.totals, found.wanted, NOTHING, disk)
+
+
+def freed(disk: Disk, directory: str) -> Disk:
+    """Return a disk as it is once a directory's files are removed."""
+    size, files = used_by(directory, disk.block)
+    return disk._replace(
+        free=None if disk.free is None else disk.free + size,
+        free_files=None if disk.free_files is None else disk.free_files + files,
+    )
 
 
 def room_for(totals: Totals, wanted: Wanted, finished: Finished, disk: Disk) -> Room:
