@@ -68,6 +68,16 @@ def test_a_machine_that_is_busy_makes_the_upper_end_later() -> None:
     assert busy.high == pytest.approx(3 * idle.high)
 
 
+def test_other_work_takes_its_share() -> None:
+    alone, shared, spare = (
+        seconds(ROWS, ALL, 3000, 10.0, 2, Machine(cpus, 2, others))
+        for cpus, others in ((2, 0.0), (2, 4.0), (8, 4.0))
+    )
+    assert shared[:2] == alone[:2]
+    assert shared.high == pytest.approx(3 * alone.high)
+    assert spare.high == pytest.approx(alone.high)
+
+
 def test_what_is_around_the_shards() -> None:
     assert around(0, 0, report=False) == START_SECONDS
     assert around(0, 0, report=True) == START_SECONDS + REPORT_SECONDS

@@ -28,10 +28,14 @@ CPUS = Path("/sys/devices/system/cpu")
 
 
 class Machine(NamedTuple):
-    """Processors that a process may use: all, and those that are not a second thread of another."""
+    """Processors that a process may use: all, and those that are not a second thread of another.
+
+    others: how many other processes want one, on average over the last minute.
+    """
 
     cpus: int
     cores: int
+    others: float = 0.0
 
 
 class Rates(NamedTuple):
@@ -54,7 +58,8 @@ def machine() -> Machine:
             listed = str(cpu)
         siblings.add(listed.strip())
     cpus = len(allowed) or os.cpu_count() or 1
-    return Machine(cpus, len(siblings) or cpus)
+    others = max(os.getloadavg()[0] - 1, 0.0)  # this process is one of those counted
+    return Machine(cpus, len(siblings) or cpus, others)
 
 
 def rates(clock: Clock, decoded: int, rows: int, drawing: Clock, samples: int) -> Rates:
@@ -94,9 +99,10 @@ def seconds(
     # More workers than processors help nobody; how much second threads do is not known.
     at_best, at_worst = min(workers, on.cpus), min(workers, on.cores)
     efficiency = ALONE if workers == 1 else TOGETHER
+    disturbed = max(found.busy, (on.others + at_best) / on.cpus)
 
     return Range(
         alone + work.estimate / (at_worst * efficiency),
         (alone + work.low / (at_best * ALONE)) * (1 - WANDER),
-        (alone + work.high / (at_worst * efficiency)) * (1 + WANDER) * found.busy,
+        (alone + work.high / (at_worst * efficiency)) * (1 + WANDER) * disturbed,
     )
