@@ -9,6 +9,7 @@ from importlib import metadata
 
 COMMANDS = {
     "download": "fetch FineWiki from the Hugging Face hub",
+    "plan": "say what a run will make, how long it takes, and if the disk has room",
     "run": "make samples, pages and a train/val split of articles",
     "verify": "check a dataset, and mend it",
     "report": "show a dataset in one HTML page",
@@ -82,6 +83,10 @@ def _function(arguments: Sequence[str], is_program: bool) -> Callable[[Sequence[
         from pipeline.run import run
 
         return partial(run, is_program=is_program)
+    if command == "plan":
+        from pipeline.estimate.command import plan
+
+        return plan
     if command == "verify":
         from pipeline.verify import verify
 

@@ -58,6 +58,7 @@ def add_options(parser: Parser, output_required: bool = True) -> None:
     where.add("config", "YAML or TOML file of options; those given here win", metavar="FILE")
     where.switch("overwrite", "remove what an earlier run left in DIR first")
     where.switch("force_unlock", "go on though another run may hold DIR")
+    where.switch("no_preflight", "start though the disk seems too small")
 
     data = parser.group("what becomes a sample")
     data.number("min_tokens", "shortest article that is kept", 2000)

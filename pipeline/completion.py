@@ -10,6 +10,7 @@ import shtab
 from pipeline.__main__ import COMMANDS
 from pipeline.commandline import run_parser
 from pipeline.download import download_parser
+from pipeline.estimate.command import plan_parser
 from pipeline.parser import Parser
 from pipeline.report.command import parser as report_parser
 from pipeline.verify import parser as verify_parser
@@ -45,6 +46,7 @@ def whole_parser() -> argparse.ArgumentParser:
     """Return a parser of all commands, for shtab to look at."""
     parsers = {
         "download": download_parser(),
+        "plan": plan_parser(),
         "run": run_parser(),
         "verify": verify_parser(),
         "report": report_parser(),

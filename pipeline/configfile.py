@@ -17,7 +17,15 @@ from transforms import storage
 OPTION = "--config"
 SEVERAL = ("input",)  # options that take several values; Beam's are given several times
 # Of one command, not of the job: another one would not want them by surprise.
-MOMENTARY = ("overwrite", "force_unlock", "output_dir", "beam_args")
+MOMENTARY = (
+    "overwrite",
+    "force_unlock",
+    "no_preflight",
+    "quiet",
+    "verbose",
+    "output_dir",
+    "beam_args",
+)
 SECRET = re.compile(r"secret|token|password|access_key|credential", re.IGNORECASE)
 ABOUT = "# The options of the last run here: pagecast run --config THIS_FILE --output_dir DIR\n"
 

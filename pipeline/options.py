@@ -59,6 +59,7 @@ class RunOptions:
     force_unlock: bool = False
     quiet: bool = False
     verbose: bool = False
+    no_preflight: bool = False
     runner: str = LOCAL_RUNNER
     beam_args: tuple[str, ...] = ()
 

@@ -27,8 +27,11 @@ class Sources(NamedTuple):
     font: Asset
 
 
-def look(options: RunOptions) -> Sources:
+def look(options: RunOptions, writes: bool = True) -> Sources:
     """Find and check everything that a job needs, without writing anything.
+
+    Args:
+      writes: whether there is to be an output directory.
 
     Raises:
       UsageError: something that was asked for is not there or does not fit.
@@ -41,7 +44,8 @@ def look(options: RunOptions) -> Sources:
     plan.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
-    output.check(out, options.overwrite)
+    if writes:
+        output.check(out, options.overwrite)
     return Sources(out, files, tokenizer, font)
 
 

@@ -196,6 +196,14 @@ class ByteCount:
         self._stack.close()
 
 
+def describe(error: Mapping[str, Any]) -> str:
+    """Return an entry of errors.jsonl as a person reads it."""
+    if error["kind"] == "input":
+        return f"cannot read {error['path']}, {error['where']}: {error['reason']}"
+    article = f"article {error['wiki_id']} (row {error['row']})"
+    return f"{article} failed to {error['step']}: {error['reason']}"
+
+
 def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str:
     """Return the closing table of a finished job."""
     counts, split = manifest["counts"], manifest["split"]

@@ -22,10 +22,11 @@ from apache_beam.runners.runner import PipelineState
 from pipeline import graph, lock, logs, progress, stores, watchdog
 from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
+from pipeline.estimate.preflight import preflight
 from pipeline.local import local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
-from pipeline.progress import note, say, summary
+from pipeline.progress import describe, note, say, summary
 from pipeline.report.make import ReportSettings, write_report
 from pipeline.watch import watch
 from transforms import storage
@@ -73,6 +74,8 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         note("this was a dry run: nothing was sent, read or written")
         return DONE
     sources = look(options)
+    if RESTARTED not in os.environ:  # else it has room, or was told not to look
+        preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
         with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
@@ -249,16 +252,9 @@ def _tell_errors(path: str) -> Counter[str]:
             error = json.loads(line)
             kinds[error["kind"]] += 1
             if kinds.total() <= MOST_ERRORS_SHOWN:
-                say(_describe(error))
+                say(describe(error))
     if kinds.total() > MOST_ERRORS_SHOWN:
         say(f"and {kinds.total() - MOST_ERRORS_SHOWN} more")
     if kinds:
         say(f"all of them are in {path}")
     return kinds
-
-
-def _describe(error: dict[str, Any]) -> str:
-    if error["kind"] == "input":
-        return f"cannot read {error['path']}, {error['where']}: {error['reason']}"
-    article = f"article {error['wiki_id']} (row {error['row']})"
-    return f"{article} failed to {error['step']}: {error['reason']}"

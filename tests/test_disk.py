@@ -16,6 +16,8 @@ import pytest
 from pipeline.__main__ import main
 from tests.conftest import SAMPLE, Outcome, tree
 
+ANYHOW = "--no_preflight"
+
 
 def mount(*args: str) -> bool:
     done = subprocess.run(["mount", *args], capture_output=True, check=False)
@@ -33,14 +35,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
-def job(out: Path, workers: int, limit: int | None = None) -> Outcome:
+def job(out: Path, workers: int, limit: int | None = None, *more: str) -> Outcome:
     def limited() -> None:
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE, "--output_dir", str(out),
-         "--workers", str(workers), "--shard_rows", "2", "--arrow", "--no_report"],
+         "--workers", str(workers), "--shard_rows", "2", "--arrow", "--no_report", *more],
         capture_output=True, text=True, check=False, preexec_fn=limited, cwd=out.parent,
     )  # fmt: skip
     return Outcome(done.returncode, done.stdout, done.stderr, out)
@@ -55,12 +57,21 @@ def same(out: Path, demo: Outcome) -> bool:
     return tree(out, "split_manifest.json", *arrow) == tree(demo.path, "split_manifest.json")
 
 
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_disk: Path) -> None:
+    found = job(small_disk / "out", 1)
+    assert (found.code, found.out) == (2, "")
+    (line,) = lines(found.err)
+    assert line.startswith("pagecast: error: this run needs about 3")
+    assert f" MB; 21.0 MB are free on the disk of {small_disk}; use --no_images, " in line
+    assert not list(small_disk.iterdir())
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_stops_the_job_and_a_larger_one_lets_it_go_on(
     small_disk: Path, demo: Outcome, workers: int
 ) -> None:
     out = small_disk / "out"
-    found = job(out, workers)
+    found = job(out, workers, None, ANYHOW)
     assert (found.code, found.out) == (1, "")
     (line,) = lines(found.err)
     assert line.startswith("pagecast: error: OSError: [Errno 28] No space left on device: '")
@@ -70,7 +81,7 @@ def test_a_full_disk_stops_the_job_and_a_larger_one_lets_it_go_on(
     done = len(list((out / "_pagecast/shards").glob("*.json")))
     assert 0 < done < 16
     assert main(["verify", "--output_dir", str(out), "--workers", "1"]) == 1
-    assert job(out, workers).code == 1  # still full
+    assert job(out, workers, None, ANYHOW).code == 1  # still full
     assert mount("-o", "remount,size=100m", str(small_disk))
     assert job(out, workers).code == 0
     assert same(out, demo)

@@ -47,7 +47,7 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
 @pytest.mark.parametrize(
     ("argv", "code", "text"),
     [
-        ([], 2, "no command; the commands are download, run, verify, report and completion"),
+        ([], 2, "no command; the commands are download, plan, run, verify, report and completion"),
         (["rum"], 2, "unknown command 'rum'; the commands are"),
         (["reprot"], 2, "unknown command 'reprot'; did you mean report?"),
         (["--help"], 0, "  verify      check a dataset, and mend it\n"),

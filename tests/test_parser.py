@@ -10,6 +10,7 @@ from pipeline.commandline import run_parser
 from pipeline.completion import completion_parser, whole_parser
 from pipeline.dataflow.__main__ import dataflow_parser
 from pipeline.download import download_parser
+from pipeline.estimate.command import plan_parser
 from pipeline.flink.__main__ import flink_parser
 from pipeline.options import UsageError
 from pipeline.parser import Parser
@@ -17,8 +18,8 @@ from pipeline.report.command import parser as report_parser
 from pipeline.verify import parser as verify_parser
 
 PARSERS = [
-    run_parser, verify_parser, report_parser, download_parser, completion_parser, flink_parser,
-    dataflow_parser,
+    run_parser, plan_parser, verify_parser, report_parser, download_parser, completion_parser,
+    flink_parser, dataflow_parser,
 ]  # fmt: skip
 SCREEN = (80, 50)  # columns and lines
 SMALL = 24  # lines of the smallest terminal, enough for all but the longest

@@ -58,9 +58,13 @@ def test_find_files_names_the_input_that_matches_nothing(tmp_path: Path, given: 
 
 
 def test_read_footer(tmp_path: Path) -> None:
-    path = write_parquet(tmp_path / "a.parquet", articles(*"abcde"), group_rows=2)
-    assert read_footer(str(path)) == InputFile(str(path), path.stat().st_size, (2, 2, 1))
-    assert read_footer(str(path)).rows == 5
+    texts = ["a" * 1000, "b" * 2000, "c" * 3000, None, "e"]
+    path = write_parquet(tmp_path / "a.parquet", articles(*texts), group_rows=2)
+    found = read_footer(str(path))
+    assert found == InputFile(str(path), path.stat().st_size, (2, 2, 1), text=found.text)
+    assert found.rows == 5
+    for size, text in zip(found.text, (3000, 3000, 1), strict=True):  # and what parquet adds
+        assert text <= size < 4 * text + 100
 
 
 def test_read_footer_says_why_a_file_is_unusable(tmp_path: Path) -> None:

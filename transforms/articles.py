@@ -127,6 +127,25 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
     return ShardArticles(shard, tuple(articles), dict(dropped), tuple(errors))
 
 
+def read_rows(shard: Shard, max_chars: int) -> ShardArticles:
+    """Read a shard of any kind of file.
+
+    Raises:
+      pyarrow.ArrowException, OSError: it is damaged or cannot be read.
+    """
+    read = read_tokenized if shard.path.endswith(TOKENIZED) else read_articles
+    return read(shard, max_chars)
+
+
+def unreadable(shard: Shard, error: Exception) -> Failure:
+    """Return a shard that cannot be read as a failure that says where and why."""
+    rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
+    where = f"row group {shard.row_group}, {rows}"
+    if shard.path.endswith(TOKENIZED):
+        where = f"{shard.rows} lines from byte {shard.offset}"
+    return Failure(shard.path, where, " ".join(str(error).split()))
+
+
 def filter_short(batch: ShardArticles, min_tokens: int) -> ShardArticles:
     """Keep the articles of at least `min_tokens` tokens; count the others as dropped."""
     kept = tuple(
@@ -146,20 +165,13 @@ class ReadArticles(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yield one `ShardArticles`, or one `Failure` under the tag `failed`."""
-        tokenized = shard.path.endswith(TOKENIZED)
         try:
-            read = read_tokenized if tokenized else read_articles
             with metrics.timed("read_articles"):
-                articles = read(shard, self._max_chars)
+                articles = read_rows(shard, self._max_chars)
         except ConnectionError:  # a store that fails is no fault of this shard
             raise
         except (pa.ArrowException, OSError) as error:
-            rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
-            where = f"row group {shard.row_group}, {rows}"
-            if tokenized:
-                where = f"{shard.rows} lines from byte {shard.offset}"
-            failure = Failure(shard.path, where, " ".join(str(error).split()))
-            yield beam.pvalue.TaggedOutput(FAILED, failure)
+            yield beam.pvalue.TaggedOutput(FAILED, unreadable(shard, error))
             return
         yield articles
 

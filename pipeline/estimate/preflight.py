@@ -1,0 +1,111 @@
+"""Before a run writes anything: does it fit on the disk?
+
+Mostly the footers say so, by a bound that no text comes near. Else some articles are read. Only
+what is certain counts: a run that may fit is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pipeline.estimate.disk import Disk, disk_of
+from pipeline.options import BUILTIN, RunOptions, UsageError
+from pipeline.plan import InputFile
+from pipeline.prepare import Sources
+from pipeline.progress import say
+from transforms import storage
+from transforms.pictures import FILES, NONE
+
+# Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
+TOKEN_BYTES = 2  # of text, at least; other tokenizers may know no longer tokens than a byte
+PIXEL_BYTES = 0.25
+NUMBER_BYTES = 8  # a token id in JSON, at most
+COPIES = 4  # of a sample's line: its shard's, samples.jsonl, the split, and Arrow
+FIXED_BYTES, FIXED_FILES, SHARD_BYTES = 30_000_000, 100, 10_000
+ARTICLES, DRAWN = 1500, 60  # looked at where the bound does not fit
+
+
+class Bound(NamedTuple):
+    """What a run will write at most: bytes, and files."""
+
+    bytes: int
+    files: int
+
+
+def bound(files: Iterable[InputFile], options: RunOptions, block: int) -> Bound:
+    """Return a generous bound from the footers alone."""
+    text = rows = groups = 0
+    for file in files:
+        for number, count in enumerate(file.groups):
+            if options.num_articles is None or rows < options.num_articles:
+                text += file.text[number] if file.text else 0
+                rows += count
+                groups += 1
+        text += 0 if file.text or file.fault else file.size  # JSON lines
+    shards = rows // options.shard_rows + groups
+    token = TOKEN_BYTES if options.tokenizer == BUILTIN else 1
+    stride = options.context_tokens + options.continuation_tokens
+    samples = text // (token * stride)
+    stored = () if options.pages.form == NONE else options.modes
+    pages = sum(int(mode.px**2 * PIXEL_BYTES) + 2 * block for mode in stored)
+    # Escaped, a byte of text takes two at most: a character of three bytes is six.
+    line = NUMBER_BYTES * stride + 500 * (1 + len(options.modes))
+    articles = (NUMBER_BYTES + 4) * text if options.filtered else 0
+    size = samples * (pages + COPIES * line) + COPIES * 2 * text + articles
+    size += FIXED_BYTES + shards * (SHARD_BYTES + 2 * block)
+    number = samples * len(stored) if options.pages.form == FILES else shards * len(stored)
+    return Bound(size, number + 5 * shards + samples // 1000 + FIXED_FILES)
+
+
+def fits(most: Bound, disk: Disk) -> bool:
+    """Tell whether a bound is within what is free."""
+    return not (
+        (disk.free is not None and most.bytes > disk.free)
+        or (disk.free_files is not None and most.files > disk.free_files)
+    )
+
+
+def preflight(options: RunOptions, sources: Sources) -> None:
+    """Look whether the disk has room for a run; warn where it may not.
+
+    Raises:
+      UsageError: it certainly has not.
+    """
+    if options.no_preflight or not storage.is_local(sources.output_dir):
+        return
+    disk = disk_of(sources.output_dir)
+    if disk is None or fits(bound(sources.files, options, disk.block), disk):
+        return
+    try:
+        _look(options, sources, disk)
+    except UsageError:
+        raise
+    except Exception as error:  # whatever it is, the run itself will say it better
+        say(f"warning: it is not known whether the disk has room ({type(error).__name__}: {error})")
+
+
+def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
+    from pipeline.estimate.estimate import Effort, estimate
+    from pipeline.estimate.room import room_in
+
+    found = estimate(options, sources, Effort(ARTICLES, DRAWN, 0), disk.block)
+    room = room_in(sources.output_dir, disk, found, options.overwrite)
+    if room.lacks("low"):
+        raise UsageError(
+            f"this run needs about {room}; {ways_out(options)}, or start it with --no_preflight"
+        )
+    if room.lacks("estimate"):
+        say(f"warning: this run needs about {room}; it may not fit")
+
+
+def ways_out(options: RunOptions) -> str:
+    """Return what needs less room than these options do."""
+    ways = []
+    if options.pages.form != NONE:
+        ways.append("--no_images")
+    if options.pages.form == FILES:
+        ways.append("--image_shards")
+    if options.pages.form != NONE and len(options.modes) > 1:
+        ways.append("fewer --modes")
+    return f"use {', '.join([*ways, 'a smaller --num_articles'])} or another disk"

@@ -1,0 +1,90 @@
+"""Which rows are looked at: some places of the input, spread over all of it, by a seed.
+
+A row alone costs a row group to decode, so rows are taken in clusters of neighbours. All rows are
+cut into as many equal stretches as there are clusters, and in each one row is drawn at random; its
+cluster is the block of rows of its shard that it lies in. So a block comes in with a probability
+in proportion to its rows, and what is found in it, divided by its rows, is on average what there is
+in the whole input.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple
+
+from transforms.records import Shard
+from transforms.tokenized import read_lines
+
+CLUSTERS = 100  # at most: each is a row group to decode, on the hub a request
+
+
+class Cluster(NamedTuple):
+    """Rows of a shard that are read together; `weight` is how many of the input's a row stands for.
+
+    rows: these, given like a shard. shard: what `run` would read at once.
+    """
+
+    rows: Shard
+    shard: Shard
+    weight: float
+
+
+class Choice(NamedTuple):
+    """The clusters to look at, and of how many rows; `whole` if they are all of these."""
+
+    clusters: list[Cluster]
+    rows: int
+    whole: bool
+
+    @property
+    def read(self) -> int:
+        """Rows to be read, each counted once."""
+        return sum({cluster.rows: cluster.rows.rows for cluster in self.clusters}.values())
+
+
+def choose(shards: Sequence[Shard], articles: int, seed: int) -> Choice:
+    """Return about `articles` rows of the shards, or all where there are no more.
+
+    A block may be chosen twice; then it counts twice.
+    """
+    ends = list(accumulate(shard.rows for shard in shards))
+    total = ends[-1] if ends else 0
+    if total <= articles:
+        return Choice([Cluster(shard, shard, 1.0) for shard in shards], total, True)
+    clusters = min(CLUSTERS, articles)
+    chance = Random(seed)
+    found = []
+    for number in range(clusters):
+        first, last = number * total // clusters, (number + 1) * total // clusters
+        row = chance.randrange(first, last)
+        place = bisect_right(ends, row)
+        shard = shards[place]
+        block = _block(shard, row - (ends[place] - shard.rows), articles // clusters)
+        found.append(Cluster(block, shard, (last - first) / block.rows))
+    return Choice(found, total, False)
+
+
+def _block(shard: Shard, row: int, size: int) -> Shard:
+    """Return the block of `size` rows of a shard that one of its rows lies in."""
+    before = row - row % size
+    return shard._replace(
+        start=shard.start + before,
+        rows=min(size, shard.rows - before),
+        first_row=shard.first_row + before,
+    )
+
+
+def located(cluster: Cluster) -> Shard:
+    """Return the rows of a cluster as they can be read: lines of JSON are found by their bytes.
+
+    Raises:
+      OSError: the file cannot be read, or ends before that.
+    """
+    rows, shard = cluster.rows, cluster.shard
+    if shard.offset is None:
+        return rows
+    before = shard._replace(rows=rows.first_row - shard.first_row)
+    return rows._replace(start=0, offset=shard.offset + sum(map(len, read_lines(before))))

@@ -1,0 +1,204 @@
+"""The facts as a person reads them, in 80 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.progress import one_line, readable
+
+FORMS = {
+    "files": "images, a file a page",
+    "shards": "images: --image_shards",
+    "none": "images: --no_images",
+}
+OPTIONAL = {"train_arrow, val_arrow": "--arrow", "filtered.jsonl": "--filtered"}
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+MANY_MISSING = 0.01  # of the characters on pages
+
+
+def table(found: Mapping[str, Any], asked: Mapping[str, bool]) -> str:
+    """Return all of it.
+
+    Args:
+      asked: the names of forms of pictures and of outputs, and whether the run is to write them.
+    """
+    parts = [_looked_at(found), *_counts(found), "", *_modes(found), "", *_files(found, asked), ""]
+    return "\n".join([*parts, _time(found), *_disk(found)])
+
+
+def warnings(found: Mapping[str, Any]) -> list[str]:
+    """Return what the person should think about before the run."""
+    lacking, told = found["missing_glyphs"], []
+    if lacking["share"] > MANY_MISSING:
+        scripts = ", ".join(
+            f"{name} ({percent(share)})" for name, share in [*lacking["scripts"].items()][:4]
+        )
+        told.append(
+            f"the font lacks {percent(lacking['share'])} of the characters on pages: {scripts}; "
+            "give a --font that has them"
+        )
+    if not found["kept"]["estimate"] and found["articles"]:
+        told.append(
+            "no article that was looked at is kept"
+            + ("" if found["looked_at"]["all_articles"] else "; --sample looks at more of them")
+        )
+    if (disk := found["disk"]) and not disk["has_room"]:
+        sure = "may not have" if disk["may_have_room"] else "does not have"
+        told.append(f"the disk of {disk['path']} {sure} room for this run")
+    return told
+
+
+def about(values: Mapping[str, int]) -> str:
+    """Return a count as far as it is known, with its interval: 152,000 (148,000 to 156,000)."""
+    low, high = values["low"], values["high"]
+    if low == high:
+        return f"{values['estimate']:,}"
+    unit = 10 ** max(math.floor(math.log10(max(high - low, 1) / 4)), 0)
+    rounded = (f"{round(value / unit) * unit:,}" for value in (values["estimate"], low, high))
+    estimate, least, most = rounded
+    return f"{estimate} ({least} to {most})"
+
+
+def amount(values: Mapping[str, int]) -> str:
+    """Return bytes as far as they are known, with their interval: 340 GB (330 to 350)."""
+    unit, name = next(((u, n) for u, n in UNITS if values["estimate"] >= u), (1, "bytes"))
+    margin = (values["high"] - values["low"]) / unit
+    digits = 0 if unit == 1 else min(1, -math.floor(math.log10(max(margin, 0.01) / 4)))
+    estimate, low, high = (
+        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
+        for end in ("estimate", "low", "high")
+    )
+    return f"{estimate} {name}" + (f" ({low} to {high})" if low != high else "")
+
+
+def percent(share: float) -> str:
+    """Return a share as a person reads it."""
+    return f"{100 * share:.1f}%" if share >= 0.001 or not share else f"{100 * share:.2g}%"
+
+
+def lasting(seconds: float) -> str:
+    """Return a time as a person reads it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows with their columns under each other, all but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
+    return lines
+
+
+def _looked_at(found: Mapping[str, Any]) -> str:
+    at = found["looked_at"]
+    if at["all_articles"]:
+        read, whole = "read all articles", at["samples_drawn"] == found["samples"]["estimate"]
+        drawn = "drew all their samples: the numbers are exact"
+        if not whole:
+            drawn = f"drew {at['samples_drawn']:,} of their samples: counts are exact"
+        return f"{read}, {drawn}\n"
+    return (
+        f"read {at['articles']:,} articles at {at['places']} places, drew "
+        f"{at['samples_drawn']:,} of their samples;\n"
+        "in parentheses: between what the truth lies with 95% confidence\n"
+    )
+
+
+def _counts(found: Mapping[str, Any]) -> list[str]:
+    kept, articles = found["kept"], max(found["articles"], 1)
+    share = percent(kept["estimate"] / articles)
+    if kept["low"] != kept["high"]:
+        share += f" ({percent(kept['low'] / articles)} to {percent(kept['high'] / articles)})"
+    rows = [
+        ("articles in", f"{found['articles']:,}"),
+        ("kept", f"{about(kept)}: {share}"),
+        *((f"dropped, {reason}", about(values)) for reason, values in found["dropped"].items()),
+        *([("failed", about(found["failed"]))] if found["failed"]["estimate"] else []),
+        ("samples", about(found["samples"])),
+        ("pages", about(found["pages"])),
+        ("train, val", f"{about_most(found['train'], found)}, {found['val']:,}"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {value}" for name, value in rows]
+
+
+def about_most(count: int, found: Mapping[str, Any]) -> str:
+    """Return how many samples train gets, rounded where that depends on how many there are."""
+    samples = found["samples"]
+    if samples["low"] == samples["high"] or count + found["val"] < samples["low"]:
+        return f"{count:,}"
+    margin = {"estimate": count, "low": 0, "high": samples["high"] - samples["low"]}
+    return about(margin).split(" ")[0]
+
+
+def _modes(found: Mapping[str, Any]) -> list[str]:
+    rows = [("mode", "px", "vision tokens", "ratio", "font size", "truncated", "kB a page", "all")]
+    for mode in found["modes"]:
+        drawn = mode["median_font_size"] is not None
+        rows.append(
+            (
+                mode["mode"],
+                str(mode["px"]),
+                str(mode["vision_tokens"] or "none"),
+                str(mode["ratio"] or ""),
+                f"{mode['median_font_size']:g}" if drawn else "",
+                percent(mode["truncated"]) if drawn else "",
+                f"{mode['bytes_a_page'] / 1000:.1f}" if drawn else "",
+                readable(mode["bytes"]["estimate"]),
+            )
+        )
+    lacking = percent(found["missing_glyphs"]["share"])
+    return [*columns(rows), f"characters on pages that the font lacks: {lacking}"]
+
+
+def _files(found: Mapping[str, Any], asked: Mapping[str, bool]) -> list[str]:
+    rows = [("in brackets: not asked for", "files", "on the disk")]
+
+    def row(name: str, label: str, files: Mapping[str, Any]) -> None:
+        shown = label if asked.get(name, True) else f"[{label}]"
+        rows.append((shown, about_files(files["files"]), amount(files["disk"])))
+
+    for form, files in found["pictures"].items():
+        row(form, FORMS[form], files)
+    for name, files in found["outputs"].items():
+        row(name, f"{name}: {OPTIONAL[name]}" if name in OPTIONAL else name, files)
+    row("", "all that is asked for", found["asked_for"])
+    most, end = found["most_at_any_time"], found["asked_for"]
+    if most["disk"]["estimate"] > 1.01 * end["disk"]["estimate"]:
+        row("", "at most, while merging", most)
+    return columns(rows)
+
+
+def about_files(values: Mapping[str, int]) -> str:
+    """Return a number of files as far as it is known."""
+    return about(values).split(" ")[0]
+
+
+def _time(found: Mapping[str, Any]) -> str:
+    time, workers = found["seconds"], found["workers"]
+    cores = found["cores"]
+    at = f"{workers} worker{'s' * (workers != 1)}"
+    return (
+        f"time on this machine with {at} ({cores} core{'s' * (cores != 1)}): "
+        f"{lasting(time['estimate'])} ({lasting(time['low'])} to {lasting(time['high'])})"
+    )
+
+
+def _disk(found: Mapping[str, Any]) -> list[str]:
+    disk = found["disk"]
+    if disk is None:
+        return ["no --output_dir on a disk was given, so none was asked for its room"]
+    has = "enough" if disk["has_room"] else "it may fit" if disk["may_have_room"] else "TOO LITTLE"
+    free = "no limit" if disk["free"] is None else readable(disk["free"])
+    if disk["free_files"] is not None and disk["needed_files"]["estimate"] > disk["free_files"]:
+        free += f" and {disk['free_files']:,} files"
+    return [
+        f"still to be written: {amount(disk['needed'])}",
+        one_line(f"free on the disk of {disk['path']}: {free}: {has}"),
+    ]
