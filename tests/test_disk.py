@@ -91,7 +91,7 @@ def test_a_full_disk_stops_the_job_and_a_larger_one_lets_it_go_on(
 
 def test_a_read_only_disk_is_named(small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert mount("-o", "remount,ro", str(small_disk))
-    found = job(small_disk / "out", 1)
+    found = job(small_disk / "out", 1, None, ANYHOW)
     assert (found.code in (1, 2), found.out) == (True, "")
     (line,) = lines(found.err)
     assert "Read-only file system" in line
