@@ -61,7 +61,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_di
     found = job(small_disk / "out", 1)
     assert (found.code, found.out) == (2, "")
     (line,) = lines(found.err)
-    assert line.startswith("pagecast: error: this run needs about 3")
+    assert line.startswith("pagecast: error: this run needs about 2")
     assert f" MB; 21.0 MB are free on the disk of {small_disk}; use --no_images, " in line
     assert not list(small_disk.iterdir())
 
