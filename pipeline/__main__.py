@@ -121,7 +121,13 @@ def _command(arguments: Sequence[str]) -> str:
 
 def program() -> None:
     """Be the command: carry out this process's own arguments, and end it with the exit code."""
-    sys.exit(main(is_program=True))
+    try:
+        sys.exit(main(is_program=True))
+    except ModuleNotFoundError as error:  # another Python than the one that has it all
+        sys.exit(
+            f"pagecast: error: {sys.executable} has no {error.name}: ./run_local.sh installs all "
+            "that is needed into .venv, and `. .venv/bin/activate` makes that the Python in use"
+        )
 
 
 if __name__ == "__main__":

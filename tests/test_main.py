@@ -1,5 +1,7 @@
 """The commands and their exit codes: wrong use is one line, before anything is written."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -59,6 +61,19 @@ def test_commands(
 ) -> None:
     assert main(argv) == code
     assert text in "".join(capsys.readouterr())
+
+
+def test_another_python_says_how_to_get_the_right_one(tmp_path: Path) -> None:
+    """One without any package, and with this tree at hand, as before `activate`."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "pipeline", "run"],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"pagecast: error: {sys.executable} has no rich: ./run_local.sh installs all that is needed "
+        "into .venv, and `. .venv/bin/activate` makes that the Python in use\n"
+    )
 
 
 @pytest.mark.parametrize(

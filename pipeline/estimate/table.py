@@ -122,7 +122,7 @@ def _counts(found: Mapping[str, Any]) -> list[str]:
         *([("failed", about(found["failed"]))] if found["failed"]["estimate"] else []),
         ("samples", about(found["samples"])),
         ("pages", about(found["pages"])),
-        ("train, val", f"{about_most(found['train'], found)}, {found['val']:,}"),
+        ("train, val", f"at most {about_most(found['train'], found)}, {found['val']:,}"),
     ]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {value}" for name, value in rows]
