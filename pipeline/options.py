@@ -10,6 +10,7 @@ from transforms.articles import MAX_ARTICLE_CHARS
 from transforms.images import PageSettings
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, VisionMode
+from transforms.render.breaking import LINE_BREAKS
 from transforms.render.page import LAYOUTS
 from transforms.shards import MAX_SHARD_ROWS
 from transforms.split import SplitSettings
@@ -43,8 +44,9 @@ class RunOptions:
     seed: int = 42
     tokenizer: str = BUILTIN
     tokenizer_revision: str | None = None
-    font: str | None = None
+    font: tuple[str, ...] | None = None
     layout: str = "basic"
+    line_break: str = "spaces"
     png_level: int = 5
     shard_rows: int = 256
     workers: int = 1
@@ -91,6 +93,10 @@ class RunOptions:
             )
         if self.layout not in LAYOUTS:
             raise UsageError(f"--layout {self.layout} is not one of {', '.join(LAYOUTS)}")
+        if self.line_break not in LINE_BREAKS:
+            raise UsageError(
+                f"--line_break {self.line_break} is not one of {', '.join(LINE_BREAKS)}"
+            )
         if self.tokenizer_revision and self.tokenizer == BUILTIN:
             raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
         if self.no_images and self.image_shards:
@@ -116,12 +122,12 @@ class RunOptions:
     def pages(self) -> PageSettings:
         """How pages look and how they are stored."""
         form = SHARDS if self.image_shards else NONE if self.no_images else FILES
-        return PageSettings(self.modes, self.layout, self.png_level, form)
+        return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)
 
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
-        return {
+        found = {
             "min_tokens": self.min_tokens,
             "context_tokens": self.context_tokens,
             "continuation_tokens": self.continuation_tokens,
@@ -132,6 +138,9 @@ class RunOptions:
             "png_level": self.png_level,
             "images": self.pages.form,
         }
+        if self.line_break != "spaces":  # else as ever, so that work begun before goes on
+            found["line_break"] = self.line_break
+        return found
 
 
 def is_dataflow(runner: str) -> bool:
