@@ -45,6 +45,16 @@ ELSEWHERE = {
 }
 
 
+# Files of a machine without which a document's commands cannot be run; it says how to install them.
+NEEDS = {
+    "docs/languages.md": (
+        "/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf",
+        "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf",
+        "/usr/share/fonts/truetype/lohit-devanagari/Lohit-Devanagari.ttf",
+    )
+}
+
+
 class Block(NamedTuple):
     kind: str
     text: str
@@ -92,6 +102,10 @@ def project(tmp_path: Path) -> Path:
 def test_every_command_of_a_document_works(
     document: str, project: Path, hub: FakeHub, tmp_path: Path
 ) -> None:
+    for path in NEEDS.get(document, ()):
+        assert path in (ROOT / document).read_text(encoding="utf-8")
+        if not Path(path).exists():
+            pytest.skip(f"{path} is not installed")
     few = pq.read_table(SAMPLE).slice(0, 6)  # stands for a Wikipedia
     pq.write_table(few, buffer := io.BytesIO())
     content = buffer.getvalue()
