@@ -28,6 +28,7 @@ class Fallback:
     def __init__(self, covered: Sequence[frozenset[int]]) -> None:
         self.covered = covered
         self.all = frozenset().union(*covered)
+        self._met: dict[str, tuple[list[int], bool]] = {}
 
     def owners(self, text: str) -> list[int]:
         """Return which font draws each character of a text.
@@ -36,14 +37,19 @@ class Fallback:
         drawn by the font of the one before if that has it, or if none has.
         """
         owners: list[int] = []
+        before = 0
         for character in text:
-            having = [n for n, codes in enumerate(self.covered) if ord(character) in codes]
-            before = owners[-1] if owners else 0
-            if clings(character) and (before in having or not having):
-                owners.append(before)
-            else:
-                owners.append(having[0] if having else 0)
+            having, stays = self._met.get(character) or self._meet(character)
+            if not stays or (having and before not in having):
+                before = having[0] if having else 0
+            owners.append(before)
         return owners
+
+    def _meet(self, character: str) -> tuple[list[int], bool]:
+        """Return which fonts have a character, and whether it clings; kept, as there are few."""
+        having = [n for n, codes in enumerate(self.covered) if ord(character) in codes]
+        self._met[character] = having, clings(character)
+        return self._met[character]
 
 
 def runs(owners: Sequence[int]) -> list[tuple[int, int, int]]:
