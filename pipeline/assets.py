@@ -1,4 +1,4 @@
-"""The tokenizer and the font of a job: resolved once by the launcher, read by all workers."""
+"""The tokenizer and the fonts of a job: resolved once by the launcher, read by all workers."""
 
 from __future__ import annotations
 
@@ -138,20 +138,30 @@ def _tokenizer_file(source: str, revision: str | None) -> str:
     return hf_hub_download(source, "tokenizer.json", revision=revision)
 
 
-def resolve_font(options: RunOptions) -> Asset:
-    """Return the font that the options name, tried with the layout that they name.
+def resolve_fonts(options: RunOptions) -> list[Asset]:
+    """Return the fonts that the options name, tried with the layout that they name.
 
     Raises:
-      UsageError: the font cannot be opened, or the layout is not available here.
+      UsageError: a font cannot be opened, or the layout is not available here.
     """
-    name = options.font or DEFAULT_FONT
+    found = [_resolve_font(name, options.layout) for name in options.font or (BUILTIN,)]
+    if len(found) > 1:
+        try:
+            PageRenderer([font.content for font in found], options.layout)
+        except Exception as error:  # each by itself was fine
+            raise UsageError(f"several --font with --layout {options.layout}: {error}") from error
+    return found
+
+
+def _resolve_font(given: str, layout: str) -> Asset:
+    name = DEFAULT_FONT if given == BUILTIN else given
     try:
-        content = _font_file(options.font) if options.font else default_font()
-        PageRenderer(content, options.layout)
+        content = default_font() if given == BUILTIN else _font_file(given)
+        PageRenderer(content, layout)
     except OSError as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error
     except Exception as error:  # a damaged font fails in many ways
-        raise UsageError(f"--font {name} with --layout {options.layout}: {error}") from error
+        raise UsageError(f"--font {name} with --layout {layout}: {error}") from error
     return Asset(os.path.basename(name), ".ttf", content)
 
 

@@ -78,8 +78,16 @@ def add_options(parser: Parser, output_required: bool = True) -> None:
         type=parse_modes,
         metavar="A,B",
     )
-    pages.add("font", "font file instead of DejaVu Sans 2.37", metavar="FILE")
+    pages.add(
+        "font",
+        "instead of DejaVu Sans; each letter by the first with it",
+        nargs="+",
+        metavar="FILE",
+    )
     pages.add("layout", "basic, or raqm for shaping", default="basic", metavar="NAME")
+    pages.add(
+        "line_break", "spaces, or unicode for CJK and the like", default="spaces", metavar="NAME"
+    )
     pages.number("png_level", "deflate effort, 1 to 9", 5)
     pages.switch("image_shards", "one tar of pages for each shard and mode")
     pages.switch("no_images", "store no pages; a reader draws them on demand")
@@ -143,6 +151,7 @@ def parse_run(argv: Sequence[str], others: Sequence[str] = ()) -> RunOptions:
     parser.require(known)
     values = vars(known)
     values["input"] = tuple(values["input"])
+    values["font"] = tuple(values["font"]) if values["font"] else None
     return RunOptions(**values, beam_args=tuple(beam_args))
 
 

@@ -15,7 +15,7 @@ from pipeline.options import RunOptions, UsageError
 from transforms import storage
 
 OPTION = "--config"
-SEVERAL = ("input",)  # options that take several values; Beam's are given several times
+SEVERAL = ("input", "font")  # options that take several values; Beam's are given several times
 # Of one command, not of the job: another one would not want them by surprise.
 MOMENTARY = (
     "overwrite",
@@ -124,11 +124,16 @@ def effective(options: RunOptions) -> bytes:
     known = {mode.name for mode in RunOptions.modes}
     found["modes"] = [m.name if m.name in known else f"{m.name}={m.px}" for m in options.modes]
     found["input"] = [_absolute(path) for path in options.input]
-    for name in ("tokenizer", "font"):
-        if name in found and os.path.exists(found[name]):
-            found[name] = os.path.abspath(found[name])
+    found["tokenizer"] = _absolute_file(options.tokenizer)
+    if options.font:
+        found["font"] = [_absolute_file(path) for path in options.font]
     found |= _beam_options(options.beam_args)
     return (ABOUT + yaml.safe_dump(found, sort_keys=False, allow_unicode=True)).encode()
+
+
+def _absolute_file(given: str) -> str:
+    """Return the absolute path of a file or directory that is there; another name as it is."""
+    return os.path.abspath(given) if os.path.exists(given) else given
 
 
 def _absolute(path: str) -> str:

@@ -38,7 +38,7 @@ class Job(NamedTuple):
 
     output_dir: str
     tokenizer_path: str
-    font_path: str
+    font_paths: tuple[str, ...]
     min_tokens: int
     context_tokens: int
     continuation_tokens: int
@@ -82,7 +82,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
         kept
         | "ExpandChunks"
         >> beam.ParDo(ExpandChunks(job.context_tokens, job.continuation_tokens, job.tokenizer_path))
-        | "RenderPages" >> beam.ParDo(RenderPages(job.pages, job.font_path, out))
+        | "RenderPages" >> beam.ParDo(RenderPages(job.pages, job.font_paths, out))
         | "WriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
     # Shards that an earlier run rendered at fewer modes. Not flattened into the above: what the
@@ -90,7 +90,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     extended = (
         shards[INCOMPLETE]
         | "RestoreSamples" >> beam.ParDo(RestoreSamples(out))
-        | "RenderMissing" >> beam.ParDo(RenderPages(job.pages, job.font_path, out))
+        | "RenderMissing" >> beam.ParDo(RenderPages(job.pages, job.font_paths, out))
         | "RewriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
     filtered, failures = [], [plan[FAILED], unread]

@@ -10,6 +10,7 @@ from transforms.articles import MAX_ARTICLE_CHARS
 from transforms.images import PageSettings
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, VisionMode
+from transforms.render.breaking import LINE_BREAKS
 from transforms.render.page import LAYOUTS
 from transforms.shards import MAX_SHARD_ROWS
 from transforms.split import SplitSettings
@@ -43,8 +44,9 @@ class RunOptions:
     seed: int = 42
     tokenizer: str = BUILTIN
     tokenizer_revision: str | None = None
-    font: str | None = None
+    font: tuple[str, ...] | None = None
     layout: str = "basic"
+    line_break: str = "spaces"
     png_level: int = 5
     shard_rows: int = 256
     workers: int = 1
@@ -64,6 +66,24 @@ class RunOptions:
     beam_args: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        for name, choices in (("layout", LAYOUTS), ("line_break", LINE_BREAKS)):
+            if (value := getattr(self, name)) not in choices:
+                raise UsageError(f"--{name} {value} is not one of {', '.join(choices)}")
+        if self.tokenizer_revision and self.tokenizer == BUILTIN:
+            raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
+        if self.no_images and self.image_shards:
+            raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet says less, --verbose more: choose one")
+        if not self.output_dir:
+            raise UsageError("--output_dir is empty")
+        try:
+            self.output_dir.encode()
+        except UnicodeEncodeError as error:  # Beam takes no such path
+            raise UsageError("--output_dir is not valid UTF-8") from error
+
+    def _check_numbers(self) -> None:
         at_least = {
             "min_tokens": 1,
             "context_tokens": 1,
@@ -92,20 +112,6 @@ class RunOptions:
                 f"--val_size {self.val_size} leaves no sample to train on: it must be less than "
                 f"--max_samples {self.max_samples}, which counts both"
             )
-        if self.layout not in LAYOUTS:
-            raise UsageError(f"--layout {self.layout} is not one of {', '.join(LAYOUTS)}")
-        if self.tokenizer_revision and self.tokenizer == BUILTIN:
-            raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
-        if self.no_images and self.image_shards:
-            raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
-        if self.quiet and self.verbose:
-            raise UsageError("--quiet says less, --verbose more: choose one")
-        if not self.output_dir:
-            raise UsageError("--output_dir is empty")
-        try:
-            self.output_dir.encode()
-        except UnicodeEncodeError as error:  # Beam takes no such path
-            raise UsageError("--output_dir is not valid UTF-8") from error
 
     @property
     def split(self) -> SplitSettings:
@@ -121,12 +127,12 @@ class RunOptions:
     def pages(self) -> PageSettings:
         """How pages look and how they are stored."""
         form = SHARDS if self.image_shards else NONE if self.no_images else FILES
-        return PageSettings(self.modes, self.layout, self.png_level, form)
+        return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)
 
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
-        return {
+        found = {
             "min_tokens": self.min_tokens,
             "context_tokens": self.context_tokens,
             "continuation_tokens": self.continuation_tokens,
@@ -137,6 +143,9 @@ class RunOptions:
             "png_level": self.png_level,
             "images": self.pages.form,
         }
+        if self.line_break != "spaces":  # else as ever, so that work begun before goes on
+            found["line_break"] = self.line_break
+        return found
 
 
 def is_dataflow(runner: str) -> bool:

@@ -24,12 +24,14 @@ from transforms.outputs import (
     SAMPLES,
     SPLIT,
     TRACE,
+    fonts_of,
 )
 from transforms.parts import files_of_splits
 from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
 from transforms.records import Shard
 from transforms.split import TRAIN, VAL
+from transforms.versions import MORE
 
 PICTURE = re.compile(
     r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
@@ -257,8 +259,9 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     flat["--modes"] = [f"{name}={mode['px']}" for name, mode in config["vision_modes"].items()]
     flat["--shard_rows"] = config["shard_rows"]
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
-    flat["--font (SHA-256)"] = config["font"]["sha256"]
-    for name in DECIDING_VERSIONS:
+    for number, font in enumerate(fonts_of(config), 1):
+        flat[f"--font{f' {number}' * (number > 1)} (SHA-256)"] = font["sha256"]
+    for name in (*DECIDING_VERSIONS, *(MORE & config["versions"].keys())):
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"

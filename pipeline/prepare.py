@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pipeline import configfile, graph, output, plan, source
-from pipeline.assets import Asset, resolve_font, resolve_tokenizer
+from pipeline.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
-from transforms import storage
+from transforms import outputs, storage
 from transforms.filtered import find_whole
 from transforms.outputs import OPTIONS, PLAN
 from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
-from transforms.versions import deciding, versions
+from transforms.versions import also_deciding, deciding, versions
 
 
 class Sources(NamedTuple):
@@ -24,7 +24,7 @@ class Sources(NamedTuple):
     output_dir: str
     files: list[plan.InputFile]
     tokenizer: Asset
-    font: Asset
+    fonts: list[Asset]
 
 
 def look(options: RunOptions, writes: bool = True) -> Sources:
@@ -40,13 +40,13 @@ def look(options: RunOptions, writes: bool = True) -> Sources:
     files = [plan.read_layout(path, options.shard_rows) for path in paths]
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
-    tokenizer, font = resolve_tokenizer(options), resolve_font(options)
+    tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
     plan.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
         output.check(out, options.overwrite)
-    return Sources(out, files, tokenizer, font)
+    return Sources(out, files, tokenizer, fonts)
 
 
 def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
@@ -55,8 +55,8 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     Raises:
       UsageError: the output directory has the work of another configuration.
     """
-    out, files, tokenizer, font = sources
-    output.claim(out, configuration(options, files, tokenizer, font), options.overwrite)
+    out, files, tokenizer, fonts = sources
+    output.claim(out, configuration(options, files, tokenizer, fonts), options.overwrite)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
     output.sweep(out, options.pages.form)
     output.retract(
@@ -70,7 +70,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         *plan.repeated_fetches(files, options.shard_rows),
     ):
         say(f"warning: {warning}")
-    paths = tokenizer.store(out), font.store(out)
+    paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
     return job_of(options, out, *paths, options.filtered and find_whole(out) is not None), shards
 
 
@@ -78,14 +78,14 @@ def job_of(
     options: RunOptions,
     output_dir: str,
     tokenizer_path: str,
-    font_path: str,
+    font_paths: tuple[str, ...],
     filtered_is_done: bool = False,
 ) -> graph.Job:
     """Return what the graph has to know. No I/O: the files need not be there yet."""
     return graph.Job(
         output_dir=output_dir,
         tokenizer_path=tokenizer_path,
-        font_path=font_path,
+        font_paths=font_paths,
         min_tokens=options.min_tokens,
         context_tokens=options.context_tokens,
         continuation_tokens=options.continuation_tokens,
@@ -93,7 +93,7 @@ def job_of(
         pages=options.pages,
         split=options.split,
         merge=options.merge,
-        versions=deciding(options.layout),
+        versions=deciding(options.layout, options.line_break, len(font_paths)),
         arrow=options.arrow,
         filtered=options.filtered,
         filtered_is_done=filtered_is_done,
@@ -115,7 +115,7 @@ def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
 
 
 def configuration(
-    options: RunOptions, files: Sequence[plan.InputFile], tokenizer: Asset, font: Asset
+    options: RunOptions, files: Sequence[plan.InputFile], tokenizer: Asset, fonts: Sequence[Asset]
 ) -> dict[str, Any]:
     """Return what decides the bytes of samples and pages, and where they come from."""
     names = plan.relative_names(files)
@@ -131,8 +131,8 @@ def configuration(
             for mode in options.modes
         },
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
-        "font": {"name": font.name, "sha256": font.sha256},
-        "versions": versions(),
+        **outputs.fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
+        "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
             {"path": name, "bytes": file.size, "rows": file.rows}

@@ -65,7 +65,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         [
             *(("--input", path) for path in options.input),
             ("--output_dir", options.output_dir),
-            ("--font", options.font),
+            *(("--font", path) for path in options.font or ()),
         ],
         options.beam_args,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import assets
-from pipeline.assets import Asset, AssetError, builtin_tokenizer, resolve_font, resolve_tokenizer
+from pipeline.assets import Asset, AssetError, builtin_tokenizer, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from transforms.render.fonts import default_font
 
@@ -81,12 +81,15 @@ def test_a_hub_that_cannot_be_reached_is_wrong_use(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_font_is_dejavu_2_37_unless_another_is_named(tmp_path: Path) -> None:
-    asset = resolve_font(options())
+    (asset,) = resolve_fonts(options())
     assert asset.name == "DejaVuSans.ttf"
     assert asset.content == default_font()
     other = tmp_path / "Other.ttf"
     other.write_bytes(default_font())
-    assert resolve_font(options(font=str(other))).name == "Other.ttf"
+    assert [font.name for font in resolve_fonts(options(font=(str(other), "builtin")))] == [
+        "Other.ttf",
+        "DejaVuSans.ttf",
+    ]
 
 
 def test_a_font_that_cannot_be_opened_is_wrong_use_and_never_replaced(tmp_path: Path) -> None:
@@ -94,7 +97,7 @@ def test_a_font_that_cannot_be_opened_is_wrong_use_and_never_replaced(tmp_path: 
     bad.write_bytes(b"no font")
     for path in (bad, tmp_path / "gone.ttf"):
         with pytest.raises(UsageError, match=f"--font {path} cannot be opened"):
-            resolve_font(options(font=str(path)))
+            resolve_fonts(options(font=(str(path),)))
 
 
 BITMAP_FONT = b"""STARTFONT 2.1
@@ -122,7 +125,7 @@ def test_a_font_that_only_pillow_opens_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "x.bdf"
     path.write_bytes(BITMAP_FONT)
     with pytest.raises(UsageError, match="it is no TrueType or OpenType font"):
-        resolve_font(options(font=str(path)))
+        resolve_fonts(options(font=(str(path),)))
 
 
 def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +133,7 @@ def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(features, "check", lambda feature: feature != "fribidi")
     with pytest.raises(UsageError, match="layout 'raqm' needs FriBiDi") as error:
-        resolve_font(options(layout="raqm"))
+        resolve_fonts(options(layout="raqm"))
     assert "--layout raqm" in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -197,7 +197,7 @@ def test_options_of_the_run_are_in_the_functions(template: Template, large: Temp
     assert modes == [["tiny", "small", "base", "large"], ["tiny"]]
     assert large.functions["RenderPages"]._settings.png_level == 3
     assert large.functions["RenderPages"]._output_dir == f"{large.path}/out"
-    assets = [large.functions["RenderPages"]._font_path, large.functions["Tokenize"]._path]
+    assets = [*large.functions["RenderPages"]._font_paths, large.functions["Tokenize"]._path]
     assert all(Path(path).is_relative_to(large.path / "out/_pagecast/assets") for path in assets)
     assert all(Path(path).is_file() for path in assets)
 

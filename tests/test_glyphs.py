@@ -158,7 +158,7 @@ def test_pairs_are_measured_at_each_size_if_the_largest_cannot_be_opened() -> No
             return open_face(tiny_font(), size, ImageFont.Layout.BASIC)
 
     atlas = GlyphAtlas(tiny_font())
-    atlas.faces = Strikes()  # type: ignore[assignment]
+    atlas.faces_of = [Strikes()]  # type: ignore[list-item]
     ids = atlas.intern("AVx")
     _, pairs = atlas.intern_kerning(ids)
     assert [atlas.kerned_pairs[i] for i in pairs] == [(1, 2), (2, 3)]

@@ -16,7 +16,7 @@ def job(out: Path) -> graph.Job:
     return graph.Job(
         output_dir=str(out),
         tokenizer_path=str(out / "_pagecast/assets/t.json"),
-        font_path=str(out / "_pagecast/assets/f.ttf"),
+        font_paths=(str(out / "_pagecast/assets/f.ttf"),),
         min_tokens=2000,
         context_tokens=1000,
         continuation_tokens=1000,

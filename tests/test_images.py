@@ -81,7 +81,7 @@ def test_render_pages_stage_stores_pictures_and_passes_samples_on(
         assert found.dropped == {"null_text": 1}
 
     with in_beam() as pipeline:
-        stage = RenderPages(settings(modes=VISION_MODES[:1]), font, str(out))
+        stage = RenderPages(settings(modes=VISION_MODES[:1]), (font,), str(out))
         assert_that(pipeline | Create([batch]) | ParDo(stage), check)
     assert sorted(p.name for p in (out / "images/tiny").iterdir()) == [
         "sample_000000_chunk_0.png",
@@ -101,10 +101,10 @@ class FailsOnBad(PageRenderer):
 
 def test_each_thread_has_its_own_renderer(font: str) -> None:
     """A renderer is for one thread at a time, and a runner may use several in a process."""
-    mine = images.load_renderer(font, "basic")
-    assert images.load_renderer(font, "basic") is mine
+    mine = images.load_renderer((font,), "basic")
+    assert images.load_renderer((font,), "basic") is mine
     others: list[PageRenderer] = []
-    thread = threading.Thread(target=lambda: others.append(images.load_renderer(font, "basic")))
+    thread = threading.Thread(target=lambda: others.append(images.load_renderer((font,), "basic")))
     thread.start()
     thread.join()
     assert others[0] is not mine
@@ -117,7 +117,7 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
     batch = ShardSamples(
         SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
     )
-    (found,) = RenderPages(settings(), font, str(tmp_path)).process(batch)
+    (found,) = RenderPages(settings(), (font,), str(tmp_path)).process(batch)
     assert [a[0].row for a in found.articles] == [0, 2]
     assert [(e.row, e.wiki_id, e.step, e.reason) for e in found.errors] == [
         (1, "w1", "render", "ValueError: cannot draw")
@@ -128,7 +128,7 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
 
 def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
     (tmp_path / "images").write_bytes(b"a file where the directory should be")
-    stage = RenderPages(settings(), font, str(tmp_path))
+    stage = RenderPages(settings(), (font,), str(tmp_path))
     with pytest.raises(OSError, match="images"):
         list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))
 
@@ -155,7 +155,7 @@ def test_an_article_that_cannot_be_drawn_is_not_in_the_tar(
     batch = ShardSamples(
         SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
     )
-    (found,) = RenderPages(settings(SHARDS), font, str(tmp_path)).process(batch)
+    (found,) = RenderPages(settings(SHARDS), (font,), str(tmp_path)).process(batch)
     assert [a[0].row for a in found.articles] == [0, 2]
     assert [(e.row, e.step) for e in found.errors] == [(1, "render")]
     for mode in ("tiny", "small"):

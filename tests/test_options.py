@@ -119,3 +119,12 @@ def test_wrong_use_says_what_and_why_in_one_line(args: str, message: str) -> Non
 def test_what_is_missing_is_named(argv: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse_run(argv)
+
+
+def test_fonts_and_line_breaks() -> None:
+    assert (parse_run(GIVEN).font, parse_run(GIVEN).pages.line_break) == (None, "spaces")
+    options = parse_run([*GIVEN, "--font", "a.ttf", "builtin", "--line_break", "unicode"])
+    assert options.font == ("a.ttf", "builtin")
+    assert options.pages.line_break == options.deciding["line_break"] == "unicode"
+    with pytest.raises(UsageError, match="--line_break words is not one of spaces, unicode"):
+        parse_run([*GIVEN, "--line_break", "words"])

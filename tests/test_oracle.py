@@ -15,6 +15,10 @@ from transforms.render.page import PageMetadata
 GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
 
 
+def joined_length(words: list[str]) -> int:
+    return len(" ".join(words))
+
+
 @pytest.mark.parametrize(
     ("words", "box", "lines"),
     [
@@ -28,13 +32,14 @@ GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
     ],
 )
 def test_wrap(words: str, box: int, lines: list[str]) -> None:
-    assert [" ".join(line) for line in wrap(words.split(), box, len)] == lines
+    assert [" ".join(line) for line in wrap(words.split(), box, joined_length)] == lines
 
 
 def test_wrap_asks_about_each_longer_line() -> None:
     asked = []
 
-    def width(line: str) -> int:
+    def width(words: list[str]) -> int:
+        line = " ".join(words)
         asked.append(line)
         return 0 if line == "a b c" else 9  # a line may be narrower than its beginning
 

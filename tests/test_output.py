@@ -85,6 +85,21 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
             changed(versions={**CONFIG["versions"], "pillow": "13"}),
             ["pillow version was 12.3.0, now 13"],
         ),
+        (
+            changed(fonts=[{"name": "a", "sha256": "f1"}, {"name": "b", "sha256": "f2"}]),
+            ["--font 2 (SHA-256) was not given, now f2"],
+        ),
+        (
+            changed(
+                options={**CONFIG["options"], "line_break": "unicode"},
+                versions={**CONFIG["versions"], "uniseg": "1", "unicode": "14.0.0"},
+            ),
+            [
+                "--line_break was not given, now unicode",
+                "unicode version was not given, now 14.0.0",
+                "uniseg version was not given, now 1",
+            ],
+        ),
         (changed(vision_modes={"tiny": {"px": 512}, "base": {"px": 1024}}), []),
         (
             changed(vision_modes={"base": {"px": 1024}}),

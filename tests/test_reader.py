@@ -15,6 +15,7 @@ from PIL import Image
 
 from pipeline.__main__ import main
 from tests.conftest import SAMPLE, Outcome, articles, write_parquet
+from tests.test_glyphs import tiny_font
 from transforms.reader import PageReader, ReaderError
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
@@ -190,6 +191,47 @@ def test_the_font_and_layout_of_the_job_are_used(tmp_path: Path) -> None:
         page = reader.image(sample, "tiny").tobytes()
         assert page == pixels(stored)
         assert page != PageRenderer().render(sample["context_text"], 512).image.tobytes()
+
+
+def test_a_job_with_several_fonts_and_line_breaks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stored pages and drawn ones are those of the fonts in their order, and all is verified."""
+    (tmp_path / "some.ttf").write_bytes(some := tiny_font())
+    path = write_parquet(
+        tmp_path / "a.parquet", articles("AV fix 日本語です。 well-known words " * 9)
+    )
+    options = "--min_tokens 50 --context_tokens 30 --continuation_tokens 0 --modes tiny --workers 1"
+    how = ["--font", str(tmp_path / "some.ttf"), "builtin", "--line_break", "unicode"]
+    shared = [*options.split(), *how, "--input", str(path), "--output_dir"]
+    for name, form in (("stored", []), ("drawn", ["--no_images"])):
+        assert main(["run", *shared, str(tmp_path / name), *form]) == 0
+        assert main(["verify", "--output_dir", str(tmp_path / name)]) == 0
+    renderer = PageRenderer([some, default_font()], "basic", "unicode")
+    reader = PageReader(tmp_path / "drawn")
+    for line in (tmp_path / "drawn/samples.jsonl").open():
+        sample = json.loads(line)
+        page = renderer.render(sample["context_text"], 512).image.tobytes()
+        assert reader.image(sample, "tiny").tobytes() == page
+        assert pixels(tmp_path / f"stored/images/tiny/{sample['id']}.png") == page
+        assert page != PageRenderer().render(sample["context_text"], 512).image.tobytes()
+    manifest = json.loads((tmp_path / "stored/split_manifest.json").read_bytes())
+    assert [font["name"] for font in manifest["fonts"]] == ["some.ttf", "DejaVuSans.ttf"]
+    assert "font" not in manifest and manifest["options"]["line_break"] == "unicode"
+    assert manifest["versions"]["uniseg"] == "0.10.1"
+
+    manifest["versions"]["uniseg"] = "0.9"
+    (tmp_path / "drawn/split_manifest.json").write_text(
+        json.dumps(manifest | {"outputs": {"images": "none"}})
+    )
+    with pytest.raises(
+        ReaderError, match=r"laid out by uniseg 0\.9, here is 0\.10\.1: .*install uniseg 0\.9"
+    ):
+        PageReader(tmp_path / "drawn").image(sample, "tiny")
+    capsys.readouterr()
+    other = [*shared, str(tmp_path / "stored"), "--font", "builtin"]
+    assert main(["run", *other]) == 2
+    assert "--font 2 (SHA-256) was" in capsys.readouterr().err
 
 
 def test_what_is_not_there_is_named(dataset: Dataset, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def set_words(words: list[str], atlas: GlyphAtlas, size: int) -> SetText:
 
 def oracle_lines(words: list[str], atlas: GlyphAtlas, size: int, box: int) -> list[int]:
     """Return the first word of each line by the oracle's rule, measured by Pillow."""
-    lines = oracle.wrap(words, box, lambda line: width(line, atlas, size))
+    lines = oracle.wrap(words, box, lambda line: width(" ".join(line), atlas, size))
     firsts = [0]
     for line in lines:
         firsts.append(firsts[-1] + len(line))

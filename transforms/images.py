@@ -24,16 +24,21 @@ class PageSettings(NamedTuple):
     layout: str
     png_level: int
     form: str = FILES
+    line_break: str = "spaces"
 
 
 _loaded = threading.local()
 
 
-def load_renderer(font_path: str, layout: str) -> PageRenderer:
-    """Make a renderer with the font of the job's assets, once a thread: runners may use several."""
-    if getattr(_loaded, "key", None) != (font_path, layout):
-        _loaded.renderer = PageRenderer(storage.read_bytes(font_path), layout)
-        _loaded.key = (font_path, layout)
+def load_renderer(
+    font_paths: tuple[str, ...], layout: str, line_break: str = "spaces"
+) -> PageRenderer:
+    """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
+    key = font_paths, layout, line_break
+    if getattr(_loaded, "key", None) != key:
+        fonts = [storage.read_bytes(path) for path in font_paths]
+        _loaded.renderer = PageRenderer(fonts, layout, line_break)
+        _loaded.key = key
     return _loaded.renderer
 
 
@@ -112,9 +117,11 @@ class RenderPages(beam.DoFn):
     Samples of a shard that an earlier run rendered at fewer modes get what they lack.
     """
 
-    def __init__(self, settings: PageSettings, font_path: str, output_dir: str) -> None:
+    def __init__(
+        self, settings: PageSettings, font_paths: tuple[str, ...], output_dir: str
+    ) -> None:
         self._settings = settings
-        self._font_path = font_path
+        self._font_paths = font_paths
         self._output_dir = output_dir
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
@@ -129,7 +136,8 @@ class RenderPages(beam.DoFn):
         self, stored: dict[str, ModePictures], earlier: storage.RangeReader, sample: Sample
     ) -> tuple[Sample, dict[str, bytes]]:
         """Render what a sample lacks; a tar written anew gets the pictures of the old one too."""
-        renderer = load_renderer(self._font_path, self._settings.layout)
+        settings = self._settings
+        renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
         rendered, pngs = render_sample(sample, self._settings, renderer)
         for mode, (tar, _, places) in stored.items():
             if tar is not None:

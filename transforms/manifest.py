@@ -12,7 +12,7 @@ from transforms import merge, metrics, storage
 from transforms.accounts import Accounts, CountRows, InconsistentError
 from transforms.assign import ALL, USED
 from transforms.filtered import FilteredPiece
-from transforms.outputs import CONFIG, ERRORS, MANIFEST
+from transforms.outputs import CONFIG, ERRORS, MANIFEST, fonts_of, fonts_record
 from transforms.parts import Part, PartSettings
 from transforms.receipts import Receipt, receipt_path
 from transforms.records import Failure
@@ -112,7 +112,9 @@ def manifest_of(
             "sum": val + train,
             "articles_in_either": articles.get(USED, 0),
         },
-        **{key: config[key] for key in ("vision_modes", "tokenizer", "font", "versions")},
+        **{key: config[key] for key in ("vision_modes", "tokenizer")},
+        **fonts_record(fonts_of(config)),
+        "versions": config["versions"],
         "source": config["source"],
         "inputs": config["inputs"],
     }

@@ -1,5 +1,10 @@
 """The names of files below an output directory."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 SAMPLES = "samples.jsonl"  # every sample, in input order
 FILTERED = "filtered.jsonl"  # every kept article with its tokens, in input order
 MANIFEST = "split_manifest.json"
@@ -12,4 +17,14 @@ SPLIT = "split.json"  # what decided the split that the latest run began to writ
 ERRORS = "errors.jsonl"  # input and articles that failed
 TRACE = "failure.log"  # why the latest run stopped
 FILTERED_WHOLE = "filtered.json"  # size and hash of filtered.jsonl
-ASSETS = "assets"  # tokenizer and font, under their SHA-256
+ASSETS = "assets"  # tokenizer and fonts, under their SHA-256
+
+
+def fonts_record(fonts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return what a configuration and a manifest say of a job's fonts: `font`, or `fonts`."""
+    return {"font": fonts[0]} if len(fonts) == 1 else {"fonts": list(fonts)}
+
+
+def fonts_of(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the fonts that a configuration or a manifest names, in their order."""
+    return list(record["fonts"]) if "fonts" in record else [record["font"]]

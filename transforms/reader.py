@@ -7,8 +7,9 @@ import io
 import json
 import os
 import threading
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -16,13 +17,21 @@ from typing import Any
 from PIL import Image, features
 
 from transforms import storage
-from transforms.outputs import ASSETS, MANIFEST, PLAN
+from transforms.outputs import ASSETS, MANIFEST, PLAN, fonts_of
 from transforms.pictures import FILES, NONE
 from transforms.planfile import read_plan
 from transforms.receipts import read_pictures, receipt_path
 from transforms.records import ModePictures, Shard, image_name, parse_sample_id
 from transforms.render import PageRenderer
 
+# What to do where a version is another one than pages were laid out by.
+REMEDIES = {
+    "pillow": "install Pillow {pillow} from PyPI",
+    "freetype": "install Pillow {pillow} from PyPI",
+    "uniseg": "install uniseg {uniseg}",
+    "unicode": "use the version of Python that they were made with",
+    "fribidi": "install FriBiDi {fribidi}",
+}
 MOST_RECEIPTS = 256  # kept in memory, for tars; some tens of kilobytes each
 
 
@@ -38,7 +47,8 @@ class PageReader:
 
     One reader serves any number of threads and of processes, forked or spawned: each opens its own
     files when it first reads. Pages that are not stored are drawn by the font and layout of the
-    job; each process checks once that it has the same font and the same version of Pillow.
+    job; each process checks once that it has the same fonts and the same versions of Pillow and of
+    what else decides where letters go.
     """
 
     def __init__(self, output_dir: str | os.PathLike[str]) -> None:
@@ -138,27 +148,26 @@ class _OpenDataset:
         return self._renderer
 
     def _checked_renderer(self) -> PageRenderer:
-        made, here = (
-            self._manifest["versions"],
-            {
-                "pillow": metadata.version("pillow"),
-                "freetype": features.version("freetype2"),
-            },
-        )
-        for name, version in here.items():
+        made = self._manifest["versions"]
+        for name, version in _versions_here(made).items():
             if made[name] != version:
                 raise ReaderError(
                     f"the pages were laid out by {name} {made[name]}, here is {version}: they "
-                    f"might differ by pixels; install Pillow {made['pillow']} from PyPI"
+                    f"might differ by pixels; {REMEDIES[name].format(**made)}"
                 )
-        digest = self._manifest["font"]["sha256"]
+        options = self._manifest["options"]
+        fonts = [self._font(font["sha256"]) for font in fonts_of(self._manifest)]
+        return PageRenderer(fonts, options["layout"], options.get("line_break", "spaces"))
+
+    def _font(self, digest: str) -> bytes:
+        """Return a font of the job, unharmed."""
         path = storage.private(self._output_dir, ASSETS, f"{digest}.ttf")
         font = storage.read_bytes(path)
         if hashlib.sha256(font).hexdigest() != digest:
             raise ReaderError(
                 f"{path} is damaged: it is not the font that the pages were made with"
             )
-        return PageRenderer(font, self._manifest["options"]["layout"])
+        return font
 
     def _shard_of(self, sample: str) -> int:
         try:
@@ -175,3 +184,18 @@ class _OpenDataset:
 
     def _read_pictures(self, shard: int) -> dict[str, ModePictures]:
         return read_pictures(storage.read_bytes(receipt_path(self._output_dir, shard)))
+
+
+def _versions_here(made: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return this process's versions of what laid out a dataset's pages, by the manifest's names.
+
+    Not `versions.versions`, which needs Beam.
+    """
+    here: dict[str, Callable[[], str | None]] = {
+        "pillow": lambda: metadata.version("pillow"),
+        "freetype": lambda: features.version("freetype2"),
+        "uniseg": lambda: metadata.version("uniseg"),
+        "unicode": lambda: unicodedata.unidata_version,
+        "fribidi": lambda: features.version("fribidi"),
+    }
+    return {name: ask() for name, ask in here.items() if name in made}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import apache_beam as beam
 from PIL import features
 
+MORE = {"uniseg", "unicode", "fribidi"}  # what has a hand in pages with some options only
 
-def versions() -> dict[str, str | None]:
-    """Return the versions that this process has, by name."""
+
+def versions(*more: str) -> dict[str, str | None]:
+    """Return the versions that this process has, by name; with those of `MORE` that are named."""
     return {
         "pagecast": metadata.version("pagecast"),
         "beam": beam.__version__,
@@ -21,16 +24,43 @@ def versions() -> dict[str, str | None]:
         "zlib_ng": metadata.version("zlib-ng"),
         "tokenizers": metadata.version("tokenizers"),
         "pyarrow": metadata.version("pyarrow"),
+        **{name: _one_more(name) for name in more},
     }
 
 
-def deciding(layout: str) -> dict[str, str | None]:
+def _one_more(name: str) -> str | None:
+    if name == "unicode":
+        return unicodedata.unidata_version
+    if name == "fribidi":
+        return features.version(name)
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def also_deciding(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
+    """Return which of `MORE` have a hand in pages with these options and so many fonts.
+
+    uniseg finds where lines may end; Python's data of characters tell it and the choice of a font
+    what a character is; FriBidi orders the runs of several fonts.
+    """
+    wanted = {
+        "uniseg": line_break == "unicode",
+        "unicode": line_break == "unicode" or fonts > 1,
+        "fribidi": layout == "raqm" and fonts > 1,
+    }
+    return tuple(name for name in wanted if wanted[name])
+
+
+def deciding(layout: str, line_break: str = "spaces", fonts: int = 1) -> dict[str, str | None]:
     """Return the versions without which a worker writes other bytes than this process would.
 
     Args:
       layout: with "basic", libraqm has no hand in a page, and many machines have none.
     """
-    return {name: found for name, found in versions().items() if name != "raqm" or layout == "raqm"}
+    found = versions(*also_deciding(layout, line_break, fonts))
+    return {name: here for name, here in found.items() if name != "raqm" or layout == "raqm"}
 
 
 class VersionsDifferError(Exception):
@@ -49,7 +79,7 @@ class SameVersions(beam.DoFn):
         Raises:
           VersionsDifferError: they differ; the text names each.
         """
-        here = versions()
+        here = versions(*sorted(MORE & self._launcher.keys()))
         other = [
             f"{name} {here.get(name)} instead of {version}"
             for name, version in self._launcher.items()

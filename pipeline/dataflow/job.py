@@ -22,7 +22,7 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipeline import graph
-from pipeline.assets import resolve_font, resolve_tokenizer
+from pipeline.assets import resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError, is_dataflow
 from pipeline.prepare import job_of
 from transforms import storage
@@ -117,10 +117,11 @@ def rehearse(options: RunOptions) -> str:
     credentials are needed.
     """
     out = options.output_dir.rstrip("/")
-    tokenizer, font = resolve_tokenizer(options), resolve_font(options)
+    tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
     given = beam_options(options)
     pipeline = beam.Pipeline(options=given)
-    graph.build(pipeline, job_of(options, out, tokenizer.path(out), font.path(out)))
+    paths = tokenizer.path(out), tuple(font.path(out) for font in fonts)
+    graph.build(pipeline, job_of(options, out, *paths))
     return description(pipeline.run().job.proto_pipeline, given, options)
 
 

@@ -84,7 +84,10 @@ def plan(argv: Sequence[str]) -> int:
     """
     options = parse(argv)
     run = options.run
-    given = [*(("--input", path) for path in run.input), ("--font", run.font)]
+    given = [
+        *(("--input", path) for path in run.input),
+        *(("--font", path) for path in run.font or ()),
+    ]
     if options.has_output:
         given.append(("--output_dir", run.output_dir))
     stores.use(given, run.beam_args)

@@ -6,7 +6,7 @@ import json
 import statistics
 import tarfile
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -54,10 +54,10 @@ class Drawing:
       block: bytes in which the disk counts.
     """
 
-    def __init__(self, pages: PageSettings, font: bytes, block: int) -> None:
+    def __init__(self, pages: PageSettings, fonts: Sequence[bytes], block: int) -> None:
         self._pages = pages
-        self._renderer = PageRenderer(font, pages.layout)
-        self._covered = covered_codepoints(font)
+        self._renderer = PageRenderer(fonts, pages.layout, pages.line_break)
+        self._covered = frozenset().union(*map(covered_codepoints, fonts))
         self._block = block
         self._schema = sample_schema(self.modes, pages.form != NONE)
         self._metadata: dict[str, list[dict[str, Any]]] = defaultdict(list)

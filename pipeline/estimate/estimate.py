@@ -50,7 +50,7 @@ def estimate(options: RunOptions, sources: Sources, effort: Effort, block: int) 
         options.continuation_tokens,
         options.max_article_chars,
     )
-    drawing = Drawing(options.pages, sources.font.content, block)
+    drawing = Drawing(options.pages, [font.content for font in sources.fonts], block)
     tokenizer = ArticleTokenizer(sources.tokenizer.content)
     measured = measure(choice, cuts, tokenizer, drawing, effort.drawn, effort.seed)
     share = choice.read / max(choice.rows, 1)
@@ -71,7 +71,7 @@ def wanted_of(options: RunOptions, sources: Sources, shards: int, block: int) ->
         arrow=options.arrow,
         filtered=options.filtered,
         report=not options.no_report,
-        assets=len(sources.tokenizer.content) + len(sources.font.content),
+        assets=sum(len(asset.content) for asset in (sources.tokenizer, *sources.fonts)),
         shards=shards,
         block=block,
     )

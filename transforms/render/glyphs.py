@@ -1,4 +1,4 @@
-"""The glyphs of a font as tables: ids, advances, reaches, kerning and masks, for BASIC layout.
+"""The glyphs of fonts as tables: ids, advances, reaches, kerning and masks, for BASIC layout.
 
 Why tables per character may stand for Pillow's layout of a whole line (checked in Pillow's
 `_imagingft.c`): BASIC layout maps each character to one glyph and puts its bitmap at the pixel
@@ -7,6 +7,9 @@ moves by the glyph's advance and by the kerning with the next character, which d
 pair alone. So a glyph's mask and metrics are measured once, by Pillow, on the single character,
 and a pair's kerning on the two characters together.
 
+In an atlas of several fonts a glyph belongs to a character of one of them, and there is no kerning
+from font to font. All stand on the baseline of the first.
+
 Everything is measured when first met. An atlas that has grown too large is meant to be replaced
 (`is_full`); nothing in it is needed for good.
 """
@@ -14,6 +17,7 @@ Everything is measured when first met. An atlas that has grown too large is mean
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
@@ -44,25 +48,41 @@ def nearest_pixel(position: Position) -> Position:
 
 
 class GlyphAtlas:
-    """All glyphs met so far of one font, at all sizes. Ids of characters count from 1.
+    """All glyphs met so far of some fonts, at all sizes. Ids of characters count from 1.
+
+    characters, owners: by id, the character and which font it is of.
 
     Args:
+      font: a font, or several.
       before: what stands before a pair of characters whose kerning is measured.
     """
 
     def __init__(
         self,
-        font: bytes,
+        font: bytes | Sequence[bytes],
         layout: ImageFont.Layout = ImageFont.Layout.BASIC,
         before: str = "",
     ) -> None:
-        self.faces = Faces(font, layout)
+        fonts = [font] if isinstance(font, bytes) else font
+        self.faces_of = [Faces(each, layout) for each in fonts]
         self.before = before
         self.characters = [""]
+        self.owners = [0]
         self.kerned_pairs = [(0, 0)]
-        self._ids = np.zeros(MAX_CODEPOINTS, np.int32)  # 0 is "not met"; untouched pages are free
+        # 0 is "not met"; untouched pages are free.
+        self._ids = np.zeros((len(fonts), MAX_CODEPOINTS), np.int32)
         self._pairs: dict[int, int] = {}
         self._sized: dict[int, SizedGlyphs] = {}
+
+    @property
+    def faces(self) -> Faces:
+        """The faces of the first font."""
+        return self.faces_of[0]
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether there are several fonts."""
+        return len(self.faces_of) > 1
 
     def is_full(self) -> bool:
         """Tell whether the atlas has grown past its limits and should be replaced."""
@@ -78,15 +98,29 @@ class GlyphAtlas:
             self._sized[size] = SizedGlyphs(self, size)
         return self._sized[size]
 
-    def intern(self, text: str) -> NDArray[np.int32]:
-        """Return the id of each character of `text`; lone surrogates are characters too."""
+    def intern(self, text: str, owners: Sequence[int] | None = None) -> NDArray[np.int32]:
+        """Return the id of each character of `text`; lone surrogates are characters too.
+
+        Args:
+          owners: which font each character is of; the first where that is not said.
+        """
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        ids = self._ids[codes]
+        if owners is None:
+            return self._intern(codes, 0)
+        ids, by = np.zeros(len(codes), np.int32), np.array(owners, np.int64)
+        for owner in range(len(self.faces_of)):
+            ids[by == owner] = self._intern(codes[by == owner], owner)
+        return ids
+
+    def _intern(self, codes: NDArray[np.uint32], owner: int) -> NDArray[np.int32]:
+        known = self._ids[owner]
+        ids = known[codes]
         if not ids.all():
             for code in np.unique(codes[ids == 0]).tolist():
-                self._ids[code] = len(self.characters)
+                known[code] = len(self.characters)
                 self.characters.append(chr(code))
-            ids = self._ids[codes]
+                self.owners.append(owner)
+            ids = known[codes]
         return ids
 
     def intern_kerning(self, ids: NDArray[np.int32]) -> tuple[Ints, Ints]:
@@ -118,6 +152,8 @@ class GlyphAtlas:
         FreeType scales the font's kerning to the size (and down once more below 25 px), then
         rounds to whole pixels: what is 0 at the largest size is 0 at all smaller ones.
         """
+        if self.owners[pair[0]] != self.owners[pair[1]]:
+            return False
         try:
             return self.at(MAX_FONT_SIZE).kerning(pair) != 0
         except OSError:  # a bitmap-only font without this size
@@ -147,8 +183,12 @@ class SizedGlyphs:
 
     @property
     def face(self) -> ImageFont.FreeTypeFont:
-        """Pillow's font at this size."""
+        """Pillow's font at this size; of several the first."""
         return self._atlas.faces[self.size]
+
+    def face_of(self, i: int) -> ImageFont.FreeTypeFont:
+        """Return the face that a character is of."""
+        return self._atlas.faces_of[self._atlas.owners[i]][self.size]
 
     def measure(self, ids: set[int], pairs: set[int]) -> None:
         """See to it that the metrics of these characters and kerned pairs are known."""
@@ -167,7 +207,7 @@ class SizedGlyphs:
         """Measure what is added to the pen between two characters, in 1/64 px."""
         self.measure(set(pair), set())
         first, second = (self._atlas.characters[i] for i in pair)
-        before, face = self._atlas.before, self.face
+        before, face = self._atlas.before, self.face_of(pair[0])
         together = face.getlength(before + first + second) - face.getlength(before)
         return round(together * UNIT) - int(self.advance[pair[0]] + self.advance[pair[1]])
 
@@ -189,20 +229,24 @@ class SizedGlyphs:
 
         Pillow's box of a text always contains the pen's way from 0 to the advance. So a right
         edge beyond both is the glyph's own; any other only says that the glyph ends before it.
+        Among several fonts the edges of the box are what counts.
         """
-        character, face = self._atlas.characters[i], self.face
+        character, face = self._atlas.characters[i], self.face_of(i)
         left, _, right, _ = (round(side) for side in face.getbbox(character))
         advance = round(face.getlength(character) * UNIT)
         overhangs = right > max(0, nearest_pixel(advance))
         self.advance[i] = advance
-        self.reach[i] = max(right * UNIT, advance)
-        self.sure_reach[i] = right * UNIT if overhangs else advance
+        mixed = self._atlas.is_mixed
+        self.reach[i] = right * UNIT if mixed else max(right * UNIT, advance)
+        self.sure_reach[i] = right * UNIT if overhangs or mixed else advance
         self.left[i] = left * UNIT
 
     def _draw(self, i: int) -> None:
         """Draw one character's mask, cut to its ink."""
-        mask, (dx, top) = self.face.getmask2(self._atlas.characters[i], "L")
+        face = self.face_of(i)
+        mask, (dx, top) = face.getmask2(self._atlas.characters[i], "L", anchor="ls")
         box = mask.getbbox()
         if box is not None:
+            top += self.face.getmetrics()[0]  # the baseline is that of the first font
             self.masks[i] = mask.crop(box)
             self.dx[i], self.top[i], self.bottom[i] = dx + box[0], top + box[1], top + box[3]

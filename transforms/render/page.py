@@ -11,17 +11,21 @@ so the glyphs of such a line are put together beforehand.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
+from transforms.render.bidi import require_fribidi
+from transforms.render.breaking import LINE_BREAKS, Unit, break_units, clusters
 from transforms.render.characters import covered_codepoints, missing_glyphs
 from transforms.render.faces import open_face
+from transforms.render.fallback import Fallback
 from transforms.render.fonts import default_font
 from transforms.render.glyphs import GlyphAtlas, Mask
+from transforms.render.mixed import MixedShaper, MixedText
 from transforms.render.raqm import ShapedText, Shaper, require_raqm
 from transforms.render.typeset import (
     FIRST_SIZE_TRIED,
@@ -73,11 +77,15 @@ class SetLines(Protocol):
     def clipped(self, firsts: list[int], box: int) -> int:
         """Count the lines wider than `box` px."""
 
+    def wide(self, box: int) -> list[int]:
+        """Return the words that are wider than `box` px by themselves."""
+
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
         """Return what to stamp for the first `rendered` lines, those without ink left out."""
 
 
-SetAt = Callable[[int], SetLines]  # a text in type of so many px
+SetIn = Callable[[int, int], SetLines]  # a text in type of so many px, for a box of so many
+ALL = -1  # what is kept of glyphs for texts that take more than one font
 
 
 class PageRenderer:
@@ -85,32 +93,46 @@ class PageRenderer:
 
         image, metadata = PageRenderer().render("Two words", 640)
 
-    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only font
-    and layout travel); it is for one thread at a time.
+    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only fonts
+    and settings travel); it is for one thread at a time.
 
     Args:
-      font: the bytes of a TrueType or OpenType file; DejaVu Sans 2.37 when None.
+      font: the bytes of a TrueType or OpenType file, or of several: each character is drawn by the
+        first that has it. DejaVu Sans 2.37 when None.
       layout: "basic", or "raqm" for scripts that need shaping and bidi.
+      line_break: "spaces", or "unicode" for scripts without spaces: lines may end where UAX #14
+        says, and inside a word that is wider than a line.
 
     Raises:
-      OSError: Pillow cannot open the font.
-      ValueError: unknown layout, one that this Pillow cannot do, or a font without a Unicode
-        character map.
+      OSError: Pillow cannot open a font.
+      ValueError: unknown layout or line break, a layout that this Pillow cannot do, or a font
+        without a Unicode character map.
     """
 
-    def __init__(self, font: bytes | None = None, layout: str = "basic") -> None:
+    def __init__(
+        self,
+        font: bytes | Sequence[bytes] | None = None,
+        layout: str = "basic",
+        line_break: str = "spaces",
+    ) -> None:
         if layout not in LAYOUTS:
             raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
+        if line_break not in LINE_BREAKS:
+            raise ValueError(f"line_break {line_break!r} is not one of {', '.join(LINE_BREAKS)}")
+        font = default_font() if font is None else font
+        self._fonts = (font,) if isinstance(font, bytes) else tuple(font)
+        self._layout, self._line_break = layout, line_break
         if layout == "raqm":
             require_raqm()
-        self._font = default_font() if font is None else font
-        self._layout = layout
-        open_face(self._font, FIRST_SIZE_TRIED, LAYOUTS[layout])
-        covered_codepoints(self._font)
-        self._glyphs: GlyphAtlas | Shaper | None = None
+            if len(self._fonts) > 1:
+                require_fribidi()
+        for each in self._fonts:
+            open_face(each, FIRST_SIZE_TRIED, LAYOUTS[layout])
+        self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
+        self._kept: dict[int, GlyphAtlas | Shaper] = {}
 
-    def __reduce__(self) -> tuple[type[PageRenderer], tuple[bytes, str]]:
-        return PageRenderer, (self._font, self._layout)
+    def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
+        return PageRenderer, (self._fonts, self._layout, self._line_break)
 
     def render(self, text: str, px: int) -> Page:
         """Draw `text` as black words on a white square of `px` pixels, as large as fits.
@@ -121,28 +143,95 @@ class PageRenderer:
 
     def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Page]:
         """Yield a page of `text` for each size in pixels, as `render` does; quicker together."""
-        set_at = self._prepare(text.split())
-        missing = missing_glyphs(text, covered_codepoints(self._font))
+        set_in = self._prepare(text)
+        missing = missing_glyphs(text, self._fallback.all)
         for px in sizes:
-            page = fit(set_at, px)
+            page = fit(set_in, px)
             yield Page(draw(page), describe(page, missing))
 
     def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
         """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
-        set_at = self._prepare(text.split())
-        missing = missing_glyphs(text, covered_codepoints(self._font))
+        set_in = self._prepare(text)
+        missing = missing_glyphs(text, self._fallback.all)
         for px in sizes:
-            yield describe(fit(set_at, px), missing)
+            yield describe(fit(set_in, px), missing)
 
-    def _prepare(self, words: list[str]) -> SetAt:
-        if self._glyphs is None or self._glyphs.is_full():
-            kind = GlyphAtlas if self._layout == "basic" else Shaper
-            self._glyphs = kind(self._font)
+    def _prepare(self, text: str) -> SetIn:
+        words = text.split()
+        whole = " ".join(words)
+        owners = self._fallback.owners(whole) if len(self._fonts) > 1 else [0]
+        used = set(owners) or {0}
+        glyphs = self._glyphs_for(used.pop() if len(used) == 1 else ALL)
+
+        def text_of(words: list[str], spaced: list[int] | None) -> Text | ShapedText:
+            if isinstance(glyphs, GlyphAtlas):
+                return Text(words, glyphs, spaced, owners if glyphs.is_mixed else None)
+            if isinstance(glyphs, MixedShaper):
+                return MixedText(words, glyphs, spaced, owners)
+            return ShapedText(words, glyphs, spaced)
+
         # What is set at a size is kept here and not by the text: it refers to the text, and such a
         # circle would keep a page's worth of tables until the garbage collector comes by.
-        if isinstance(self._glyphs, GlyphAtlas):
-            return cache(Text(words, self._glyphs).at)
-        return cache(ShapedText(words, self._glyphs).at)
+        if self._line_break == "spaces":
+            set_at = cached_at(text_of(words, None))
+            return lambda size, _: set_at(size)
+        return set_broken(whole, text_of)
+
+    def _glyphs_for(self, font: int) -> GlyphAtlas | Shaper:
+        """Return what is kept for texts that are drawn by one font alone, or by `ALL`."""
+        kept = self._kept.get(font)
+        if kept is None or kept.is_full():
+            if self._layout == "basic":
+                kept = GlyphAtlas(self._fonts if font == ALL else self._fonts[font])
+            else:
+                kept = MixedShaper(self._fonts) if font == ALL else Shaper(self._fonts[font])
+            self._kept[font] = kept
+        return kept
+
+    @property
+    def _glyphs(self) -> GlyphAtlas | Shaper | None:
+        """What is kept for texts that are drawn by the first font alone."""
+        return self._kept.get(0)
+
+
+def cached_at(text: Text | ShapedText) -> Callable[[int], SetLines]:
+    """Return a text's `at`, which sets it in type of a size, once a size."""
+
+    @cache
+    def set_at(size: int) -> SetLines:
+        return text.at(size)
+
+    return set_at
+
+
+def set_broken(
+    text: str, text_of: Callable[[list[str], list[int] | None], Text | ShapedText]
+) -> SetIn:
+    """Return how to set a text whose lines may end where the rules of Unicode let them.
+
+    Units that are wider than the box are broken into grapheme clusters.
+    """
+
+    def text_of_units(units: list[Unit]) -> Text | ShapedText:
+        words = [text[start:end] for start, end in units]
+        ends = [end for _, end in units[:-1]]
+        gaps = [start - end for (start, _), end in zip(units[1:], ends, strict=True)]
+        return text_of(words, [*gaps, 0][: len(units)])
+
+    units = break_units(text, "unicode")
+    set_at = cached_at(text_of_units(units))
+
+    @cache
+    def set_in(size: int, box: int) -> SetLines:
+        whole = set_at(size)
+        if not (wide := set(whole.wide(box))):
+            return whole
+        broken: list[Unit] = []
+        for number, unit in enumerate(units):
+            broken += clusters(text, unit) if number in wide else [unit]
+        return text_of_units(broken).at(size)
+
+    return set_in
 
 
 class Fitted(NamedTuple):
@@ -160,17 +249,17 @@ class Fitted(NamedTuple):
     rendered: int
 
 
-def fit(set_at: SetAt, px: int) -> Fitted:
+def fit(set_in: SetIn, px: int) -> Fitted:
     """Find the size and the lines of a text on a page of `px` pixels."""
     margin = int(px * MARGIN)
     box = px - 2 * margin
 
     def fits(size: int) -> bool:
         most = box // line_height(size)
-        return len(set_at(size).lines(box, most)) <= most
+        return len(set_in(size, box).lines(box, most)) <= most
 
     size = largest_fit(fits)
-    set_text = set_at(size)
+    set_text = set_in(size, box)
     lines = set_text.lines(box)
     rendered = min(len(lines), box // line_height(size))
     return Fitted(px, margin, box, size, set_text, lines, rendered)

@@ -7,6 +7,10 @@ width do not decide, Pillow measures the whole line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+from operator import add
+
 from PIL import ImageFont, features
 
 from transforms.render.faces import Faces
@@ -21,7 +25,7 @@ from transforms.render.plain import (
     word_script,
 )
 from transforms.render.rules import read_rules
-from transforms.render.typeset import InkedLine, Text, line_height
+from transforms.render.typeset import InkedLine, Text, joined, line_height
 
 MAX_EXTENTS = 131072  # measured words kept, at all sizes together
 
@@ -77,16 +81,28 @@ class ShapedText:
 
     anchors: for each word the first from there on that is not of shared characters alone; it
       decides the script of a line that starts with the word.
+
+    Args:
+      spaced: how many spaces, 1 or none, follow each word, where a line may end elsewhere too.
     """
 
-    def __init__(self, words: list[str], shaper: Shaper) -> None:
+    def __init__(
+        self, words: list[str], shaper: Shaper, spaced: Sequence[int] | None = None
+    ) -> None:
         self.words, self.shaper = words, shaper
+        self.spaced = [1] * len(words) if spaced is None else spaced
+        self.string = joined(words, self.spaced)
+        self._starts = list(accumulate(map(add, map(len, words), self.spaced), initial=0))
         self.scripts = [word_script(word) for word in words]
         self.anchors = list(range(len(words)))
         for i in reversed(range(len(words) - 1)):
             if self.scripts[i] == SHARED:
                 self.anchors[i] = self.anchors[i + 1]
         self._keepers: dict[str, tuple[list[int], Text]] = {}
+
+    def stretch(self, first: int, last: int) -> tuple[int, int]:
+        """Return where in the whole text a line of these words starts and ends."""
+        return self._starts[first], self._starts[last] + len(self.words[last])
 
     def keepers(self, script: str) -> tuple[list[int], Text]:
         """Return the words that keep their glyphs in lines of a script: numbers, and text."""
@@ -139,6 +155,8 @@ class ShapedLines:
         line = self._start_line(script)
         for last in range(first, len(words)):
             wider = None
+            if last > first and not self._text.spaced[last - 1]:
+                line = None  # its words do not stand alone
             if line and script:
                 if scripts[last] in (script, SHARED):
                     line.add(self._extent(last, script))
@@ -173,8 +191,22 @@ class ShapedLines:
         alone = (a for a, b in zip(firsts, nexts, strict=True) if b == a + 1)
         return sum(self._width(word, word) > box for word in alone)
 
+    def wide(self, box: int) -> list[int]:
+        """Return the words that are wider than `box` px by themselves."""
+        return [word for word in range(len(self._text.words)) if self._is_wide(word, box)]
+
+    def _is_wide(self, word: int, box: int) -> bool:
+        script = self._text.scripts[word]
+        line = self._start_line(script)
+        if line and script:
+            line.add(self._extent(word, script))
+            if (wider := line.is_wider(box)) is not None:
+                return wider
+        return self._width(word, word) > box
+
     def _width(self, first: int, last: int) -> float:
-        left, _, right, _ = self._face.getbbox(" ".join(self._text.words[first : last + 1]))
+        start, end = self._text.stretch(first, last)
+        left, _, right, _ = self._face.getbbox(self._text.string[start:end])
         return right - left
 
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
@@ -182,7 +214,8 @@ class ShapedLines:
         marks = []
         nexts = [*firsts, len(self._text.words)][1:]
         for number, (a, b) in enumerate(zip(firsts[:rendered], nexts, strict=False)):
-            mask, (dx, dy) = self._face.getmask2(" ".join(self._text.words[a:b]), "L")
+            start, end = self._text.stretch(a, b - 1)
+            mask, (dx, dy) = self._face.getmask2(self._text.string[start:end], "L")
             y = margin + number * line_height(self._size) + dy
             marks.append(InkedLine([(margin + dx, y)], [mask], y, y + mask.size[1]))
         return marks

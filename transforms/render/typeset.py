@@ -8,13 +8,14 @@ Rounding to pixels keeps order and commutes with whole pixels. So furthest and l
 before rounding, in 1/64 px along the one long line that all words make, and a line is a stretch
 of that: `right = pixel(furthest - start of its first word)`. Where a bound on the width
 decides, that is all; a bound and the truth almost always coincide, and where the limit falls
-between them, Pillow is asked about that line.
+between them, Pillow is asked about that line. Of a text in several fonts a line's width is, by
+definition, that of the boxes of its characters, so there is nobody to ask.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,13 +72,25 @@ class Text:
 
     starts, ends: where in `ids` each word starts and ends.
     kerned_at, kerned_pairs: positions of the first characters of kerned pairs, and the pairs.
+
+    Args:
+      spaced: how many spaces, 1 or none, follow each word, where a line may end elsewhere too.
+      owners: which of the atlas's fonts each character is of.
     """
 
-    def __init__(self, words: list[str], atlas: GlyphAtlas) -> None:
+    def __init__(
+        self,
+        words: list[str],
+        atlas: GlyphAtlas,
+        spaced: Sequence[int] | None = None,
+        owners: Sequence[int] | None = None,
+    ) -> None:
         self.words, self.atlas = words, atlas
-        self.ids = atlas.intern(" ".join(words))
+        self.string = " ".join(words) if spaced is None else joined(words, spaced)
+        self.ids = atlas.intern(self.string, owners)
         lengths = np.fromiter(map(len, words), np.int64, len(words))
-        self.ends = np.cumsum(lengths + 1) - 1
+        gaps = np.array(1 if spaced is None else spaced, np.int64)
+        self.ends = np.cumsum(lengths + gaps) - gaps
         self.starts = self.ends - lengths
         self.kerned_at, self.kerned_pairs = atlas.intern_kerning(self.ids)
         self.used_ids = set(np.unique(self.ids).tolist())
@@ -86,6 +99,12 @@ class Text:
     def at(self, size: int) -> SetText:
         """Set the text in type of `size` px."""
         return SetText(self, self.atlas.at(size))
+
+
+def joined(words: Sequence[str], spaced: Sequence[int]) -> str:
+    """Return the text that words are of; the last one's space, if any, is no part of it."""
+    text = "".join(word + " " * gap for word, gap in zip(words, spaced, strict=True))
+    return text.removesuffix(" ")
 
 
 class SetText:
@@ -139,6 +158,10 @@ class SetText:
         alone = (a for a, b in zip(firsts, nexts, strict=True) if b == a + 1)
         return sum(self._is_wider(word, word, box) for word in alone)
 
+    def wide(self, box: int) -> list[int]:
+        """Return the words that are wider than `box` px by themselves."""
+        return [word for word in range(len(self._furthest)) if self._is_wider(word, word, box)]
+
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
         """Return where the glyphs of the first `rendered` lines go, for the lines that have ink."""
         if not rendered:
@@ -146,13 +169,15 @@ class SetText:
         text, glyphs = self.text, self.glyphs
         begin = text.starts[firsts[:rendered]]
         end = text.ends[np.array([*firsts, len(text.words)])[1 : rendered + 1] - 1]
+        nexts = np.append(begin[1:], end[-1] + 1)  # a space between lines counts with the first
         ids = text.ids[: end[-1]]
         glyphs.draw(set(np.unique(ids).tolist()))
 
         inked = glyphs.bottom[ids] > glyphs.top[ids]
-        inked[end[:-1]] = False  # spaces between lines are not drawn, whatever they look like
+        # Spaces between lines are not drawn, whatever they look like.
+        inked[end[:-1][end[:-1] < nexts[:-1]]] = False
         at = np.flatnonzero(inked)
-        line = np.repeat(np.arange(rendered), end + 1 - begin)[at]
+        line = np.repeat(np.arange(rendered), nexts - begin)[at]
         ids = ids[at]
         x = margin + nearest_pixel(self.pen[at] - self.pen[begin][line]) + glyphs.dx[ids]
         y = margin + line * line_height(glyphs.size)
@@ -176,7 +201,13 @@ class SetText:
             return False
         if self._surely[last] > self._too_wide_from[first] + box * UNIT:
             return True
-        left, _, right, _ = self.glyphs.face.getbbox(" ".join(self.text.words[first : last + 1]))
+        begin, end = self.text.starts[first], self.text.ends[last]
+        if self.text.atlas.is_mixed:
+            pen, ids = self.pen[begin:end], self.text.ids[begin:end]
+            far = nearest_pixel(int((pen + self.glyphs.reach[ids]).max() - pen[0]))
+            near = nearest_pixel(int((pen + self.glyphs.left[ids]).min() - pen[0]))
+            return far - near > box  # the first character's box has the pixel 0
+        left, _, right, _ = self.glyphs.face.getbbox(self.text.string[begin:end])
         return right - left > box
 
 

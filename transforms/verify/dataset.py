@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from transforms import storage
 from transforms.images import PageSettings
-from transforms.outputs import ASSETS, CONFIG, PLAN
+from transforms.outputs import ASSETS, CONFIG, PLAN, fonts_of
 from transforms.planfile import read_plan
 from transforms.records import Shard, VisionMode
 
@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
     context_tokens: int
     continuation_tokens: int
     tokenizer: str
-    font: str
+    fonts: tuple[str, ...]
     versions: dict[str, str | None]
 
     @property
@@ -71,12 +71,18 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
         modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
         dataset = Dataset(
             output_dir,
-            PageSettings(modes, options["layout"], options["png_level"], options["images"]),
+            PageSettings(
+                modes,
+                options["layout"],
+                options["png_level"],
+                options["images"],
+                options.get("line_break", "spaces"),
+            ),
             options["min_tokens"],
             options["context_tokens"],
             options["continuation_tokens"],
             storage.join(assets, f"{config['tokenizer']['sha256']}.json"),
-            storage.join(assets, f"{config['font']['sha256']}.ttf"),
+            tuple(storage.join(assets, f"{font['sha256']}.ttf") for font in fonts_of(config)),
             config["versions"],
         )
         path = storage.private(output_dir, PLAN)

@@ -18,7 +18,7 @@ from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.files import SampleFile
 from transforms.verify.split import Samples, Split
 
-COPIED = ("vision_modes", "tokenizer", "font", "versions", "inputs")
+COPIED = ("vision_modes", "tokenizer", "font", "fonts", "versions", "inputs")
 
 
 def manifest_faults(
@@ -56,7 +56,7 @@ def manifest_faults(
             "sum": val + train,
             "articles_in_either": val + train,
         },
-        **{name: config[name] for name in COPIED},
+        **{name: config.get(name) for name in COPIED},
         "source": config.get("source"),  # earlier versions did not look for it
         "options": {**manifest["options"], **config["options"]},
     }
@@ -91,7 +91,7 @@ def _differences(name: str, was: Any, right: Any) -> Iterator[tuple[str, Any, An
 
 def asset_faults(dataset: Dataset) -> Iterator[Fault]:
     """Yield the assets that are missing or not what their names say."""
-    for path in (dataset.tokenizer, dataset.font):
+    for path in (dataset.tokenizer, *dataset.fonts):
         file = path.rsplit("/", 1)[-1]
         name = storage.private("", ASSETS, file)
         try:

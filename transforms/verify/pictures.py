@@ -96,7 +96,7 @@ def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None
     """Draw a sample's page anew, if the same version of Pillow would draw it."""
     if line is None or dataset.versions["pillow"] != metadata.version("pillow"):
         return None
-    renderer = load_renderer(dataset.font, dataset.pages.layout)
+    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
     return renderer.render(Sample.from_json_line(line).context_text, px).image
 
 
