@@ -80,7 +80,7 @@ def add_options(parser: Parser, output_required: bool = True) -> None:
     )
     pages.add(
         "font",
-        "instead of DejaVu Sans; each letter by the first with it",
+        "fonts instead of DejaVu Sans, the first first",
         nargs="+",
         metavar="FILE",
     )

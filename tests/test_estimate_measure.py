@@ -37,7 +37,7 @@ class Words:
 
 def drawing(more: str = "") -> Drawing:
     pages = parse_run(f"--input a --output_dir b --modes x=64,y=128 {more}".split()).pages
-    return Drawing(pages, default_font(), 4096)
+    return Drawing(pages, [default_font()], 4096)
 
 
 def shards(path: Path) -> list[Shard]:

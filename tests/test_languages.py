@@ -71,6 +71,8 @@ def context(name: str, tokenizer: ArticleTokenizer) -> str:
 def test_the_pictures_are_those_of_the_texts(name: str, tokenizer: ArticleTokenizer) -> None:
     image, metadata = LANGUAGES[name].renderer().render(context(name, tokenizer), 640)
     assert metadata.missing_glyphs == metadata.clipped_lines == 0
+    told = f"{name} {name} 0 {metadata.font_size} {metadata.total_lines} 0"
+    assert told in (DOCS.parent / "languages.md").read_text("utf-8")
     with Image.open(DOCS / f"{name}.png") as shown:
         assert shown.tobytes() == image.tobytes()
     assert (DOCS / f"{name}.png").stat().st_size < 100_000
