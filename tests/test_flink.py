@@ -236,7 +236,7 @@ def pool() -> Iterator[int]:
 def test_a_cluster_that_one_has_needs_only_a_pool_of_workers(
     pool: int, source: Path, expected: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """As the README says: Flink as it comes, spoken to by its REST port alone.
+    """As docs/clusters.md says: Flink as it comes, spoken to by its REST port alone.
 
     One TaskManager, because each needs a pool of its own, at the same address as seen from it.
     """
@@ -256,4 +256,4 @@ def test_the_image_of_workers_has_the_beam_of_the_launcher() -> None:
     """An image cannot be built here; test_package.py tries its one step, the installation."""
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     assert f"_sdk:{beam.__version__}\n" in dockerfile
-    assert " ".join(worker_command()) in (ROOT / "README.md").read_text("utf-8")
+    assert " ".join(worker_command()) in (ROOT / "docs/clusters.md").read_text("utf-8")
