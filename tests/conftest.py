@@ -22,12 +22,11 @@ from apache_beam.testing import test_pipeline
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline import assets
 from pipeline.__main__ import main
 from pipeline.data import data_file
 from tests.hub import FakeHub
 from tests.order import longest_first
-from tests.quicker import loaded, make_beam_quicker, make_tokenizers_quicker
+from tests.quicker import loaded, make_beam_quicker, make_tokenizers_quicker, published
 from tests.shared import one_at_a_time
 from tests.stores import LONG
 from transforms.outputs import REPORT
@@ -79,7 +78,7 @@ def _quicker() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tokenizer_json() -> bytes:
-    return assets.builtin_tokenizer()
+    return published()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from transforms import chunk, storage, tokenize
 from transforms.verify import shard
 
 loaded = cache(tokenize.ArticleTokenizer)
+published = cache(assets.builtin_tokenizer)  # whatever a test puts in its place
 Arguments = tuple[list[str], list[Any]]
 
 
@@ -88,6 +89,6 @@ def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
     def load(path: str) -> tokenize.ArticleTokenizer:
         return loaded(storage.read_bytes(path))
 
-    patch.setattr(assets, "builtin_tokenizer", cache(assets.builtin_tokenizer))
+    patch.setattr(assets, "builtin_tokenizer", published)
     for module in (tokenize, chunk, shard):
         patch.setattr(module, "load_tokenizer", load)

@@ -4,6 +4,7 @@ Its blocks are run in their order, as a person would, in a directory like the pr
 """
 
 import ast
+import contextlib
 import io
 import os
 import re
@@ -78,27 +79,16 @@ def steps(document: str) -> Iterator[Step]:
             yield Step(kind, text)
         elif kind == "sh":
             shell: list[str] = []
-            needs_shell = "$" in text or "\\\n" in text
-            for line in text.splitlines():
-                if line.startswith("pagecast ") and not needs_shell:
+            for line in text.replace("\\\n", "").splitlines():
+                if elsewhere(line) is not None:
+                    continue
+                if line.startswith("pagecast "):
                     yield Step("sh", "\n".join(shell))
                     yield Step("pagecast", line)
                     shell = []
-                elif elsewhere(line) is None:
+                else:
                     shell.append(line)
             yield Step("sh", "\n".join(shell))
-
-
-def script(document: str) -> str:
-    """Return one shell script of all that can be run."""
-    lines, python = ["set -euo pipefail"], ""
-    for kind, text in steps(document):
-        if kind == "python":  # one session, as a person would go on in
-            python += text
-            lines.append(f"python - <<'PYTHON'\n{python}PYTHON")
-        else:
-            lines.append(text)
-    return "\n".join(lines)
 
 
 def shown(document: str) -> list[str]:
@@ -131,8 +121,8 @@ def wiki(hub: FakeHub) -> FakeHub:
     return hub
 
 
-def shell(program: str, project: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program as a person would who has the environment activated."""
+def shell(program: str, project: Path) -> str:
+    """Run a program as a person would who has the environment activated; return what it prints."""
     activate = f". {shlex.quote(str(ROOT / '.venv/bin/activate'))}\n"
     environment = {**os.environ, "HOME": str(project.parent), "COLUMNS": "80"}
     done = subprocess.run(
@@ -140,19 +130,10 @@ def shell(program: str, project: Path) -> subprocess.CompletedProcess[str]:
         cwd=project, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
-    return done
+    return done.stdout
 
 
-def test_the_readme_works_in_a_shell(project: Path, wiki: FakeHub) -> None:
-    done = shell(script("README.md"), project)
-    assert "pagecast: error" not in done.stderr
-    printed = shown("README.md")
-    assert len(printed) == 3
-    for pattern in printed:
-        assert re.search(pattern, done.stdout)
-
-
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "README.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_of_a_document_works(
     document: str,
     project: Path,
@@ -167,15 +148,21 @@ def test_every_command_of_a_document_works(
             pytest.skip(f"{path} is not installed")
     monkeypatch.chdir(project)
     names: dict[str, object] = {}
+    printed = io.StringIO()
     for kind, text in steps(document):
         if kind == "pagecast":
-            few = " --workers 1 --no_report" if text.startswith("pagecast run ") else ""
+            which = text.split()[1]
+            few = {"run": " --workers 1 --no_report", "verify": " --workers 1"}.get(which, "")
             done = command(text.removeprefix("pagecast ") + few)
             assert done.code == 0, f"{text}: {done.err}"
+            printed.write(done.out)
         elif kind == "python":
-            exec(text, names)
+            with contextlib.redirect_stdout(printed):
+                exec(text, names)
         elif text:
-            shell(f"set -euo pipefail\n{text}", project)
+            printed.write(shell(f"set -euo pipefail\n{text}", project))
+    for pattern in shown(document):
+        assert re.search(pattern, printed.getvalue()), pattern
 
 
 def test_every_line_that_is_not_run_is_there() -> None:

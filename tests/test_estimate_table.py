@@ -102,7 +102,7 @@ def test_the_table_fits_a_screen_and_says_all_of_it() -> None:
     for part in (
         "kept                800,000 (740,000 to 860,000): 12.1% (11.2% to 13.0%)",
         "samples             1,520,000 (1,480,000 to 1,560,000)",
-        "train, val          500,000, 10,000",
+        "train, val          at most 500,000, 10,000",
         "[images: --image_shards]",
         "time on this machine with 2 workers (1 core): 11.1 h (8.3 h to 16.7 h)",
         "free on the disk of /x: 10 bytes: TOO LITTLE",
