@@ -241,7 +241,7 @@ def test_a_worker_that_cannot_start_says_why_to_the_runner_and_here(
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.boot", "--id=1", f"--provision_endpoint={endpoint}",
          f"--semi_persist_dir={tmp_path}"],
-        capture_output=True, text=True, check=False, timeout=120,
+        capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     line = (
         "pagecast-boot: worker 1 cannot start: the runner staged a file with the name '../escape'"

@@ -230,7 +230,7 @@ def pool() -> Iterator[int]:
     )  # fmt: skip
     yield port
     process.terminate()
-    process.wait(30)
+    process.wait(600)
 
 
 def test_a_cluster_that_one_has_needs_only_a_pool_of_workers(

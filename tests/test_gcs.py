@@ -76,7 +76,7 @@ def test_a_killed_job_goes_on(
         [sys.executable, "-m", "pipeline", *remote(workers=2).split()],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    end = time.monotonic() + 120
+    end = time.monotonic() + 600
     while not store.away:
         assert process.poll() is None
         assert time.monotonic() < end
@@ -84,7 +84,7 @@ def test_a_killed_job_goes_on(
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
-    assert psutil.wait_procs(workers, timeout=60)[1] == []
+    assert psutil.wait_procs(workers, timeout=600)[1] == []
     store.away, store.away_after = False, None
     assert "_pagecast/lock" in store.tree("out", private=True)
     assert "split_manifest.json" not in store.tree("out")

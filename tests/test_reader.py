@@ -95,7 +95,7 @@ def test_several_processes_read_with_one_reader(dataset: Dataset, method: str) -
     for process in processes:
         process.start()
     assert wrong_pages(dataset, reader) == []
-    assert [answers.get(timeout=120) for _ in processes] == [[]] * 3
+    assert [answers.get(timeout=600) for _ in processes] == [[]] * 3
     for process in processes:
         process.join()
         assert process.exitcode == 0
