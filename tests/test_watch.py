@@ -26,7 +26,7 @@ from transforms.outputs import PLAN as PLAN_FILE
 from transforms.planfile import plan_line
 
 ROOT = str(Path(__file__).parents[1])
-PATIENCE = 100.0  # seconds; nothing here waits for them but a broken test
+PATIENCE = 600.0  # seconds; nothing here waits for them but a broken test
 
 
 def until(condition: Callable[[], object]) -> None:
