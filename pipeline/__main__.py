@@ -114,7 +114,7 @@ def _command(arguments: Sequence[str]) -> str:
     given, hint = "no command", f"the commands are {', '.join(others)} and {last}"
     if arguments:
         given = f"unknown command {arguments[0]!r}"
-        meant = similar(arguments[0], COMMANDS)
+        meant = similar(arguments[0], COMMANDS, 0.6)  # they are short
         hint = f"did you mean {meant}?" if meant else hint
     raise UsageError(f"{given}; {hint} (see `pagecast --help`)")
 

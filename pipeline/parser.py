@@ -129,6 +129,6 @@ class Group:
         self.add(name, text, type=int, default=default, metavar="N")
 
 
-def similar(name: str, known: Iterable[str]) -> str | None:
+def similar(name: str, known: Iterable[str], close: float = CLOSE) -> str | None:
     """Return the one of the known names that was probably meant."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=CLOSE)), None)
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=close)), None)

@@ -50,7 +50,8 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
     ("argv", "code", "text"),
     [
         ([], 2, "no command; the commands are download, plan, run, verify, report and completion"),
-        (["rum"], 2, "unknown command 'rum'; the commands are"),
+        (["frob"], 2, "unknown command 'frob'; the commands are"),
+        (["rnu"], 2, "unknown command 'rnu'; did you mean run?"),
         (["reprot"], 2, "unknown command 'reprot'; did you mean report?"),
         (["--help"], 0, "  verify      check a dataset, and mend it\n"),
         (["--version"], 0, "pagecast 0.1.0\n"),
