@@ -24,6 +24,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from pipeline.graph import split_samples
 from pipeline.local import local_runner
+from pipeline.watchdog import Watchdog
 from transforms.assign import REFERENCE, ShardReferences
 from transforms.receipts import ArticleLines, Receipt
 from transforms.records import Shard
@@ -76,23 +77,8 @@ def check(
     print(f"largest part {max(samples for _, samples in parts):,} samples")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--receipts", type=int, default=26_000)
-    parser.add_argument("--max_samples", type=int, default=510_000)
-    parser.add_argument("--workers", type=int, default=2)
-    options = parser.parse_args()
-    settings = SplitSettings(options.max_samples, 10_000, 42)
-    beam_options = PipelineOptions([], default_sdk_harness_log_level="ERROR")
-    pipeline = beam.Pipeline(
-        runner=local_runner(beam_options, options.workers), options=beam_options
-    )
-    receipts = (
-        pipeline
-        | beam.Create(range(options.receipts))
-        | beam.Reshuffle()
-        | beam.Map(synthetic_receipt)
-    )
+def run(pipeline: beam.Pipeline, count: int, settings: SplitSettings) -> None:
+    receipts = pipeline | beam.Create(range(count)) | beam.Reshuffle() | beam.Map(synthetic_receipt)
     failures = pipeline | "NoFailures" >> beam.Create([])
     whole = receipts | "StopOnFailure" >> beam.Filter(
         lambda _, failed: not failed, AsList(failures)
@@ -106,7 +92,7 @@ def main() -> None:
             AsSingleton(split["plan"]),
             AsList(split["parts"]),
             AsDict(split["article_counts"]),
-            options.max_samples,
+            settings.max_samples,
         )
     )
     started = time.monotonic()
@@ -117,6 +103,19 @@ def main() -> None:
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     print(f"seconds {seconds:.1f}, launcher {launcher} MB, largest worker {worker} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--receipts", type=int, default=26_000)
+    parser.add_argument("--max_samples", type=int, default=510_000)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    settings = SplitSettings(options.max_samples, 10_000, 42)
+    beam_options = PipelineOptions([], default_sdk_harness_log_level="ERROR")
+    with Watchdog(print) as watchdog:
+        runner = local_runner(beam_options, options.workers, watchdog.start)
+        run(beam.Pipeline(runner=runner, options=beam_options), options.receipts, settings)
 
 
 if __name__ == "__main__":

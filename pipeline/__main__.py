@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
+
+from pipeline import signals
 
 COMMANDS = {
     "download": "fetch FineWiki from the Hugging Face hub",
@@ -27,6 +30,7 @@ Exit codes: 0 done, 1 failed or faulty, 2 wrong use, 130 stopped.
 example:
   pagecast run --input 'enwiki/*.parquet' --output_dir out"""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+STOPPED = "stopped; give the same command again to go on"
 
 
 def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
@@ -36,6 +40,8 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
       is_program: whether this process does nothing else.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not is_program:
+        signals.forget()
     if arguments and arguments[0] in ("-h", "--help", "help", "--version"):
         print(_version() if arguments[0] == "--version" else usage())
         return DONE
@@ -44,25 +50,46 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     logs.begin()  # before Beam is imported
     from pipeline.options import UsageError
     from pipeline.progress import be_quiet, say
-    from pipeline.run import JobError, leave, reason
+    from pipeline.run import JobError, reason
 
     logs.choose(verbose=False)
     be_quiet(False)
+    failure, code = "", DONE
     try:
-        return _function(arguments, is_program)(arguments[1:])
+        code = _function(arguments, is_program)(arguments[1:])
     except UsageError as error:
-        say(f"error: {error}")
-        return WRONG_USE
+        failure, code = str(error), WRONG_USE
     except SystemExit as done:  # of --help
-        return int(done.code or DONE)
+        code = int(done.code or DONE)
     except KeyboardInterrupt:
-        say("stopped; give the same command again to go on")
-        if is_program:
-            leave(INTERRUPTED)  # whatever Beam's threads still wait for
-        return INTERRUPTED
+        code = INTERRUPTED
     except Exception as error:
-        say(f"error: {error if isinstance(error, JobError) else reason(error)}")
-        return FAILED
+        failure, code = str(error) if isinstance(error, JobError) else reason(error), FAILED
+    if signals.stopped() or code == INTERRUPTED:  # what failed is what the stop broke off
+        return _interrupted(is_program)
+    if failure:
+        say(f"error: {failure}")
+    return code
+
+
+def _interrupted(is_program: bool) -> int:
+    """Say that the command was stopped, and end this process if it is the command itself."""
+    from pipeline.progress import say
+    from pipeline.run import leave
+
+    say(STOPPED)
+    if is_program:
+        leave(INTERRUPTED)  # whatever Beam's threads still wait for
+    return INTERRUPTED
+
+
+def _leave_stopped(code: int) -> None:
+    """End a process that does not come to its end after it was stopped."""
+    from pipeline import progress
+
+    progress.release()
+    os.write(2, f"pagecast: {STOPPED}\n".encode())
+    os._exit(code)
 
 
 def usage() -> str:
@@ -122,7 +149,13 @@ def _command(arguments: Sequence[str]) -> str:
 def program() -> None:
     """Be the command: carry out this process's own arguments, and end it with the exit code."""
     try:
-        sys.exit(main(is_program=True))
+        with signals.stoppable(_leave_stopped):
+            code = main(is_program=True)
+            signals.be_deaf()  # all is done and said
+        sys.exit(code)
+    except KeyboardInterrupt:  # before there was a command
+        print(f"pagecast: {STOPPED}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:  # another Python than the one that has it all
         sys.exit(
             f"pagecast: error: {sys.executable} has no {error.name}: ./run_local.sh installs all "

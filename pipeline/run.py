@@ -17,9 +17,10 @@ from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline import graph, lock, logs, progress, stores, watchdog
+from pipeline import graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
@@ -123,15 +124,12 @@ def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> No
     if not options.verbose:
         hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
         hush()
-    runner = None
     if options.runner == LOCAL_RUNNER:
-        runner = local_runner(beam_options, options.workers)
-    pipeline = beam.Pipeline(runner=runner, options=beam_options)
+        run_watched(job, beam_options, options.workers, is_program)
+        return
+    pipeline = beam.Pipeline(options=beam_options)
     graph.build(pipeline, job)
-    if runner is None:
-        finish(pipeline, options)
-    else:
-        run_watched(pipeline, is_program)
+    finish(pipeline, options)
 
 
 def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
@@ -144,7 +142,7 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
     if found := dataflow.whereabouts(result, options):
         note(found)
     try:
-        with watchdog.interruptible():
+        with signals.interruptible():
             state = result.wait_until_finish()
     except KeyboardInterrupt:
         note("cancelling the job")
@@ -176,7 +174,7 @@ def submit(pipeline: beam.Pipeline) -> Any:
     return result
 
 
-def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:
+def run_watched(job: graph.Job, options: PipelineOptions, workers: int, is_program: bool) -> None:
     """Run the graph on this machine, with an eye on the workers.
 
     Raises:
@@ -186,7 +184,7 @@ def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:
 
     def give_up(what: str) -> None:
         trouble.append(what)
-        watchdog.kill_workers()
+        signals.kill_children()
         if not is_program:
             return  # Beam fails by itself, as far as it can
         if RESTARTED not in os.environ:
@@ -197,8 +195,12 @@ def run_watched(pipeline: beam.Pipeline, is_program: bool) -> None:
         say(f"error: {what}, for the second time; {GO_ON}")
         leave(FAILED)
 
-    end = leave if is_program else stay
-    with watchdog.stoppable(end), watchdog.Watchdog(give_up) as watch_workers:
+    # A process that is the command itself is stoppable from its first moment.
+    stoppable = contextlib.nullcontext() if is_program else signals.stoppable(stay)
+    with stoppable, watchdog.Watchdog(give_up) as watch_workers:
+        runner = local_runner(options, workers, watch_workers.start)
+        pipeline = beam.Pipeline(runner=runner, options=options)
+        graph.build(pipeline, job)
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:

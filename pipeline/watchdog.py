@@ -10,23 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
 
-HEARTBEATS = "PAGECAST_HEARTBEATS"  # environment: the directory in which workers say that they live
+from pipeline import signals
+
+BEATS = "PAGECAST_BEATS"  # environment: the pipe through which a worker says that it lives
 BEAT = 5.0  # seconds between two heartbeats
 SILENT = 45  # seconds without one after which a worker hangs
 GONE = 30  # seconds that a job may go on without a worker that it had
-PATIENCE = 5.0  # seconds that Beam gets to stop by itself
+SETTLING = 1.0  # seconds in which the launcher learns that it is to stop, as its workers did
 MEGABYTE = 1 << 20
 
 
@@ -46,8 +45,42 @@ def describe_end(code: int, resident: int, free: int, total: int) -> str:
     return why
 
 
+class Worker:
+    """A worker process as it is seen from here."""
+
+    def __init__(self, process: subprocess.Popen[bytes], beats: int) -> None:
+        self.process = process
+        self.resident = 0  # bytes of memory
+        self.polls_silent = 0
+        self.polls_gone = 0
+        self._beats = beats
+
+    @property
+    def code(self) -> int | None:
+        """How it ended, None while it runs."""
+        return self.process.poll()
+
+    def look(self) -> None:
+        """Take note of how it is, once a second."""
+        if self.code is not None:
+            self.polls_gone += 1
+            return
+        with contextlib.suppress(psutil.Error):
+            self.resident = psutil.Process(self.process.pid).memory_info().rss
+        self.polls_silent += 1
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self._beats, 4096):
+                self.polls_silent = 0
+
+    def forget(self) -> None:
+        """Listen no more."""
+        os.close(self._beats)
+
+
 class Watchdog:
-    """Watches the worker processes of this process while a job runs.
+    """Starts worker processes and watches them while a job runs.
+
+    Heartbeats come by a pipe to each, which no cleaner removes and no full disk stops.
 
     Args:
       give_up: called once, in another thread, with what happened to a worker.
@@ -55,168 +88,103 @@ class Watchdog:
 
     def __init__(self, give_up: Callable[[str], None]) -> None:
         self._give_up = give_up
-        self._directory = tempfile.TemporaryDirectory(prefix="pagecast-")
-        self._beats: dict[int, tuple[int, int]] = {}  # pid: (latest heartbeat, polls since then)
-        self._resident: dict[int, int] = {}
-        self._gone: dict[int, int] = {}
+        self._workers: list[Worker] = []
         self._over = threading.Event()
         self._told = threading.Event()  # the cause is known to who asked for it
-        self._ended: list[int] = []  # exit codes
-        self._silent: str | None = None
         self._hook = threading.excepthook
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Watchdog:
-        os.environ[HEARTBEATS] = self._directory.name
-        threading.excepthook = self._thread_ended
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+        threading.excepthook = self._silence
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        if not self._ended:
+        self._over.set()
+        if not self._failed():
             threading.excepthook = self._hook
-        os.environ.pop(HEARTBEATS, None)
-        self._directory.cleanup()
+        if self._thread is not threading.current_thread():
+            self._thread.join(SILENT)
+        for worker in self._workers:
+            worker.forget()
+
+    def start(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker, and watch it from now on."""
+        beats, write = os.pipe()
+        os.set_blocking(beats, False)
+        try:
+            with signals.held_back():
+                process = subprocess.Popen(
+                    command,
+                    env={**environment, BEATS: str(write)},
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[write],
+                )
+        finally:
+            os.close(write)
+        self._workers.append(Worker(process, beats))
+        return process
 
     def settle(self) -> None:
         """Wait a moment for the cause, when Beam has failed: it may be a worker's death.
 
-        Beam may notice that before the exit code is known. Once it is, `give_up` has the word.
+        Once that is noticed, `give_up` has the word.
         """
-        for tenth in range(50):
-            if self._over.is_set() or any(self._ended):
-                self._told.wait(SILENT)
-                return
-            if tenth >= 10 and not self._some_are_gone():
-                return
+        end = time.monotonic() + SETTLING
+        while not self._failed() and time.monotonic() < end:
             time.sleep(0.1)
+        if self._failed() or self._over.is_set():
+            self._told.wait(SILENT)
 
-    def _some_are_gone(self) -> bool:
-        pids = [int(path.name) for path in Path(self._directory.name).iterdir()]
-        return not all(map(_runs, pids))
+    def _failed(self) -> bool:
+        return any(worker.code for worker in self._workers)
 
-    def stop(self) -> None:
-        """Look no more: workers end as they should."""
-        self._over.set()
-
-    def _thread_ended(self, args: Any) -> None:
-        """Take note of a worker's exit code, which Beam raises in the thread that waits for it."""
-        if args.thread is not None and args.thread.name == "run_worker":
-            last = str(args.exc_value).rsplit(" ", 1)[-1]
-            self._ended.append(int(last) if last.lstrip("-").isdigit() else 1)
-        # Other threads of Beam fail in its wake, and each would print a trace of its own.
+    def _silence(self, _: Any) -> None:
+        """Leave out the traces of Beam's threads, each of which fails in a worker's wake."""
 
     def _watch(self) -> None:
         while not self._over.wait(1.0):
             if what := self._poll():
-                if not self._over.is_set():
+                time.sleep(SETTLING)
+                if not self._over.is_set() and not signals.stopped():
                     self._over.set()
                     self._give_up(what)
-                    self._told.set()
+                self._told.set()
                 return
 
     def _poll(self) -> str | None:
         """Look once, and return what happened to a worker if something did."""
-        beating = {int(path.name): path for path in Path(self._directory.name).iterdir()}
-        for pid, path in beating.items():
-            try:
-                beat = path.stat().st_mtime_ns
-                self._resident[pid] = psutil.Process(pid).memory_info().rss
-            except (OSError, psutil.Error):
-                self._gone[pid] = self._gone.get(pid, 0) + 1
-                continue
-            latest, polls = self._beats.get(pid, (beat, 0))
-            self._beats[pid] = (beat, 0 if beat != latest else polls + 1)
-            if self._beats[pid][1] >= SILENT:
-                self._silent = f"worker {pid} did not answer for {SILENT} s and was stopped"
-                with contextlib.suppress(psutil.Error):
-                    psutil.Process(pid).kill()
-                return self._silent
-        memory = psutil.virtual_memory()
-        for code in self._ended:
-            if code:
-                resident = max((self._resident.get(pid, 0) for pid in self._gone), default=0)
-                what = describe_end(code, resident, memory.available, memory.total)
+        for worker in tuple(self._workers):
+            worker.look()
+            pid = worker.process.pid
+            if code := worker.code:
+                memory = psutil.virtual_memory()
+                what = describe_end(code, worker.resident, memory.available, memory.total)
                 return f"a worker {what}"
-        for pid, polls in self._gone.items():
-            if polls >= GONE:
+            if worker.polls_gone >= GONE:
                 return f"worker {pid} is gone, nobody knows why"
+            if worker.polls_silent >= SILENT:
+                worker.process.kill()
+                return f"worker {pid} did not answer for {SILENT} s and was stopped"
         return None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def kill_workers() -> None:
-    """End all processes below this one, at once."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            child.kill()
-    psutil.wait_procs(children, timeout=PATIENCE)
-
-
-@contextmanager
-def stoppable(leave: Callable[[int], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the job within seconds: workers first, then Beam.
-
-    Args:
-      leave: called with the exit code if Beam does not come to an end by itself.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: FrameType | None) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        timer = threading.Timer(PATIENCE, leave, [128 + number])
-        timer.daemon = True
-        timer.start()
-        kill_workers()
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM be what Ctrl-C is; Beam's job server would take that for itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, signal.default_int_handler) for each in numbers}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def beat_for_ever() -> None:
     """Be a worker that the launcher can see: say so again and again, and end with the launcher."""
     launcher = os.getppid()
-    directory = os.environ.get(HEARTBEATS)
-    path = Path(directory) / str(os.getpid()) if directory else None
+    beats = int(os.environ.pop(BEATS, "-1"))
+    if beats >= 0:
+        os.set_inheritable(beats, False)
+        os.set_blocking(beats, False)
 
     def beat() -> None:
         last = 0.0
         while os.getppid() == launcher:
-            if path is not None and time.monotonic() - last >= BEAT:
-                try:
-                    path.write_text(str(time.monotonic()))
-                except OSError:
-                    return  # the job is over
+            if beats >= 0 and time.monotonic() - last >= BEAT:
+                with contextlib.suppress(OSError):  # it listens no more, as the job is over
+                    os.write(beats, b".")
                 last = time.monotonic()
             time.sleep(0.5)
         os._exit(1)

@@ -3,9 +3,9 @@
 import contextlib
 import logging
 import os
-import signal
 import sys
 
+from pipeline import signals
 from pipeline.watchdog import beat_for_ever
 
 
@@ -15,8 +15,8 @@ def be_local() -> None:
     Messages go to the launcher through Beam's logging service, and an error comes back as the
     job's; Beam prints its trace here as well. What ends the process goes to the terminal.
     """
+    signals.be_deaf()
     logging.getLogger().addHandler(logging.NullHandler())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the launcher decides
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         work()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import watchdog
-from pipeline.watchdog import HEARTBEATS, Watchdog, describe_end
+from pipeline import signals, watchdog
+from pipeline.watchdog import Watchdog, describe_end
 from tests.conftest import SAMPLE, Outcome, tree
 from transforms.outputs import MANIFEST
 
@@ -37,6 +37,7 @@ def test_the_cause_is_told_as_far_as_it_is_known(code: int, free: int, text: str
 
 
 WORKER = "import time; from pipeline.watchdog import beat_for_ever; beat_for_ever(); time.sleep(99)"
+COMMAND = (sys.executable, "-c", WORKER)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -49,17 +50,36 @@ def until(condition: Callable[[], object]) -> None:
 def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "SILENT", 14)
     told: list[str] = []
-    with Watchdog(told.append):
-        process = subprocess.Popen([sys.executable, "-c", WORKER])
-        beats = Path(os.environ[HEARTBEATS])
-        until(lambda: list(beats.iterdir()))
-        time.sleep(12)  # one that answers is left in peace
+    monkeypatch.setenv("TMPDIR", "/nowhere")  # what tells of life needs no files
+    with Watchdog(told.append) as watch:
+        process = watch.start(COMMAND, os.environ)
+        time.sleep(20)  # one that answers is left in peace
         assert not told
         process.send_signal(signal.SIGSTOP)
         until(lambda: told)
     assert told == [f"worker {process.pid} did not answer for 14 s and was stopped"]
     assert process.wait(PATIENCE) == -signal.SIGKILL
-    assert HEARTBEATS not in os.environ
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_reaches_no_worker_however_young(number: int) -> None:
+    with Watchdog(lambda _: None) as watch:
+        process = watch.start((sys.executable, "-c", "import time; time.sleep(99)"), os.environ)
+        process.send_signal(number)
+        time.sleep(1)
+        assert process.poll() is None
+        process.kill()
+
+
+def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signals, "stopped", lambda: True)
+    told: list[str] = []
+    with Watchdog(told.append) as watch:
+        watch.start(COMMAND, os.environ).kill()
+        watch.settle()
+    assert not told
 
 
 def test_workers_end_with_their_launcher() -> None:
@@ -82,7 +102,7 @@ class Job:
 
     def __init__(self, out: Path, **environment: str) -> None:
         self.out = out
-        command = [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE]
+        command = [sys.executable, "-P", "-m", "pipeline", "run", "--input", SAMPLE]
         self.process = subprocess.Popen(
             [*command, "--output_dir", str(out), "--workers", "2", "--shard_rows", "1",
              "--no_report"],
@@ -155,7 +175,8 @@ def test_a_job_elsewhere_is_interrupted_whoever_took_the_signal(number: int) -> 
     """Beam's job server takes SIGINT for itself, and would end before the job is cancelled."""
     before = signal.signal(number, lambda *_: None)
     try:
-        with pytest.raises(KeyboardInterrupt), watchdog.interruptible():
+        # The flag is this process's; what comes after is another command.
+        with pytest.raises(KeyboardInterrupt), signals.interruptible():
             os.kill(os.getpid(), number)
             time.sleep(10)
         os.kill(os.getpid(), number)  # as it was
