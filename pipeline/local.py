@@ -75,6 +75,9 @@ def local_runner(options: PipelineOptions, workers: int, start: Start) -> FnApiR
     return LocalRunner(start, default_environment=environment, provision_info=provision)
 
 
+_directories: set[str] = set()  # in use
+
+
 class LocalRunner(FnApiRunner):
     """Beam's runner, with `LocalServer` in the place of its servers."""
 
@@ -98,8 +101,7 @@ class LocalServer:
 
     def __init__(self, start: Start, state: Any, _: Any, manager: Any) -> None:
         self.start = start
-        self._directory = private_directory()
-        self.address = f"unix:{self._directory}/beam"
+        self.address = f"unix:{private_directory()}/beam"
         self.control_port = self.data_port = self.state_port = self.logging_port = self.address
         self.control_handler = worker_handlers.BeamFnControlServicer(manager)
         self.data_plane_handler = data_plane.BeamFnDataServicer(
@@ -119,7 +121,13 @@ class LocalServer:
         """End all connections."""
         self.control_handler.done()
         self._server.stop(5).wait()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        forget_directories()
+
+
+def forget_directories() -> None:
+    """Remove what a run would at its end, for who ends this process at once."""
+    while _directories:
+        shutil.rmtree(_directories.pop(), ignore_errors=True)
 
 
 def private_directory() -> str:
@@ -134,6 +142,7 @@ def private_directory() -> str:
         except OSError:
             continue
         if len(os.fsencode(path)) <= MOST_PATH_BYTES - len("/beam"):
+            _directories.add(path)
             return path
         os.rmdir(path)
     raise OSError(

@@ -24,7 +24,7 @@ from pipeline import graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
-from pipeline.local import local_runner
+from pipeline.local import forget_directories, local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
 from pipeline.progress import describe, note, say, summary
@@ -105,6 +105,7 @@ def traced(output_dir: str) -> Iterator[None]:
 def leave(code: int) -> None:
     """End this process at once, whatever Beam's threads are waiting for."""
     progress.release()
+    forget_directories()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
@@ -191,6 +192,7 @@ def run_watched(job: graph.Job, options: PipelineOptions, workers: int, is_progr
             say(f"{what}; starting again from the finished shards")
             os.environ[RESTARTED] = "1"
             progress.release()
+            forget_directories()
             watchdog.start_again()
         say(f"error: {what}, for the second time; {GO_ON}")
         leave(FAILED)

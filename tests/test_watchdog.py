@@ -128,10 +128,12 @@ def same(out: Path, demo: Outcome) -> bool:
 
 
 def test_a_job_goes_on_by_itself_when_a_worker_is_killed(tmp_path: Path, demo: Outcome) -> None:
-    job = Job(tmp_path / "out")
+    (temporary := tmp_path / "tmp").mkdir()
+    job = Job(tmp_path / "out", TMPDIR=str(temporary))
     job.wait_for_shards()[0].kill()
     found = job.end()
     assert found.code == 0
+    assert not list(temporary.glob("pagecast-*"))
     (line,) = (line for line in found.err.splitlines() if " shards, " not in line)
     assert line.startswith("pagecast: a worker was killed (SIGKILL); it had ")
     assert line.endswith("; starting again from the finished shards")
