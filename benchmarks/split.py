@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import importlib
+import os
 import random
 import resource
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -112,6 +114,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     settings = SplitSettings(options.max_samples, 10_000, 42)
+    # Workers take nothing from the working directory, and this module is not installed.
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
     beam_options = PipelineOptions([], default_sdk_harness_log_level="ERROR")
     with Watchdog(print) as watchdog:
         runner = local_runner(beam_options, options.workers, watchdog.start)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pipeline.data import data_file
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from transforms import storage
+from transforms.assets import DamagedAssetError, read_asset
 from transforms.outputs import ASSETS
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
@@ -43,9 +44,16 @@ class Asset(NamedTuple):
     def store(self, output_dir: str) -> str:
         """Put the asset among the job's files and return its path."""
         path = self.path(output_dir)
-        if not storage.exists(path):
-            storage.commit(path, [self.content])
+        if not self._is_whole(path):
+            storage.commit(path, [self.content], durable=True)
         return path
+
+    def _is_whole(self, path: str) -> bool:
+        """Tell whether it is there as it should be: not cut short by a power cut, nor changed."""
+        try:
+            return read_asset(path) == self.content
+        except (FileNotFoundError, DamagedAssetError):
+            return False
 
 
 def builtin_tokenizer() -> bytes:

@@ -32,7 +32,8 @@ def parser() -> Parser:
     what = it.group("what is checked")
     what.add("output_dir", "the dataset", required=True, metavar="DIR")
     what.number("sample", "only N samples chosen at random, wherever they stand")
-    what.number("seed", "seed of that choice", 0)
+    what.number("seed", "seed of these choices", 0)
+    what.switch("redraw", "draw all pages anew and compare; else those of a sample a shard")
     how = it.group("how")
     how.switch("repair", "remove what is damaged, for a run to make it anew")
     how.number("workers", "local processes", usable_cpus())
@@ -62,7 +63,8 @@ def verify(argv: Sequence[str]) -> int:
     except DatasetError as error:
         raise UsageError(str(error)) from error
     with workers(options.workers, store_args) as each:
-        check = Check(dataset, config, shards, each, options.sample, options.seed)
+        chosen = options.sample, options.seed
+        check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
         check.run()
     for fault in check.faults:
         print(one_line(str(fault)))

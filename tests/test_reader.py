@@ -165,7 +165,7 @@ def test_a_damaged_font_is_refused(dataset: Dataset) -> None:
     content = font.read_bytes()
     try:
         font.write_bytes(content[:-1])
-        with pytest.raises(ReaderError, match="is damaged: it is not the font"):
+        with pytest.raises(ReaderError, match="is damaged: its SHA-256 is not its name"):
             PageReader(dataset.path).image(dataset.samples[0], "tiny")
     finally:
         font.write_bytes(content)
@@ -266,3 +266,19 @@ def test_a_training_loader_needs_neither_beam_nor_a_tokenizer(dataset: Dataset) 
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "(512, 512)\n[]\n"
+
+
+@only("none")
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"outputs": {}}', b'{"outputs": 1', b"\0"]
+)
+def test_a_manifest_of_another_tool_is_said_to_be_none(dataset: Dataset, content: bytes) -> None:
+    path = dataset.path / "split_manifest.json"
+    whole = path.read_bytes()
+    try:
+        path.write_bytes(content)
+        with pytest.raises(ReaderError, match="is not a manifest of Pagecast's") as error:
+            _ = PageReader(dataset.path).modes
+        assert "\n" not in str(error.value)
+    finally:
+        path.write_bytes(whole)

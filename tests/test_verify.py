@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.__main__ import main
 from tests.conftest import Outcome, RunCommand, articles, tree, write_parquet
 from transforms.pictures import END_OF_TAR, tar_member
+from transforms.render import page
 from transforms.sealed import seal, unseal
 
 TEXTS = [
@@ -406,3 +407,58 @@ def test_ink_reaches_into_margins_where_the_rule_draws_it(
             inside.append(bool((np.asarray(image)[:, -3:] == 255).all()))
     assert not all(inside)
     assert main(["verify", "--output_dir", str(done.path), "--workers", "1"]) == 0
+
+
+@pytest.mark.parametrize("made", ["files", "shards", "parts"], indirect=True)
+def test_pages_of_another_text_are_found_by_drawing_them_anew(
+    dataset: Dataset, verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a damaged font would make them: nothing in the dataset contradicts them."""
+    whole = tree(dataset.path)
+    out = tmp_path / "out"
+    run = ["run", "--input", str(dataset.parquet), "--output_dir", str(out), "--workers", "1"]
+    with monkeypatch.context() as patch:
+        fit = page.fit
+        patch.setattr(page, "fit", lambda set_in, px: fit(set_in, px)._replace(rendered=1))
+        assert main([*run, *dataset.options.split()]) == 0
+    shutil.rmtree(dataset.path)
+    shutil.copytree(out, dataset.path)
+    what = "is not the page of its text" if "--no_images" not in dataset.options else "metadata"
+    some = verify()
+    assert (some.code, some.out.count(what) >= 4) == (1, True)  # a sample of each shard
+    everything = verify("--redraw --repair")
+    assert everything.out.count(what) > some.out.count(what)
+    run[4] = str(dataset.path)
+    assert main([*run, *dataset.options.split()]) == 0
+    assert verify("--redraw").code == 0
+    assert tree(dataset.path) == whole
+
+
+@only("files")
+def test_pages_of_another_version_are_not_drawn_anew(dataset: Dataset, verify: Verify) -> None:
+    config = dataset.path / "_pagecast/config.json"
+    manifest = dataset.path / "split_manifest.json"
+    for path in (config, manifest):
+        content = json.loads(path.read_bytes())
+        content["versions"]["pillow"] = "1.0"
+        path.write_text(json.dumps(content, indent=2) + "\n")
+    found = verify("--redraw")
+    assert found.code == 0
+    assert "; no page was drawn anew (pillow 1.0, here " in found.out
+
+
+@only("files")
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped"])
+def test_a_damaged_asset_is_found_and_written_again(
+    dataset: Dataset, verify: Verify, damage: str
+) -> None:
+    whole = tree(dataset.path)
+    run = ["run", "--input", str(dataset.parquet), "--output_dir", str(dataset.path)]
+    for path in (dataset.path / "_pagecast/assets").iterdir():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        size = {"empty": 0, "cut": len(content) // 2, "flipped": len(content)}[damage]
+        path.write_bytes(content[:size])
+    assert "its SHA-256 is not its name" in verify().out
+    assert main([*run, "--workers", "1", *dataset.options.split()]) == 0
+    assert tree(dataset.path) == whole

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from transforms import metrics, pictures, storage
+from transforms.assets import read_asset
 from transforms.faults import attempt
 from transforms.pictures import FILES, NONE, PictureFiles, PictureSink, PictureTars
 from transforms.records import ModePictures, Sample, ShardSamples, VisionMode, image_name
@@ -36,7 +37,7 @@ def load_renderer(
     """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
     key = font_paths, layout, line_break
     if getattr(_loaded, "key", None) != key:
-        fonts = [storage.read_bytes(path) for path in font_paths]
+        fonts = [read_asset(path) for path in font_paths]
         _loaded.renderer = PageRenderer(fonts, layout, line_break)
         _loaded.key = key
     return _loaded.renderer

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
 import threading
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from importlib import metadata
 from typing import Any
 
-from PIL import Image, features
+from PIL import Image
 
 from transforms import storage
+from transforms.assets import DamagedAssetError, read_asset
 from transforms.outputs import ASSETS, MANIFEST, PLAN, fonts_of
+from transforms.page_versions import page_versions
 from transforms.pictures import FILES, NONE
 from transforms.planfile import read_plan
 from transforms.receipts import read_pictures, receipt_path
@@ -31,6 +30,7 @@ REMEDIES = {
     "uniseg": "install uniseg {uniseg}",
     "unicode": "use the version of Python that they were made with",
     "fribidi": "install FriBiDi {fribidi}",
+    "raqm": "install Pillow {pillow} from PyPI",
 }
 MOST_RECEIPTS = 256  # kept in memory, for tars; some tens of kilobytes each
 
@@ -109,9 +109,17 @@ class _OpenDataset:
             raise ReaderError(
                 f"{path} is not there: the job is not finished, or this is no dataset"
             )
-        self._manifest = json.loads(storage.read_bytes(path))
-        self.form = self._manifest["outputs"]["images"]
-        self.modes = {name: table["px"] for name, table in self._manifest["vision_modes"].items()}
+        try:
+            self._manifest = json.loads(storage.read_bytes(path))
+            self.form = self._manifest["outputs"]["images"]
+            modes = self._manifest["vision_modes"].items()
+            self.modes = {name: table["px"] for name, table in modes}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ReaderError(
+                f"{path} is not a manifest of Pagecast's ({type(error).__name__}: {error}): "
+                "another tool may have written it, or it is damaged; the `run` command that made "
+                "the dataset writes it again"
+            ) from error
         self._files = storage.RangeReader()
         self._shards: list[Shard] | None = None
         self._renderer: PageRenderer | None = None
@@ -149,7 +157,7 @@ class _OpenDataset:
 
     def _checked_renderer(self) -> PageRenderer:
         made = self._manifest["versions"]
-        for name, version in _versions_here(made).items():
+        for name, version in page_versions(made, self._manifest["options"]["layout"]).items():
             if made[name] != version:
                 raise ReaderError(
                     f"the pages were laid out by {name} {made[name]}, here is {version}: they "
@@ -161,13 +169,10 @@ class _OpenDataset:
 
     def _font(self, digest: str) -> bytes:
         """Return a font of the job, unharmed."""
-        path = storage.private(self._output_dir, ASSETS, f"{digest}.ttf")
-        font = storage.read_bytes(path)
-        if hashlib.sha256(font).hexdigest() != digest:
-            raise ReaderError(
-                f"{path} is damaged: it is not the font that the pages were made with"
-            )
-        return font
+        try:
+            return read_asset(storage.private(self._output_dir, ASSETS, f"{digest}.ttf"))
+        except DamagedAssetError as error:
+            raise ReaderError(str(error)) from error
 
     def _shard_of(self, sample: str) -> int:
         try:
@@ -184,18 +189,3 @@ class _OpenDataset:
 
     def _read_pictures(self, shard: int) -> dict[str, ModePictures]:
         return read_pictures(storage.read_bytes(receipt_path(self._output_dir, shard)))
-
-
-def _versions_here(made: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return this process's versions of what laid out a dataset's pages, by the manifest's names.
-
-    Not `versions.versions`, which needs Beam.
-    """
-    here: dict[str, Callable[[], str | None]] = {
-        "pillow": lambda: metadata.version("pillow"),
-        "freetype": lambda: features.version("freetype2"),
-        "uniseg": lambda: metadata.version("uniseg"),
-        "unicode": lambda: unicodedata.unidata_version,
-        "fribidi": lambda: features.version("fribidi"),
-    }
-    return {name: ask() for name, ask in here.items() if name in made}

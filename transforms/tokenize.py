@@ -12,7 +12,8 @@ import apache_beam as beam
 import numpy as np
 from tokenizers import Tokenizer
 
-from transforms import metrics, storage
+from transforms import metrics
+from transforms.assets import read_asset
 from transforms.faults import attempt
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
@@ -156,7 +157,7 @@ def _agree(text: str, fast: FastTokenizer, reference: ReferenceTokenizer) -> boo
 @lru_cache(maxsize=1)
 def load_tokenizer(path: str) -> ArticleTokenizer:
     """Load the tokenizer from the job's assets, once a process."""
-    return ArticleTokenizer(storage.read_bytes(path))
+    return ArticleTokenizer(read_asset(path))
 
 
 def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:

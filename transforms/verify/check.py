@@ -36,7 +36,8 @@ from transforms.verify.manifest import (
     leaks,
     manifest_faults,
 )
-from transforms.verify.shard import Digests, ShardReport, check_shard, digest
+from transforms.verify.pictures import other_versions
+from transforms.verify.shard import Digests, Redraw, ShardReport, check_shard, digest
 from transforms.verify.split import Samples, split_by_the_rule
 
 BLOCK_BYTES = 64 << 20  # of a file of JSON lines, read by one worker at a time
@@ -107,6 +108,7 @@ class Check:
     each: Each
     chosen_count: int | None = None
     seed: int = 0
+    redraw_all: bool = False
     faults: list[Fault] = field(default_factory=list)
     samples_checked: int = 0
     files_checked: int = 0
@@ -117,7 +119,8 @@ class Check:
         if self.faults:
             return  # without tokenizer or font nothing else can be told
         chosen = None if self.chosen_count is None else self.choose(self.chosen_count)
-        work = partial(check_shard, dataset=self.dataset, chosen=chosen)
+        redraw = Redraw(self.redraw_all, self.seed)
+        work = partial(check_shard, dataset=self.dataset, chosen=chosen, redraw=redraw)
         reports: list[ShardReport] = list(self.each("shards", work, self.shards))
         for report in reports:
             self.faults += report.faults
@@ -273,4 +276,6 @@ class Check:
             f"{len(self.shards):,} shards, {self.samples_checked:,} samples, "
             f"{self.samples_checked * pages:,} pictures, {self.files_checked:,} files"
         )
+        if other := other_versions(self.dataset):
+            checked += f"; no page was drawn anew ({other})"
         return f"checked {checked}: {len(self.faults) or 'no'} faults"

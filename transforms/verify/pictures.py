@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
-from importlib import metadata
 
 from PIL import Image, ImageChops
 
 from transforms import storage
 from transforms.images import load_renderer
+from transforms.page_versions import page_versions
 from transforms.pictures import digest_of, tar_name
 from transforms.records import ModePictures, Picture, Sample, Shard, image_name
 from transforms.render.typeset import MARGIN
@@ -26,11 +26,13 @@ def pictures_faults(
     wanted: Sequence[Expected],
     lines: dict[str, bytes],
     whole: bool,
+    redrawn: Set[str] = frozenset(),
 ) -> Iterator[Fault]:
     """Yield what is wrong with the pictures of the samples wanted, and with whole tars.
 
     Args:
       lines: the samples' lines by id, as far as they are there.
+      redrawn: ids of samples whose pages are drawn anew and compared.
     """
     sizes = {mode.name: mode.px for mode in dataset.pages.modes}
     with storage.RangeReader() as reader:
@@ -55,8 +57,9 @@ def pictures_faults(
                 except OSError as error:
                     yield Fault(file, sample.id, f"its picture cannot be read ({error})")
                     continue
+                always = sample.id in redrawn
                 redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode])
-                for what in picture_faults(png, place, others, sizes[mode], redraw):
+                for what in picture_faults(png, place, others, sizes[mode], redraw, always):
                     yield Fault(file, sample.id, what)
 
 
@@ -92,9 +95,34 @@ def _tar_faults(
         yield Fault(file, "", f"cannot be read as a tar ({error})")
 
 
+def other_versions(dataset: Dataset) -> str:
+    """Name what laid out the pages in another version than is here; nothing if none."""
+    here = page_versions(dataset.versions, dataset.pages.layout)
+    return ", ".join(
+        f"{name} {dataset.versions[name]}, here {version}"
+        for name, version in here.items()
+        if dataset.versions[name] != version
+    )
+
+
+def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
+    """Say whether the metadata of a sample's pages are not those of its text."""
+    if other_versions(dataset):
+        return None
+    sample = Sample.from_json_line(line)
+    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
+    sizes = [mode.px for mode in dataset.pages.modes]
+    for mode, page in zip(
+        dataset.modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
+    ):
+        if sample.font_metadata.get(mode) != page._asdict():
+            return f"its font_metadata of {mode} are not those of its text"
+    return None
+
+
 def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
     """Draw a sample's page anew, if the same version of Pillow would draw it."""
-    if line is None or dataset.versions["pillow"] != metadata.version("pillow"):
+    if line is None or other_versions(dataset):
         return None
     renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
     return renderer.render(Sample.from_json_line(line).context_text, px).image
@@ -106,6 +134,7 @@ def picture_faults(
     others: Mapping[str, str],
     px: int,
     redraw: Callable[[], Image.Image | None],
+    always: bool = False,
 ) -> Iterator[str]:
     """Yield what is wrong with a picture.
 
@@ -113,6 +142,7 @@ def picture_faults(
       written: what the receipt says of it.
       others: digest to id, of the pictures of the same mode and shard.
       redraw: draws the page anew, or gives None where that cannot be done as it was.
+      always: whether to do so in any case, not only where there is ink in the margins.
     """
     if (digest := digest_of(png)) != written.digest:
         if digest in others:
@@ -132,8 +162,11 @@ def picture_faults(
         yield f"it is of mode {image.mode}, not gray"
     elif image.size != (px, px):
         yield f"it has {image.width} by {image.height} pixels, not {px} by {px}"
-    elif not ink_inside(image) and (page := redraw()) and page.tobytes() != image.tobytes():
-        yield "it has ink in the margins"
+    else:
+        strange = not ink_inside(image)
+        page = redraw() if always or strange else None
+        if page and page.tobytes() != image.tobytes():
+            yield "it has ink in the margins" if strange else "it is not the page of its text"
 
 
 def ink_inside(image: Image.Image) -> bool:

@@ -20,10 +20,11 @@ from transforms.records import (
     image_name,
 )
 from transforms.render.page import PageMetadata
+from transforms.split import u64
 from transforms.tokenize import load_tokenizer
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.expected import Expected, expected_samples
-from transforms.verify.pictures import pictures_faults
+from transforms.verify.pictures import metadata_fault, pictures_faults
 
 Digests = npt.NDArray[np.uint64]
 UNKNOWN = 0  # the digest of a line that was not looked at, or cannot be trusted
@@ -47,7 +48,25 @@ def digest(line: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big") or 1
 
 
-def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) -> ShardReport:
+class Redraw(NamedTuple):
+    """Which pages are drawn anew: all, or those of one sample of each shard by a seed."""
+
+    all: bool = False
+    seed: int = 0
+
+    def of(self, shard: int, wanted: Sequence[Expected]) -> frozenset[str]:
+        """Return the ids of a shard's samples whose pages are drawn anew."""
+        if not wanted or self.all:
+            return frozenset(sample.id for sample in wanted)
+        return frozenset([wanted[u64(f"{self.seed}:{shard}") % len(wanted)].id])
+
+
+def check_shard(
+    shard: Shard,
+    dataset: Dataset,
+    chosen: Set[str] | None = None,
+    redraw: Redraw = Redraw(),  # noqa: B008
+) -> ShardReport:
     """Check a shard, or of its samples only those that were chosen.
 
     What is at fault in a shard is mended by doing it anew, so every fault names the receipt.
@@ -83,18 +102,23 @@ def check_shard(shard: Shard, dataset: Dataset, chosen: Set[str] | None = None) 
     lines, line_faults = _read_lines(shard, receipt, dataset, wanted, chosen is None)
     faults += [Fault(lines_name, sample, what, remove) for sample, what in line_faults]
     intact = not line_faults
+    redrawn = redraw.of(shard.number, wanted)
     decode = load_tokenizer(dataset.tokenizer).decode
     for sample in wanted:
         line = lines.get(sample.id)
         if line is None:
             continue
         found = list(sample_faults(line, sample, dataset, decode))
+        if not found and sample.id in redrawn and (what := metadata_fault(dataset, line)):
+            found.append(what)
         faults += [Fault(lines_name, sample.id, what, remove) for what in found]
         if intact and not found:
             digests[sample.number] = digest(line)
     faults += [
         fault._replace(remove=remove)
-        for fault in pictures_faults(shard, dataset, pictures, wanted, lines, chosen is None)
+        for fault in pictures_faults(
+            shard, dataset, pictures, wanted, lines, chosen is None, redrawn
+        )
     ]
     return ShardReport(shard, receipt, digests, tuple(faults))
 

@@ -1,0 +1,31 @@
+"""Each benchmark in its smallest form: that it runs and prints its rows, not how fast."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import render
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("layout", ["basic"])
+def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    render.main(["--samples", "1", "--layout", layout])
+    out = capsys.readouterr().out
+    for row in ("oracle", "production", "bare stamping"):
+        assert row in out
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "row"),
+    [
+        ("split", "--receipts 6 --max_samples 50", "largest part"),
+    ],
+)
+def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *options.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr
