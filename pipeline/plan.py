@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import FileSystem
 
 from pipeline.options import UsageError
+from pipeline.progress import say
 from transforms import storage
 from transforms.articles import schema_fault
 from transforms.records import Failure, Shard
@@ -61,7 +62,24 @@ def find_files(inputs: Sequence[str]) -> list[str]:
         if not matches:
             raise UsageError(f"--input {given}: no parquet file there; check the path or the glob")
         found.update(matches)
-    return sorted(found)
+    return _each_once(sorted(found))
+
+
+def _each_once(paths: Sequence[str]) -> list[str]:
+    """Leave out the files that are there under another name already, and say so."""
+    names: dict[tuple[int, int], str] = {}
+    once = []
+    for path in paths:
+        try:
+            status = os.stat(path) if storage.is_local(path) else None
+        except OSError:  # it is to fail by name when it is read
+            status = None
+        first = path if status is None else names.setdefault((status.st_dev, status.st_ino), path)
+        if first == path:
+            once.append(path)
+        else:
+            say(f"warning: {path} is the same file as {first}: it is used once")
+    return once
 
 
 def read_footer(path: str) -> InputFile:
@@ -219,18 +237,34 @@ def _local_files(given: str) -> list[str]:
     if os.path.isdir(path):
         return [
             os.path.join(directory, name)
-            for directory, below, names in os.walk(path)
-            if below is _visible(below)
+            for directory, names in _visible_files(path)
             for name in names
-            if name.endswith(".parquet") and not name.startswith((".", "_"))
+            if name.lower().endswith(".parquet") and not name.startswith((".", "_"))
         ]
     return [match for match in glob.glob(path, recursive=True) if os.path.isfile(match)]
 
 
-def _visible(directories: list[str]) -> list[str]:
-    """Drop hidden directories, as those of a download's cache, from a walk in place."""
-    directories[:] = [name for name in directories if not name.startswith((".", "_"))]
-    return directories
+def _visible_files(path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the directories below a path, links followed, with the names of their files.
+
+    Left out are hidden ones, as those of a download's cache, and those that lead back.
+
+    Raises:
+      UsageError: a directory cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"--input {error.filename} cannot be read: {error.strerror}") from error
+
+    above: dict[str, frozenset[str]] = {}  # what each directory is in, so that no link leads back
+    for directory, below, names in os.walk(path, onerror=refuse, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith((".", "_")))
+        before = above.get(os.path.dirname(directory), frozenset())
+        if (real := os.path.realpath(directory)) in before:
+            below.clear()
+            continue
+        above[directory] = before | {real}
+        yield directory, names
 
 
 def _remote_files(given: str) -> list[str]:
@@ -259,4 +293,6 @@ def _matching_objects(given: str) -> list[str]:
 
 def _is_input(name: str) -> bool:
     """Tell whether a file below a directory of a store is one that a local directory would give."""
-    return name.endswith(".parquet") and not any(n.startswith((".", "_")) for n in name.split("/"))
+    return name.lower().endswith(".parquet") and not any(
+        n.startswith((".", "_")) for n in name.split("/")
+    )

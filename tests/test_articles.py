@@ -211,3 +211,17 @@ def test_few_rows_are_decoded_at_a_time_where_articles_are_huge(tmp_path: Path) 
     sizes = [len(columns["text"]) for columns in read_columns(shard(path, 20))]
     assert sum(sizes) == 20
     assert max(sizes) <= 8  # of 9 MB each
+
+
+def test_an_id_or_a_title_that_is_too_long_is_an_error_of_its_row(tmp_path: Path) -> None:
+    columns = articles("one", "two", "three")
+    columns["title"][1] = "t" * 10_001
+    columns["id"][2] = "i" * 10_001
+    columns["title"][0] = "t" * 10_000
+    path = write_parquet(tmp_path / "a.parquet", columns)
+    batch = read_articles(shard(path, 3))
+    assert [article.row for article in batch.articles] == [0]
+    assert [(e.wiki_id, e.reason) for e in batch.errors] == [
+        ("a.parquet#1", "its title has 10,001 characters, more than 10,000"),
+        ("a.parquet#2", "its id has 10,001 characters, more than 10,000"),
+    ]

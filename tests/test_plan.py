@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -136,3 +137,49 @@ def test_a_footer_whose_counts_of_rows_disagree_is_damaged(tmp_path: Path) -> No
         found.add(read_footer(str(path)).fault)
         assert read_footer(str(path)).rows in (0, 6)
     assert any(fault and "its footer is damaged: " in fault for fault in found)
+
+
+def test_links_are_followed_capitals_count_and_nothing_leads_back(tmp_path: Path) -> None:
+    for name in ("real/b.parquet", "mix/A.PARQUET", "mix/_x/c.parquet", "other/d.parquet"):
+        (path := tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(name.encode())
+    (tmp_path / "mix/more").symlink_to("../real")
+    (tmp_path / "real/other").symlink_to("../other")
+    (tmp_path / "other/back").symlink_to("../real")  # and so to itself
+    (tmp_path / "alone").symlink_to("mix")
+    found = find_files([str(tmp_path / "mix")])
+    assert [path.removeprefix(f"{tmp_path}/") for path in found] == [
+        "mix/A.PARQUET",
+        "mix/more/b.parquet",
+        "mix/more/other/d.parquet",
+    ]
+    assert len(find_files([str(tmp_path / "alone")])) == 3
+
+
+def test_a_file_that_is_there_twice_is_used_once_and_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"")
+    (tmp_path / "b.parquet").symlink_to("a.parquet")
+    (tmp_path / "c.parquet").hardlink_to(tmp_path / "a.parquet")
+    assert find_files([str(tmp_path)]) == [str(tmp_path / "a.parquet")]
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].endswith(f"b.parquet is the same file as {tmp_path}/a.parquet: it is used once")
+
+
+def test_a_directory_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.parquet").write_bytes(b"")
+    scan = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
+    with pytest.raises(UsageError, match=r"--input .*/closed cannot be read: Permission denied"):
+        find_files([str(tmp_path)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import unicodedata
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fontTools.ttLib import TTFont
 from fontTools.unicodedata import script as unicode_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -429,3 +431,14 @@ def test_raqm_without_its_libraries(
 def test_a_pickled_renderer_keeps_its_layout() -> None:
     copy = pickle.loads(pickle.dumps(DEJAVU[0]))
     assert_same(copy.render("office سلام", 99), DEJAVU[1].render("office سلام", 99))
+
+
+def test_a_font_that_names_features_it_lacks_may_do_anything() -> None:
+    """GNU Unifont's list of features is empty, though its scripts refer to the first."""
+    with TTFont(io.BytesIO(default_font())) as face:
+        for tag in ("GSUB", "GPOS"):
+            face[tag].table.FeatureList.FeatureRecord = []
+        face.save(changed := io.BytesIO())
+    font = changed.getvalue()
+    assert not read_rules(font).words_stand_alone
+    check("Two fine words", 128, font)

@@ -211,3 +211,13 @@ def test_tokenize_stage(tmp_path, tokenizer_json: bytes) -> None:
 
     with in_beam() as pipeline:
         assert_that(pipeline | Create([batch]) | ParDo(Tokenize(str(path))), check)
+
+
+def test_dropout_is_off(small_tokenizer: Path) -> None:
+    definition = json.loads((small_tokenizer / "small/tokenizer.json").read_bytes())
+    wanted = ArticleTokenizer(json.dumps(definition).encode())
+    definition["model"]["dropout"] = 0.9
+    found = ArticleTokenizer(json.dumps(definition).encode())
+    text = "the same words and letters " * 50
+    for _ in range(3):
+        assert found.encode(text).tolist() == wanted.encode(text).tolist()

@@ -214,3 +214,10 @@ def test_parquet_and_tokenized_input_can_be_mixed(
     assert found.manifest["counts"]["kept"] == 5
     rows = {sample["id"].split("_")[1] for sample in found.lines("samples.jsonl")}
     assert rows == {f"{n:06d}" for n in range(5)}
+
+
+def test_a_title_that_is_too_long_is_an_error_of_its_row(tmp_path: Path) -> None:
+    row = {"id": "a", "title": "t" * 10_001, "text": "x", "tokens": [1]}
+    (path := tmp_path / "a.jsonl").write_bytes(lines_of(row))
+    (error,) = read_tokenized(shard(path, 1), 100).errors
+    assert error.reason == "its title has 10,001 characters, more than 10,000"

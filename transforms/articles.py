@@ -26,7 +26,7 @@ from transforms.records import (
     with_drop,
 )
 from transforms.tokenized import SUFFIX as TOKENIZED
-from transforms.tokenized import length_fault, read_tokenized
+from transforms.tokenized import length_fault, name_fault, read_tokenized
 
 REQUIRED_COLUMNS = ("title", "text")
 COLUMNS = ("id", *REQUIRED_COLUMNS)
@@ -115,7 +115,9 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
             except UnicodeDecodeError as error:
                 errors.append(ArticleError(row, fallback, "read", f"not valid UTF-8: {error}"))
             else:
-                if fault := length_fault(text, max_chars):
+                if fault := name_fault(wiki_id, title):
+                    errors.append(ArticleError(row, fallback, "read", fault))
+                elif fault := length_fault(text, max_chars):
                     errors.append(ArticleError(row, wiki_id, "read", fault))
                 elif text is None:
                     dropped[NULL_TEXT] += 1

@@ -55,7 +55,7 @@ class ArticleTokenizer:
     """
 
     def __init__(self, definition: bytes) -> None:
-        self._definition = definition
+        self._definition = definition = without_chance(definition)
         try:
             reference = ReferenceTokenizer(definition)
         except Exception as error:
@@ -86,6 +86,21 @@ class ArticleTokenizer:
         A piece that begins or ends inside a character shows U+FFFD there.
         """
         return (self._fast or self._reference).decode(tokens)
+
+
+def without_chance(definition: bytes) -> bytes:
+    """Return a `tokenizer.json` whose encoder leaves nothing to chance.
+
+    Dropout, a means of training with more than one way to cut a word, would make each run another.
+    """
+    try:
+        found = json.loads(definition)
+        if not found["model"].get("dropout"):
+            return definition
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return definition  # `tokenizers` says what is wrong with it
+    found["model"]["dropout"] = None
+    return json.dumps(found, ensure_ascii=False).encode()
 
 
 class ReferenceTokenizer:

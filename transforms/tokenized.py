@@ -22,7 +22,16 @@ from transforms.records import (
 )
 
 SUFFIX = ".jsonl"  # what tells such a file from parquet
+MOST_NAME_CHARS = 10_000  # of an id or a title
 FIELDS = ("title", "text", "tokens")
+
+
+def name_fault(wiki_id: str, title: str) -> str | None:
+    """Say that an id or a title is too long to be one, or None: each sample repeats them."""
+    for name, value in (("id", wiki_id), ("title", title)):
+        if len(value) > MOST_NAME_CHARS:
+            return f"its {name} has {len(value):,} characters, more than {MOST_NAME_CHARS:,}"
+    return None
 
 
 def length_fault(text: str | None, max_chars: int) -> str | None:
@@ -47,7 +56,10 @@ def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
         fallback = fallback_id(shard.path, row)
         try:
             article = parse_article(line, row, fallback)
-            if article and (fault := length_fault(article.text, max_chars)):
+            if article and (
+                fault := name_fault(article.wiki_id, article.title)
+                or length_fault(article.text, max_chars)
+            ):
                 raise ValueError(fault)
         except ValueError as error:
             errors.append(ArticleError(row, fallback, "read", str(error)))

@@ -55,11 +55,14 @@ class Rules:
             self.words_stand_alone = self._only_pairs_kern and self._maps_agree
             if self.words_stand_alone:
                 self.words_stand_alone = is_blank(self._glyphs.get(SPACE), face)
-            for tag in ("GSUB", "GPOS"):
-                if tag in face and self.words_stand_alone:
-                    self._read(face, tag)
-            if "kern" in face and self.words_stand_alone:
-                self._read_kern(face)
+            try:
+                for tag in ("GSUB", "GPOS"):
+                    if tag in face and self.words_stand_alone:
+                        self._read(face, tag)
+                if "kern" in face and self.words_stand_alone:
+                    self._read_kern(face)
+            except Exception:  # tables that name what is not there, and other damage
+                self.words_stand_alone = False
 
     def keep(self, word: str) -> bool:
         """Tell whether the word certainly keeps its glyphs, each where its advance puts it."""
