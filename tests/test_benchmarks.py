@@ -22,7 +22,7 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "row"),
     [
-        ("split", "--receipts 6 --max_samples 50", "largest part"),
+        ("split", "--receipts 300 --max_samples 12000", "largest part"),
     ],
 )
 def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import tarfile
 import threading
@@ -35,7 +36,7 @@ def sample(row: int, chunk: int, text: str = "two words") -> Sample:
 
 @pytest.fixture
 def font(tmp_path: Path) -> str:
-    path = tmp_path / "font.ttf"
+    path = tmp_path / f"{hashlib.sha256(default_font()).hexdigest()}.ttf"
     path.write_bytes(default_font())
     return str(path)
 
