@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from pipeline import signals
 from pipeline.watchdog import beat_for_ever
@@ -24,16 +25,20 @@ def be_local() -> None:
 def be_remote() -> None:
     """Work for a cluster; all messages go to its logs."""
     work()
-    # The runner is gone or needs this worker no more: what is under way is of no use to it.
-    os._exit(0)
 
 
-def work() -> None:
-    """Do what the runner says until it ends, or until the process that started this one does."""
+def work() -> NoReturn:
+    """Do what the runner says until it ends, or until the process that started this one does.
+
+    It does not return: the process ends with it.
+    """
     beat_for_ever()
     from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main([])
+    # The runner is gone or needs this worker no more, so what is under way is of no use to it. The
+    # interpreter would end threads inside gRPC, which now and then aborts with a line of its own.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,9 @@ def test_a_job_goes_on_by_itself_when_a_worker_is_killed(tmp_path: Path, demo: O
     found = job.end()
     assert found.code == 0
     assert not list(temporary.glob("pagecast-*"))
-    (line,) = (line for line in found.err.splitlines() if " shards, " not in line)
+    said = [line for line in found.err.splitlines() if " shards, " not in line]
+    assert len(said) == 1, said
+    (line,) = said
     assert line.startswith("pagecast: a worker was killed (SIGKILL); it had ")
     assert line.endswith("; starting again from the finished shards")
     assert same(job.out, demo)
@@ -147,7 +149,9 @@ def test_the_second_death_ends_it_and_the_same_command_goes_on(
     job.wait_for_shards()[1].kill()
     found = job.end()
     assert (found.code, found.out) == (1, "")
-    (line,) = (line for line in found.err.splitlines() if " shards, " not in line)
+    said = [line for line in found.err.splitlines() if " shards, " not in line]
+    assert len(said) == 1, said
+    (line,) = said
     assert line.startswith("pagecast: error: a worker was killed (SIGKILL); it had ")
     assert line.endswith("finished shards are kept, and the same command goes on from there")
     assert Job(job.out).end().code == 0
