@@ -152,3 +152,10 @@ def test_a_control_token_that_comes_out_all_the_same_is_an_error(made: Made) -> 
             tokenizer.encode("the cat")
     finally:
         tokenizer.control = control
+
+
+def test_ids_that_no_sample_can_hold_are_refused() -> None:
+    definition = byte_level()
+    definition["model"]["vocab"]["zz"] = 1 << 31
+    with pytest.raises(ValueError, match="it has the token id 2147483648, more than 2147483647"):
+        ArticleTokenizer(json.dumps(definition).encode())

@@ -8,6 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 MARKUP = re.compile(r"<.+>|\[.+\]|\{.+\}", re.DOTALL)
+MOST_ID = (1 << 31) - 1  # of an int32
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
@@ -36,10 +37,17 @@ class Vocabulary(NamedTuple):
 
 
 def read_vocabulary(definition: bytes) -> Vocabulary:
-    """Read the content of a `tokenizer.json`."""
+    """Read the content of a `tokenizer.json`.
+
+    Raises:
+      ValueError: ids are larger than those of samples can be.
+    """
     whole = json.loads(definition)
     model, added = whole["model"], whole.get("added_tokens") or []
     pieces = _pieces(model)
+    largest = max((*pieces.values(), *(token["id"] for token in added)), default=0)
+    if largest > MOST_ID:
+        raise ValueError(f"it has the token id {largest}, more than {MOST_ID}")
     unknown = _unknown(model)
     special = {t["content"]: t["id"] for t in added if _is_control(t)}
     found = special | {piece: pieces[piece] for piece in _unlearned(model, pieces)}
