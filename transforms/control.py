@@ -25,7 +25,7 @@ class Vocabulary(NamedTuple):
       plain: the definition for encoding ordinary text. Spellings of control tokens are exchanged
         for some that stand in no text, while each id stays what it is.
       control: ids that no text has; the unknown token is not among them, nor are single bytes.
-      lookalikes: the spelling of all of these.
+      lookalikes: the spelling of all control tokens and of all added ones.
       byte_ids: ids of the 256 bytes where `plain` leaves them to its caller, else empty. Then
         what comes out as unknown is to be spelled in bytes.
     """
@@ -63,7 +63,8 @@ def read_vocabulary(definition: bytes) -> Vocabulary:
     # What the model lacks is numbered in order, so that the ordinary ones need those before them.
     needed = [t for t in added if t["content"] not in special or t["content"] not in pieces]
     plain["added_tokens"] = [_hidden(token, names) for token in needed] if ordinary else []
-    return Vocabulary(plain, frozenset(control), tuple(found), as_bytes)
+    spelled = dict.fromkeys((*found, *(token["content"] for token in added)))
+    return Vocabulary(plain, frozenset(control), tuple(spelled), as_bytes)
 
 
 def _is_control(token: dict[str, Any]) -> bool:
