@@ -19,6 +19,7 @@ from transforms.render.fonts import default_font
 from transforms.tokenize import ArticleTokenizer
 
 DEFAULT_FONT = "DejaVuSans.ttf"
+MOST_TOKENIZER_BYTES = 200_000_000  # five times the largest that is published
 
 
 class AssetError(Exception):
@@ -116,6 +117,8 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
 
     try:
         file = _tokenizer_file(source, options.tokenizer_revision)
+        if (size := os.path.getsize(file)) > MOST_TOKENIZER_BYTES:
+            raise ValueError(f"its {size:,} bytes are more than {MOST_TOKENIZER_BYTES:,}")
         # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
         # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
         # (huggingface/transformers#45488): spaces would be lost without a word.

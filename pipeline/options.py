@@ -114,6 +114,17 @@ class RunOptions:
             )
 
     @property
+    def doubt(self) -> str | None:
+        """What is allowed and hardly meant; whoever gives another `min_tokens` means it."""
+        stride = self.context_tokens + self.continuation_tokens
+        if not self.min_tokens == RunOptions.min_tokens < stride:
+            return None
+        return (
+            f"articles of {self.min_tokens} to {stride - 1} tokens are kept and give no sample, "
+            f"which takes {stride}; to leave them out give --min_tokens {stride}"
+        )
+
+    @property
     def split(self) -> SplitSettings:
         """What decides the split."""
         return SplitSettings(self.max_samples, self.val_size, self.seed)

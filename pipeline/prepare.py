@@ -46,6 +46,8 @@ def look(options: RunOptions, writes: bool = True) -> Sources:
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
         output.check(out, options.overwrite)
+    if options.doubt:
+        say(f"warning: {options.doubt}")
     return Sources(out, files, tokenizer, fonts)
 
 

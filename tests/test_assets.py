@@ -151,3 +151,10 @@ def test_an_asset_is_stored_once_under_its_hash(tmp_path: Path) -> None:
 def test_workers_do_not_import_transformers() -> None:
     code = "import sys, pipeline.run; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_tokenizer_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with open(tmp_path / "tokenizer.json", "wb") as file:
+        file.truncate(200_000_001)
+    with pytest.raises(UsageError, match=r"\(its 200,000,001 bytes are more than 200,000,000\)"):
+        resolve_tokenizer(options(tokenizer=str(tmp_path)))

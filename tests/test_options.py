@@ -128,3 +128,12 @@ def test_fonts_and_line_breaks() -> None:
     assert options.pages.line_break == options.deciding["line_break"] == "unicode"
     with pytest.raises(UsageError, match="--line_break words is not one of spaces, unicode"):
         parse_run([*GIVEN, "--line_break", "words"])
+
+
+def test_articles_that_are_kept_for_nothing_are_doubted() -> None:
+    assert parse_run([*GIVEN, "--context_tokens", "4000"]).doubt == (
+        "articles of 2000 to 4999 tokens are kept and give no sample, which takes 5000; "
+        "to leave them out give --min_tokens 5000"
+    )
+    for line in ("", "--context_tokens 500", "--context_tokens 4000 --min_tokens 100"):
+        assert parse_run([*GIVEN, *line.split()]).doubt is None

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from transforms import metrics
 from transforms.assets import read_asset
+from transforms.control import read_vocabulary
 from transforms.faults import attempt
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
@@ -42,7 +43,7 @@ class ArticleTokenizer:
     """Encodes whole articles and decodes pieces of them.
 
     Works with fastokens, some twenty times faster than tokenizers, where the two agree on a fixed
-    probe; else with tokenizers, and the log says so.
+    probe and on one made from the vocabulary; else with tokenizers, and the log says so.
 
     Args:
       definition: the content of a `tokenizer.json` (Hugging Face tokenizers).
@@ -60,8 +61,7 @@ class ArticleTokenizer:
             reference = ReferenceTokenizer(definition)
         except Exception as error:
             raise ValueError(f"not a usable tokenizer.json: {error}") from error
-        added = json.loads(definition).get("added_tokens") or []
-        self.control = np.array([token["id"] for token in added], dtype=np.int32)
+        self.control = np.array(sorted(reference.vocabulary.control), dtype=np.int32)
         self._fast = _checked(definition, reference)
         if self._fast is None:
             self._reference = reference
@@ -72,13 +72,22 @@ class ArticleTokenizer:
         return ReferenceTokenizer(self._definition)
 
     def encode(self, text: str) -> Tokens:
-        """Return the token ids of a text, int32, with no special token added or recognized."""
+        """Return the token ids of a text, int32, with no special token added or recognized.
+
+        Raises:
+          ValueError: a control token came out all the same.
+        """
         if self._fast is not None:
             try:
-                return self._fast.encode(text)
+                tokens = self._fast.encode(text)
+                if not np.isin(tokens, self.control).any():
+                    return tokens
             except Exception as error:  # such as a limit of its regular expressions
                 _log.warning("fastokens gave up on a text (%s); using tokenizers for it", error)
-        return self._reference.encode(text)
+        tokens = self._reference.encode(text)
+        if (control := np.isin(tokens, self.control)).any():
+            raise ValueError(f"its text comes out as the control token {tokens[control][0]}")
+        return tokens
 
     def decode(self, tokens: Tokens) -> str:
         """Return the text of token ids, special tokens skipped, spaces as they are.
@@ -107,21 +116,33 @@ class ReferenceTokenizer:
     """Hugging Face's tokenizers, which say what is right."""
 
     def __init__(self, definition: bytes) -> None:
-        # Without its added tokens the vocabulary has no way to match `<image>` and the like as one
-        # piece. The library's own switch for that, `encode_special_tokens`, misses the tokens that
-        # are added but not marked special.
-        plain = json.loads(definition)
-        plain |= {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
-        self._encoder = Tokenizer.from_str(json.dumps(plain))
+        # The library's own switch for control tokens, `encode_special_tokens`, misses the tokens
+        # that are added but not marked special, and those that only the model has.
+        vocabulary = read_vocabulary(definition)
+        self._encoder = Tokenizer.from_str(json.dumps(vocabulary.plain))
+        self._unknown = vocabulary.plain["model"].get("unk_id")
+        self.vocabulary = vocabulary._replace(plain={})  # large, and no longer needed
         self._decoder = Tokenizer.from_str(definition.decode())
 
     def encode(self, text: str) -> Tokens:
         """See `ArticleTokenizer.encode`."""
-        return np.array(self._encoder.encode(text, add_special_tokens=False).ids, dtype=np.int32)
+        found = self._encoder.encode(text, add_special_tokens=False)
+        if not (byte_ids := self.vocabulary.byte_ids):
+            return np.array(found.ids, dtype=np.int32)
+        tokens: list[int] = []
+        for number, piece in zip(found.ids, found.tokens, strict=True):
+            unknown = number == self._unknown
+            tokens += [byte_ids[byte] for byte in piece.encode()] if unknown else [number]
+        return np.array(tokens, dtype=np.int32)
 
     def decode(self, tokens: Tokens) -> str:
         """See `ArticleTokenizer.decode`."""
         return str(self._decoder.decode(tokens.tolist(), skip_special_tokens=True))
+
+    def sample(self, count: int) -> list[str]:
+        """Return the texts of tokens spread over the vocabulary, always the same."""
+        size = self._decoder.get_vocab_size()
+        return [self.decode(np.array([n])) for n in range(0, size, max(1, size // count))]
 
 
 class FastTokenizer:
@@ -147,17 +168,32 @@ def _checked(definition: bytes, reference: ReferenceTokenizer) -> FastTokenizer 
     """Return the fast tokenizer, or None where it is missing or differs from the reference."""
     try:
         fast = FastTokenizer(definition)
-        different = [text for text in PROBE if not _agree(text, fast, reference)]
+        different = [text for text in PROBE if not _agree(text, fast, reference)] or [
+            text
+            for text in _probe_of(reference)
+            if not np.array_equal(fast.encode(text), reference.encode(text))
+        ]
     except Exception as error:  # no wheel for this machine, or a model that it does not read
         _log.warning("fastokens cannot be used (%s); tokenizing with tokenizers, slower", error)
         return None
     if different:
         _log.warning(
             "fastokens differs from tokenizers on %r; tokenizing with tokenizers, slower",
-            different[0],
+            different[0][:200],
         )
         return None
     return fast
+
+
+def _probe_of(reference: ReferenceTokenizer) -> list[str]:
+    """Return texts from the vocabulary: some of its pieces, and all that looks like control."""
+    named = [*reference.vocabulary.lookalikes, *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces = reference.sample(300)
+    return [
+        *(between.join(named) for between in ("", " ", "a", "\n")),
+        *(between.join(pieces) for between in ("", " ")),
+        "".join(pieces).upper(),
+    ]
 
 
 def _agree(text: str, fast: FastTokenizer, reference: ReferenceTokenizer) -> bool:

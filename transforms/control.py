@@ -1,0 +1,147 @@
+"""Which tokens of a vocabulary are control tokens, and an encoder that has no way to them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, NamedTuple
+
+MARKUP = re.compile(r"<.+>|\[.+\]|\{.+\}", re.DOTALL)
+MOST_ID = (1 << 31) - 1  # of an int32
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+class Vocabulary(NamedTuple):
+    """What a `tokenizer.json` says of its control tokens.
+
+    An added token is a control token if it is marked special, or if it looks like markup: `<td>`,
+    `<|User|>`, `[INST]`. Other added tokens, such as runs of spaces or words, are ordinary text,
+    and used. A piece of the model itself is a control token if it looks like markup and the model
+    did not learn it from text: no merge of a BPE makes it, a Unigram gives it the score 0, a
+    WordPiece or WordLevel has it at all.
+
+    Attributes:
+      plain: the definition for encoding ordinary text. Spellings of control tokens are exchanged
+        for some that stand in no text, while each id stays what it is.
+      control: ids that no text has; the unknown token is not among them, nor are single bytes.
+      lookalikes: the spelling of all control tokens and of all added ones.
+      byte_ids: ids of the 256 bytes where `plain` leaves them to its caller, else empty. Then
+        what comes out as unknown is to be spelled in bytes.
+    """
+
+    plain: dict[str, Any]
+    control: frozenset[int]
+    lookalikes: tuple[str, ...]
+    byte_ids: tuple[int, ...]
+
+
+def read_vocabulary(definition: bytes) -> Vocabulary:
+    """Read the content of a `tokenizer.json`.
+
+    Raises:
+      ValueError: ids are larger than those of samples can be.
+    """
+    whole = json.loads(definition)
+    model, added = whole["model"], whole.get("added_tokens") or []
+    pieces = _pieces(model)
+    largest = max((*pieces.values(), *(token["id"] for token in added)), default=0)
+    if largest > MOST_ID:
+        raise ValueError(f"it has the token id {largest}, more than {MOST_ID}")
+    unknown = _unknown(model)
+    special = {t["content"]: t["id"] for t in added if _is_control(t)}
+    found = special | {piece: pieces[piece] for piece in _unlearned(model, pieces)}
+    as_bytes = _bytes_of(model, pieces)
+    control = {number for piece, number in found.items() if piece != unknown}
+    control -= {pieces[piece] for piece in found if BYTE.fullmatch(piece) and piece in pieces}
+
+    salt = hashlib.sha256(definition).hexdigest()
+    names = {piece: f"\U0010fffe{salt}{number}\U0010fffe" for piece, number in found.items()}
+    plain = whole | {"post_processor": None, "truncation": None, "padding": None}
+    plain["model"] = _renamed(model, names, bool(as_bytes))
+    ordinary = any(token["content"] not in special for token in added)
+    # What the model lacks is numbered in order, so that the ordinary ones need those before them.
+    needed = [t for t in added if t["content"] not in special or t["content"] not in pieces]
+    plain["added_tokens"] = [_hidden(token, names) for token in needed] if ordinary else []
+    spelled = dict.fromkeys((*found, *(token["content"] for token in added)))
+    return Vocabulary(plain, frozenset(control), tuple(spelled), as_bytes)
+
+
+def _is_control(token: dict[str, Any]) -> bool:
+    return bool(token.get("special") or MARKUP.fullmatch(token["content"]))
+
+
+def _hidden(token: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    if token["content"] not in names:
+        return token
+    # Without these it would also take the spaces around it, or be looked for in other spellings.
+    plain = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized"), False)
+    return token | plain | {"content": names[token["content"]]}
+
+
+def _pieces(model: dict[str, Any]) -> dict[str, int]:
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, dict):
+        return vocabulary
+    return {piece: number for number, (piece, _) in enumerate(vocabulary)}
+
+
+def _kind(model: dict[str, Any]) -> str:
+    """Return the kind of a model; old files do not say it."""
+    if "type" in model:
+        return str(model["type"])
+    if "merges" in model:
+        return "BPE"
+    return "Unigram" if isinstance(model["vocab"], list) else "WordPiece"
+
+
+def _unknown(model: dict[str, Any]) -> str | None:
+    if _kind(model) == "Unigram":
+        number = model.get("unk_id")
+        return None if number is None else str(model["vocab"][number][0])
+    return model.get("unk_token")
+
+
+def _unlearned(model: dict[str, Any], pieces: dict[str, int]) -> list[str]:
+    markup = [piece for piece in pieces if MARKUP.fullmatch(piece)]
+    if _kind(model) == "BPE":
+        made = _made(model) if markup else frozenset()
+        return [piece for piece in markup if piece not in made]
+    if _kind(model) == "Unigram":
+        score = dict(model["vocab"])
+        bytes_ = bool(model.get("byte_fallback"))
+        return [p for p in markup if score[p] == 0 or (bytes_ and BYTE.fullmatch(p))]
+    return markup
+
+
+def _made(model: dict[str, Any]) -> frozenset[str]:
+    prefix = model.get("continuing_subword_prefix") or ""
+    pairs = (p.split(" ", 1) if isinstance(p, str) else p for p in model["merges"])
+    return frozenset(first + second.removeprefix(prefix) for first, second in pairs)
+
+
+def _bytes_of(model: dict[str, Any], pieces: dict[str, int]) -> tuple[int, ...]:
+    """Return the ids of all bytes of a Unigram, which would take `<0x41>` in a text for one."""
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    if _kind(model) != "Unigram" or not model.get("byte_fallback"):
+        return ()
+    return tuple(pieces[name] for name in names) if all(n in pieces for n in names) else ()
+
+
+def _renamed(model: dict[str, Any], names: dict[str, str], bytes_apart: bool) -> dict[str, Any]:
+    kind = _kind(model)
+    if kind == "Unigram":
+        vocab = [[names.get(piece, piece), score] for piece, score in model["vocab"]]
+        return model | {"vocab": vocab} | ({"byte_fallback": False} if bytes_apart else {})
+    if kind == "BPE":
+        if not model.get("ignore_merges"):
+            return model  # what no merge makes comes out of no text
+        # Bytes go by their names.
+        names = {piece: name for piece, name in names.items() if not BYTE.fullmatch(piece)}
+        learned = _made(model)
+        names = {piece: name for piece, name in names.items() if piece not in learned}
+    changed: dict[str, Any] = {}
+    changed["vocab"] = {names.get(piece, piece): n for piece, n in model["vocab"].items()}
+    if model.get("unk_token") in names:
+        changed["unk_token"] = names[model["unk_token"]]
+    return model | changed
