@@ -47,8 +47,8 @@ WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
 
-def check(output_dir: str, overwrite: bool) -> None:
-    """Make sure that `output_dir` is new, or Pagecast's.
+def check(output_dir: str, overwrite: bool) -> list[str]:
+    """Make sure that `output_dir` is new, or Pagecast's; return the files that are to go first.
 
     Raises:
       UsageError: it holds something else, or is none, or may not be read.
@@ -56,9 +56,10 @@ def check(output_dir: str, overwrite: bool) -> None:
     refuse_links(output_dir)
     try:
         if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
-            files_to_remove(output_dir)  # whatever the configuration was
-        elif _earlier_config(output_dir) is None:
+            return files_to_remove(output_dir)  # whatever the configuration was
+        if (earlier := _earlier_config(output_dir)) is None:
             _refuse_foreign(output_dir)
+        return files_to_remove(output_dir) if EMPTYING in (earlier or {}) else []
     except PermissionError as error:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
