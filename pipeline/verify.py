@@ -76,11 +76,11 @@ def verify(argv: Sequence[str]) -> int:
         check.run()
         for fault in check.faults:
             print(one_line(str(fault)))
-        print(check.summary())
+        print(one_line(check.summary()))
         if not check.faults:
             return DONE
         if options.repair:
-            print(repair(dataset, check.faults))
+            print(one_line(repair(dataset, check.faults)))
         else:
             print("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
     return FAULTY
