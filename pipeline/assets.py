@@ -124,8 +124,7 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
         # (huggingface/transformers#45488): spaces would be lost without a word.
         if not PreTrainedTokenizerFast(tokenizer_file=file).vocab_size:
             raise ValueError("its vocabulary is empty")  # every article would have no tokens
-        with open(file, "rb") as opened:
-            content = opened.read()
+        content = storage.read_bytes(file)
         ArticleTokenizer(content)
     except Exception as error:  # the libraries raise many kinds, a bare Exception among them
         why = " ".join(str(error).split())

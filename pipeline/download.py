@@ -15,7 +15,7 @@ from pipeline.catalog import find_files
 from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
 from pipeline.options import UsageError
 from pipeline.parser import Parser
-from pipeline.progress import ByteCount, be_quiet, readable, say
+from pipeline.progress import ByteCount, be_quiet, one_line, readable, say
 from transforms import hub, storage
 from transforms.hub import Place, RemoteFile
 
@@ -78,10 +78,11 @@ def download(argv: Sequence[str]) -> int:
         say(f"error: {error}; what was fetched is kept, and the same command goes on from there")
         return FAILED
     total = sum(file.remote.size for file in files)
-    print(
+    done = (
         f"{begun.repo} at {begun.commit}: {len(files)} files, {readable(total)}, "
         f"{fetched} of them fetched now, all checked; in {out}"
     )
+    print(one_line(done))
     return DONE
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from pipeline.options import UsageError
-from transforms import storage
+from transforms import localfiles, storage
 
 LOCK = "lock"  # private; it stays, and is empty while nobody holds it
 CLOCK_SECONDS = 2.0  # by which two readings of a process's start may differ
@@ -61,6 +61,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
         _refuse(owner if free else owner or {}, output_dir, force, gone=free and _is_gone(owner))
         with storage.naming(path):
             file.truncate(0)
+            file.seek(0)
             file.write(mine)
         try:
             yield
@@ -69,10 +70,22 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
                 file.truncate(0)
 
 
+def owner_of(output_dir: str) -> str | None:
+    """Return who is at work in an output directory, as far as can be told without a trace."""
+    path = storage.private(output_dir, LOCK)
+    try:
+        owner = _read(storage.read_bytes(path)) if storage.exists(path) else None
+    except ConnectionError:
+        raise
+    except OSError:  # nobody's lock
+        return None
+    return None if owner is None or _is_gone(owner) else _name(owner)
+
+
 def _open(path: str, output_dir: str) -> io.FileIO:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return open(path, "a+b", buffering=0)
+        return localfiles.open_kept(path)
     except OSError as error:
         raise UsageError(f"--output_dir {output_dir} cannot be made: {error}") from error
 
@@ -121,8 +134,12 @@ def _is_gone(owner: dict[str, Any] | None) -> bool:
 def _refuse(owner: dict[str, Any] | None, output_dir: str, force: bool, gone: bool) -> None:
     if owner is None or gone or force:
         return
-    who = f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"
+    who = _name(owner)
     raise UsageError(
         f"{output_dir} is in use by {who}, since {owner.get('since', 'an unknown time')}; wait "
         "until that run has ended, or if you are sure that it has, add --force_unlock"
     )
+
+
+def _name(owner: dict[str, Any]) -> str:
+    return f"process {owner.get('pid', '?')} on {owner.get('host', 'an unknown machine')}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline import source
 from pipeline.lock import LOCK
 from pipeline.options import UsageError
-from transforms import storage
+from transforms import localfiles, storage
 from transforms.arrow import INFO, STATE
 from transforms.arrow import directory as arrow_directory
 from transforms.outputs import (
@@ -36,30 +36,48 @@ from transforms.versions import MORE
 PICTURE = re.compile(
     r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
 )
-UNCOMMITTED = re.compile(rf".+{re.escape(storage.TEMPORARY)}[0-9a-f]{{32}}")
 SPLIT_FILE = re.compile(
     rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
     rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
 )
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
+EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
 
-def check(output_dir: str, overwrite: bool) -> None:
-    """Make sure that `output_dir` is new, or Pagecast's.
+def check(output_dir: str, overwrite: bool) -> list[str]:
+    """Make sure that `output_dir` is new, or Pagecast's; return the files that are to go first.
 
     Raises:
       UsageError: it holds something else, or is none, or may not be read.
     """
+    refuse_links(output_dir)
     try:
         if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
-            files_to_remove(output_dir)  # whatever the configuration was
-        elif _earlier_config(output_dir) is None:
+            return files_to_remove(output_dir)  # whatever the configuration was
+        if (earlier := _earlier_config(output_dir)) is None:
             _refuse_foreign(output_dir)
+        return files_to_remove(output_dir) if EMPTYING in (earlier or {}) else []
     except PermissionError as error:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
+
+
+def refuse_links(output_dir: str) -> None:
+    """Make sure that all directories of an output directory are its own.
+
+    Raises:
+      UsageError: one is a link, or there is a pipe where a file would be.
+    """
+    if not storage.is_local(output_dir):
+        return
+    for path in localfiles.misplaced(output_dir, ("images", storage.PRIVATE)):
+        what = "a link" if os.path.islink(path) else "a pipe, a socket or a device"
+        raise UsageError(
+            f"{path} is {what}: Pagecast removes and writes nothing that is not its own; "
+            "move it away (--output_dir itself may be a link)"
+        )
 
 
 def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
@@ -69,7 +87,7 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
       UsageError: it holds something else, or the work of another configuration.
     """
     if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
-        remove_output(output_dir)
+        _empty(output_dir, config)
     elif (earlier := _earlier_config(output_dir)) is None:
         _refuse_foreign(output_dir)
     elif different := list(differences(earlier, config)):
@@ -77,6 +95,22 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
             "use another --output_dir, or --overwrite to remove what is there"
         )
+    elif EMPTYING in earlier:  # a run with --overwrite was stopped before it had done so
+        _empty(output_dir, config)
+    _record(output_dir, config)
+
+
+def _empty(output_dir: str, config: Mapping[str, Any]) -> None:
+    """Remove what an earlier job left, so that this one goes on with that whenever it is stopped.
+
+    Its configuration is there first and says so: what is left then is no work of this job.
+    """
+    found = files_to_remove(output_dir)
+    _record(output_dir, {**config, EMPTYING: True})
+    remove_output(output_dir, found)
+
+
+def _record(output_dir: str, config: Mapping[str, Any]) -> None:
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
     storage.commit(storage.private(output_dir, CONFIG), [content], durable=True)
 
@@ -128,7 +162,8 @@ def sweep(output_dir: str, form: str) -> None:
     places += [directory for top in deep for directory, _, _ in os.walk(top)]
     for directory in places:
         found = list(storage.files_in(directory))
-        storage.remove(path for path in found if UNCOMMITTED.fullmatch(os.path.basename(path)))
+        names = ((path, os.path.basename(path)) for path in found)
+        storage.remove(path for path, name in names if storage.UNCOMMITTED.fullmatch(name))
 
 
 def files_to_remove(output_dir: str) -> list[str]:
@@ -150,7 +185,7 @@ def files_to_remove(output_dir: str) -> list[str]:
             ours = int(row) in rows if row else int(shard) in shards
         else:
             ours = name in WHOLE_FILES or bool(SPLIT_FILE.fullmatch(name))
-        uncommitted = UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1])
+        uncommitted = storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1])
         if not (ours or uncommitted or name.startswith(f"{storage.PRIVATE}/")):
             raise UsageError(
                 f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed"
@@ -171,23 +206,19 @@ def _everything(output_dir: str) -> Iterator[tuple[str, str]]:
             yield path, os.path.relpath(path, output_dir).replace(os.sep, "/")
 
 
-def remove_output(output_dir: str) -> None:
-    """Remove all that Pagecast wrote into a directory, the lock excepted.
+def remove_output(output_dir: str, found: Iterable[str]) -> None:
+    """Remove what Pagecast wrote into a directory, `files_to_remove`, but for the configuration.
 
-    Raises:
-      UsageError: there is something else; nothing was removed.
+    The plan goes last: it tells what is ours.
     """
-    storage.remove(sorted(files_to_remove(output_dir), key=_last_of_all))
-    if not storage.is_local(output_dir):
-        return
-    for directory, _, _ in os.walk(output_dir, topdown=False):
-        if directory != output_dir and not os.listdir(directory):
-            os.rmdir(directory)
-
-
-def _last_of_all(path: str) -> bool:
-    """Sort configuration and plan behind all else: they tell what is ours."""
-    return path.rsplit("/", 1)[-1] in (CONFIG, PLAN)
+    last = [storage.private(output_dir, PLAN)]
+    kept = {*last, storage.private(output_dir, CONFIG)}
+    storage.remove(path for path in found if path not in kept)
+    if storage.is_local(output_dir):
+        for directory, _, _ in os.walk(output_dir, topdown=False):
+            if directory != output_dir and not os.listdir(directory):
+                os.rmdir(directory)
+    storage.remove(last)
 
 
 def _planned(output_dir: str) -> tuple[range, range]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import configfile, graph, output, plan, source
+from pipeline import configfile, graph, output, plan, reads, source
 from pipeline.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
@@ -27,11 +27,12 @@ class Sources(NamedTuple):
     fonts: list[Asset]
 
 
-def look(options: RunOptions, writes: bool = True) -> Sources:
+def look(options: RunOptions, writes: bool = True, config: str | None = None) -> Sources:
     """Find and check everything that a job needs, without writing anything.
 
     Args:
       writes: whether there is to be an output directory.
+      config: the file that options were read from, if any.
 
     Raises:
       UsageError: something that was asked for is not there or does not fit.
@@ -45,7 +46,8 @@ def look(options: RunOptions, writes: bool = True) -> Sources:
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
-        output.check(out, options.overwrite)
+        removed = output.check(out, options.overwrite)
+        reads.refuse_removal(out, removed, reads.read_by(options, paths, config))
     if options.doubt:
         say(f"warning: {options.doubt}")
     return Sources(out, files, tokenizer, fonts)

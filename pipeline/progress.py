@@ -218,7 +218,7 @@ def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str
         ("val", f"{split['val']['samples']:,}"),
         *([("unused", f"{split['unused']['samples']:,}")] if split["unused"]["samples"] else []),
         ("seconds", f"{seconds:.1f}"),
-        ("output", output_dir),
+        ("output", one_line(output_dir)),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

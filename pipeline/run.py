@@ -20,7 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline import graph, lock, logs, progress, signals, stores, watchdog
+from pipeline import configfile, graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.commandline import parse_run
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
@@ -74,7 +74,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         print(dataflow.rehearse(options))
         note("this was a dry run: nothing was sent, read or written")
         return DONE
-    sources = look(options)
+    sources = look(options, config=configfile.split(argv)[0])
     if RESTARTED not in os.environ:  # else it has room, or was told not to look
         preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
-from pipeline import stores
+from pipeline import lock, output, stores
 from pipeline.options import UsageError, usable_cpus
 from pipeline.parser import Parser
 from pipeline.pool import workers
-from pipeline.progress import be_quiet, one_line
+from pipeline.progress import be_quiet, one_line, say
 from transforms import storage
 from transforms.outputs import MANIFEST
 from transforms.storage import PRIVATE
@@ -36,6 +37,7 @@ def parser() -> Parser:
     what.switch("redraw", "draw all pages anew and compare; else those of a sample a shard")
     how = it.group("how")
     how.switch("repair", "remove what is damaged, for a run to make it anew")
+    how.switch("force_unlock", "with --repair: though a run may hold DIR")
     how.number("workers", "local processes", usable_cpus())
     how.switch("quiet", "no progress")
     return it
@@ -62,19 +64,25 @@ def verify(argv: Sequence[str]) -> int:
         dataset, config, shards = open_dataset(out)
     except DatasetError as error:
         raise UsageError(str(error)) from error
-    with workers(options.workers, store_args) as each:
+    with ExitStack() as stack:
+        if options.repair:  # what a run is writing may look damaged
+            output.refuse_links(out)
+            stack.enter_context(lock.hold(out, options.force_unlock))
+        elif owner := lock.owner_of(out):
+            say(f"warning: {owner} is at work in {out}: what it has not finished is a fault here")
+        each = stack.enter_context(workers(options.workers, store_args))
         chosen = options.sample, options.seed
         check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
         check.run()
-    for fault in check.faults:
-        print(one_line(str(fault)))
-    print(check.summary())
-    if not check.faults:
-        return DONE
-    if options.repair:
-        print(repair(dataset, check.faults))
-    else:
-        print("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
+        for fault in check.faults:
+            print(one_line(str(fault)))
+        print(one_line(check.summary()))
+        if not check.faults:
+            return DONE
+        if options.repair:
+            print(one_line(repair(dataset, check.faults)))
+        else:
+            print("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
     return FAULTY
 
 

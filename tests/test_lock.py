@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pipeline import lock
+from pipeline.__main__ import main
 from pipeline.options import UsageError
 from tests.conftest import RunCommand, articles, write_parquet
 
@@ -119,3 +120,22 @@ def test_a_run_refuses_a_directory_in_use_and_touches_nothing(
             if refused.code:
                 assert "is in use by process" in refused.err
                 assert manifest.stat().st_mtime_ns == before
+
+
+def test_a_repair_waits_for_the_run_and_a_look_tells_of_it(
+    run: RunCommand, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    done = run(write_parquet(tmp_path / "a.parquet", articles("short")))
+    temporary = done.path / f"train.jsonl.pagecast-tmp-{'0' * 32}"
+    temporary.write_bytes(b"x")
+    verify = ["verify", "--output_dir", str(done.path), "--workers", "1"]
+    process = psutil.Process(os.getppid())
+    content = owner(pid=process.pid, started=process.create_time())
+    path_of(done.path).write_text(content)
+    assert main([*verify, "--repair"]) == 2
+    assert f"is in use by process {process.pid}" in capfd.readouterr().err
+    assert temporary.exists()
+    assert path_of(done.path).read_text() == content
+    main(verify)
+    assert f"process {process.pid} on " in capfd.readouterr().err
+    assert path_of(done.path).read_text() == content

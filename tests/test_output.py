@@ -1,10 +1,13 @@
+import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.options import UsageError
-from pipeline.output import claim, differences, remove_output, retract, sweep
+from pipeline.output import check, claim, differences, retract, sweep
 from tests.conftest import tree
 from transforms.planfile import plan_line
 from transforms.records import Shard
@@ -140,10 +143,48 @@ def filled(out: Path, names: list[str]) -> None:
 
 def test_overwrite_removes_what_pagecast_wrote(tmp_path: Path) -> None:
     filled(tmp_path, OURS)
-    remove_output(str(tmp_path))
-    assert [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")] == [
-        "_pagecast", "_pagecast/lock",
+    claim(str(tmp_path), changed(shard_rows=512), overwrite=True)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == [
+        "_pagecast", "_pagecast/config.json", "_pagecast/lock",
     ]  # fmt: skip
+    assert json.loads((tmp_path / "_pagecast/config.json").read_bytes())["shard_rows"] == 512
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_overwrite_is_taken_up_wherever_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    now = changed(shard_rows=512)
+    stopped, step = True, 0
+    while stopped:
+        left, stopped = [step], False
+
+        def counted(function: Callable[..., Any], left: list[int] = left) -> Callable[..., Any]:
+            def call(*arguments: Any) -> Any:
+                if not left[0]:
+                    raise KeyboardInterrupt
+                left[0] -= 1
+                return function(*arguments)
+
+            return call
+
+        out = tmp_path / str(step)
+        filled(out, OURS)
+        with monkeypatch.context() as patch:
+            for name in ("remove", "rmdir", "replace"):
+                patch.setattr(os, name, counted(getattr(os, name)))
+            try:
+                claim(str(out), now, overwrite=True)
+            except KeyboardInterrupt:
+                stopped = True
+        nothing_done = step == 0
+        check(str(out), overwrite)
+        claim(str(out), now, overwrite or nothing_done)
+        assert sorted(str(p.relative_to(out)) for p in out.rglob("*")) == [
+            "_pagecast", "_pagecast/config.json", "_pagecast/lock",
+        ]  # fmt: skip
+        step += 1
+    assert step > len(OURS)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -17,7 +17,7 @@ from transforms import storage
 from transforms.assets import DamagedAssetError, read_asset
 from transforms.outputs import ASSETS, MANIFEST, PLAN, fonts_of
 from transforms.page_versions import page_versions
-from transforms.pictures import FILES, NONE
+from transforms.pictures import FILES, NONE, digest_of
 from transforms.planfile import read_plan
 from transforms.receipts import read_pictures, receipt_path
 from transforms.records import ModePictures, Shard, image_name, parse_sample_id
@@ -92,6 +92,17 @@ class PageReader:
         dataset.size_of(mode)
         return dataset.png(sample, mode)
 
+    def checked_png(self, sample: str, mode: str) -> bytes:
+        """Return a stored picture that is known to be the one that was written.
+
+        Raises:
+          ReaderError: there is none, or what has its name is something else.
+          OSError: a file cannot be read.
+        """
+        dataset = self._dataset()
+        dataset.size_of(mode)
+        return dataset.checked_png(sample, mode)
+
     def _dataset(self) -> _OpenDataset:
         mine = os.getpid(), threading.get_ident()
         if mine not in self._opened:
@@ -147,6 +158,17 @@ class _OpenDataset:
         assert stored.tar is not None, "this form has tars"
         offset, length, _ = stored.places[sample]
         return self._files.read(storage.join(self._output_dir, stored.tar), offset, length)
+
+    def checked_png(self, sample: str, mode: str) -> bytes:
+        """Return a stored picture that has the digest of its shard's receipt."""
+        png = self.png(sample, mode)
+        place = self._pictures(self._shard_of(sample))[mode].places.get(sample)
+        if place is None or place.digest != digest_of(png):
+            raise ReaderError(
+                f"the picture of {sample} in mode {mode} is not the one that was written; "
+                f"`pagecast verify --output_dir {self._output_dir}` says more"
+            )
+        return png
 
     @property
     def renderer(self) -> PageRenderer:

@@ -21,8 +21,11 @@ from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
+from transforms import localfiles
+
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
+UNCOMMITTED = re.compile(rf".+{re.escape(TEMPORARY)}[0-9a-f]{{32}}")  # such a name
 SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
 _COPY_BYTES = 1 << 20
 
@@ -99,15 +102,13 @@ def files_below(directory: str) -> Iterator[str]:
 
 def open_read(path: str) -> BinaryIO:
     """Open a file as it is, never decompressed; seekable."""
-    if is_local(path):
-        return open(path, "rb")
-    return _store(path).open_read(path)
+    return localfiles.open_read(path) if is_local(path) else _store(path).open_read(path)
 
 
 def open_write(path: str) -> BinaryIO:
     """Open a local file for writing under its own name, with the directories that it needs."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    return open(path, "wb")
+    return localfiles.open_new(path)
 
 
 def read_bytes(path: str) -> bytes:

@@ -18,7 +18,7 @@ from pipeline.estimate.table import table, warnings
 from pipeline.options import RunOptions, UsageError
 from pipeline.parser import Parser
 from pipeline.prepare import look
-from pipeline.progress import describe, say
+from pipeline.progress import describe, one_line, say
 from transforms import storage
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import ArticleError, Failure
@@ -104,7 +104,7 @@ def plan(argv: Sequence[str]) -> int:
         print(json.dumps(known, indent=2))
     else:
         print(table(known, _asked(run)))
-        print(command_line(options))
+        print(one_line(command_line(options)))
     for warning in warnings(known):
         say(f"warning: {warning}")
     return _tell_failures(found.failures, found.measured.errors)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pipeline import stores
 from pipeline.options import UsageError
 from pipeline.parser import Parser
-from pipeline.progress import be_quiet, say, working
+from pipeline.progress import be_quiet, one_line, say, working
 from pipeline.report.make import ReportError, ReportSettings, write_report
 from pipeline.report.ocr import OcrError
 from pipeline.report.source import MOST_LOCAL, MOST_REMOTE
@@ -72,5 +72,5 @@ def report(argv: Sequence[str]) -> int:
         return FAILED
     if not manifest["counts"]["samples"]:
         say("warning: the dataset is empty; the report has only the numbers")
-    print(storage.join(out, REPORT))
+    print(one_line(storage.join(out, REPORT)))
     return DONE

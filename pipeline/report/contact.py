@@ -6,6 +6,7 @@ That needs no script: a link goes to the picture, and the style shows where it w
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,11 @@ Sample = dict[str, Any]
 
 
 class Pictures:
-    """The pages of a dataset as they can stand in a page of HTML."""
+    """The pages of a dataset as they can stand in a page of HTML.
+
+    Only pictures that the job has written: what lies under the name of one, or behind a link of
+    that name, may be another's and nothing to be shown around.
+    """
 
     def __init__(self, reader: PageReader, form: str, level: int) -> None:
         self._reader, self._form, self._level = reader, form, level
@@ -35,11 +40,13 @@ class Pictures:
         """Return a page's picture as a file."""
         if self._form == NONE:
             return encode_png(self.image(sample, mode), self._level)
-        return self._reader.png(sample["id"], mode)
+        return self._reader.checked_png(sample["id"], mode)
 
     def image(self, sample: Mapping[str, Any], mode: str) -> Image.Image:
         """Return a page's picture."""
-        return self._reader.image(sample, mode)
+        if self._form == NONE:
+            return self._reader.image(sample, mode)
+        return Image.open(io.BytesIO(self.png(sample, mode)), formats=["PNG"])
 
 
 class Budget:

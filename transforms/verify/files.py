@@ -22,7 +22,7 @@ from transforms.parts import (
 from transforms.pictures import FILES, SHARDS, tar_name
 from transforms.records import Shard, parse_sample_id
 from transforms.split import TRAIN, VAL
-from transforms.storage import TEMPORARY
+from transforms.storage import TEMPORARY, UNCOMMITTED
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.lines import NO_SAMPLE, Numbers
 from transforms.verify.split import Samples, Split
@@ -83,17 +83,23 @@ def sample_files(
 
 
 def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault]:
-    """Yield files of another split, which a loader might take for this one's."""
+    """Yield files of another split, which a loader might take for this one's.
+
+    No receipt names them, so whose they are is not certain: a person has to say.
+    """
     wanted = {file.name for file in files}
     for name in files_of_splits(dataset.output_dir):
         if SPLIT_FILE.fullmatch(name) and name not in wanted:
-            yield Fault(name, "", "is not of this split", (name,))
+            yield Fault(name, "", "is not of this split; if it is of no use, remove it by hand")
 
 
 def stray_pictures(
     dataset: Dataset, shards: Sequence[Shard], samples: Samples, unknown: Sequence[Shard]
 ) -> Iterator[Fault]:
     """Yield pictures without a sample, and what a killed run left beside the pictures.
+
+    Only what has a temporary name is surely a run's own: nothing else is removed that no receipt
+    names, since a person may have put it there.
 
     Args:
       unknown: shards whose samples are not known; pictures of their rows are not looked at.
@@ -106,7 +112,8 @@ def stray_pictures(
             file = os.path.basename(path)
             name = f"images/{mode}/{file}"
             if TEMPORARY in file:
-                yield Fault(name, "", "is what a stopped run left", (name,))
+                ours = UNCOMMITTED.fullmatch(file) is not None
+                yield Fault(name, "", "is what a stopped run left", (name,) * ours)
                 continue
             if not PICTURE.fullmatch(file):
                 continue
@@ -120,7 +127,7 @@ def stray_pictures(
             known = mode in dataset.modes and dataset.pages.form == FILES
             if known and (samples.number(row, chunk) >= 0 or any(row in r for r in rows)):
                 continue
-            yield Fault(name, "", "is a picture without a sample", (name,))
+            yield Fault(name, "", "is a picture without a sample; remove it by hand")
 
 
 def _mode_directories(dataset: Dataset) -> Iterator[str]:
@@ -129,4 +136,5 @@ def _mode_directories(dataset: Dataset) -> Iterator[str]:
         yield from (storage.join(images, mode) for mode in dataset.modes)
     elif os.path.isdir(images):
         with os.scandir(images) as entries:
-            yield from sorted(entry.path for entry in entries if entry.is_dir())
+            found = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        yield from sorted(found)
