@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from pipeline.__main__ import main
+from pipeline.report.contact import Pictures
 from pipeline.report.ocr import Reading, error_rate, legibility, read_pages
 from tests.conftest import Outcome
-from transforms.reader import PageReader
 
 needs_tesseract = pytest.mark.skipif(
     not shutil.which("tesseract"), reason="no Tesseract is installed"
@@ -103,13 +103,13 @@ def test_tesseract_reads_large_pages_better_than_tiny_ones(
     """On one real page of each; the sizes between would only take time."""
     sample = demo.lines("samples.jsonl")[0]
     seen: list[str] = []
-    real = PageReader.image
+    real = Pictures.image
 
-    def image(self: PageReader, sample: dict[str, Any], mode: str) -> Image.Image:
+    def image(self: Pictures, sample: dict[str, Any], mode: str) -> Image.Image:
         seen.append(mode)
         return real(self, sample, mode)
 
-    monkeypatch.setattr(PageReader, "image", image)
+    monkeypatch.setattr(Pictures, "image", image)
     assert main(["report", "--output_dir", str(demo_copy), "--ocr", "1"]) == 0
     assert seen[-4:] == list(sample["images"])
     content = (demo_copy / "report.html").read_text("utf-8")
