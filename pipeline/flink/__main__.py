@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import be_safe
+
 if TYPE_CHECKING:
     from pipeline.parser import Parser
 
@@ -185,4 +187,5 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
 
 
 if __name__ == "__main__":
+    be_safe()
     sys.exit(main(sys.argv[1:]))
