@@ -9,7 +9,7 @@ ensure_venv() {
   if ! [ -x "$python" ]; then
     for candidate in python3 python3.13 python3.12 python3.11; do
       if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        "$candidate" -m venv "$root/.venv"
+        "$candidate" -P -m venv "$root/.venv"
         break
       fi
     done
@@ -31,10 +31,10 @@ ensure_venv() {
 # has an index of their own gets pip, and so does whoever cannot have uv. Modules are compiled when
 # they are first used, and most never are.
 install_packages() {
-  local pip=("$python" -m pip --disable-pip-version-check)
+  local pip=("$python" -P -m pip --disable-pip-version-check)
   if ! "${pip[@]}" config list | grep index >/dev/null \
     && "${pip[@]}" install --quiet --no-compile uv \
-    && "$python" -m uv pip install --quiet --python "$python" "$@"; then
+    && "$python" -P -m uv pip install --quiet --python "$python" "$@"; then
     return
   fi
   "${pip[@]}" install --quiet --no-compile "$@"

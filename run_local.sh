@@ -13,4 +13,4 @@ if [[ $given != *" --input"[\ =]* && $given != *" --config"[\ =]* ]]; then
   [[ $given == *" --output_dir"[\ =]* ]] || set -- --output_dir "$root/output/demo" "$@"
   set -- --input "$root/pipeline/data/finewiki_sample.parquet" "$@"
 fi
-exec "$python" -m pipeline run "$@"
+exec "$python" -P -m pipeline run "$@"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 
-from pipeline import signals
+from pipeline import be_safe, signals
 
 COMMANDS = {
     "download": "fetch FineWiki from the Hugging Face hub",
@@ -148,6 +148,7 @@ def _command(arguments: Sequence[str]) -> str:
 
 def program() -> None:
     """Be the command: carry out this process's own arguments, and end it with the exit code."""
+    be_safe()
     try:
         with signals.stoppable(_leave_stopped):
             code = main(is_program=True)

@@ -34,6 +34,7 @@ from apache_beam.portability.api import (
 from apache_beam.runners.worker.log_handler import FnApiLogRecordHandler
 from google.protobuf import json_format, text_format
 
+from pipeline import be_safe
 from pipeline.environment import WORKER_ENVIRONMENT
 from pipeline.worker import be_remote
 
@@ -210,6 +211,7 @@ def tell(environment: dict[str, str], text: str) -> None:
 
 def main() -> None:
     """Become a worker, or tell the runner why not."""
+    be_safe()
     given = parse(sys.argv[1:])
     environment: dict[str, str] = {}
     os.environ["WORKER_ID"] = given.id  # which Beam's services are told with every call
@@ -224,7 +226,7 @@ def main() -> None:
     os.environ.update(environment)
     if "PYTHONPATH" in environment:
         # Anew, since what was imported here is not the job's.
-        os.execv(sys.executable, [sys.executable, "-m", "pipeline.worker", "--remote"])
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "pipeline.worker", "--remote"])
     be_remote()
 
 

@@ -40,7 +40,7 @@ ELSEWHERE = {
     r"\./run_flink\.sh --input": "tests/test_runners.py, the same with other paths",
     r"\./run_flink\.sh --flink_master": "tests/test_flink.py; parsed here",
     r"\./run_dataflow\.sh": "tests/test_dataflow.py; parsed here",
-    r"python -m apache_beam\.runners\.worker\.worker_pool_main": "tests/test_flink.py",
+    r"python -P -m pipeline\.flink\.pool": "tests/test_flink.py",
     r"pagecast run .*--tokenizer openai-community": "needs the real hub; parsed here",
     r"(sudo )?apt(-get)? install": "what a machine has is not ours to change",
 }

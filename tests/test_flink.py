@@ -212,7 +212,7 @@ def test_a_death_in_the_middle_is_survived(
 
 def worker_command() -> list[str]:
     """Return how the documentation says that workers are started beside a TaskManager."""
-    deployment = yaml.safe_load((ROOT / "docs/flink.yaml").read_text("utf-8"))
+    deployment, _ = yaml.safe_load_all((ROOT / "docs/flink.yaml").read_text("utf-8"))
     pod = deployment["spec"]["taskManager"]["podTemplate"]["spec"]
     (workers,) = [c for c in pod["containers"] if c["name"] == "workers"]
     return workers["command"]

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import be_safe
+
 if TYPE_CHECKING:
     from pipeline.options import RunOptions
     from pipeline.parser import Parser
@@ -203,4 +205,5 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
 
 
 if __name__ == "__main__":
+    be_safe()
     sys.exit(main(sys.argv[1:], is_program=True))

@@ -10,11 +10,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline import be_safe
+
 if TYPE_CHECKING:
     from pipeline.parser import Parser
 
 WORKER_POOL = "localhost:50000"  # beside each TaskManager of a cluster that one has
 DEFAULT_FLINK = "1.20"
+OPEN_PORTS = (
+    "while the job runs, Beam's part of Flink listens on all network interfaces, and whoever "
+    'reaches it can read its options and run code: see "Who may reach it" in docs/clusters.md'
+)
 
 
 class FlinkOptions(NamedTuple):
@@ -171,6 +177,7 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
                     f"Flink {version} with {options.taskmanagers} TaskManagers of {slots} slots: "
                     f"{rest.base(master)}"
                 )
+                note(OPEN_PORTS)
         except (UsageError, ConnectionError) as error:
             say(f"error: {error}")
             return pagecast.WRONG_USE
@@ -185,4 +192,5 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
 
 
 if __name__ == "__main__":
+    be_safe()
     sys.exit(main(sys.argv[1:]))

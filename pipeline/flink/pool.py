@@ -1,0 +1,117 @@
+"""`python -m pipeline.flink.pool`: the Python workers beside a TaskManager, for as long as it runs.
+
+Beam's own pool listens on all network interfaces, and whoever reaches a pool can run code as its
+user. This one is the same service, but listens where it is told, and only to this machine if it is
+told nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import be_safe, signals
+
+PORT = 50000
+SERVER_OPTIONS = [
+    ("grpc.http2.max_pings_without_data", 0),  # as Beam's own pool
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.so_reuseport", 0),  # else a second pool would share the port with the first
+]
+RUNS_CODE = "whoever reaches it there can run code as this user"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address.
+
+    >>> is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("taskmanager-1")
+    (True, False, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name, whatever it stands for
+
+
+def address(host: str, port: int) -> str:
+    """Return HOST:PORT, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def serve(host: str, port: int) -> Any:
+    """Return a pool that listens for as long as somebody holds it.
+
+    Raises:
+      RuntimeError: it cannot listen there.
+    """
+    import grpc
+    from apache_beam.portability.api import beam_fn_api_pb2_grpc
+    from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
+    from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
+
+    server = grpc.server(shared_unbounded_instance(), options=SERVER_OPTIONS)
+    boot = Path(sys.executable).with_name("pagecast-boot")
+    pool = BeamFnExternalWorkerPoolServicer(use_process=True, container_executable=str(boot))
+    beam_fn_api_pb2_grpc.add_BeamFnExternalWorkerPoolServicer_to_server(pool, server)
+    server.add_insecure_port(address(host, port))
+    server.start()
+    return server
+
+
+def main(argv: Sequence[str]) -> int:
+    """Be a pool until this process is stopped, and return its exit code."""
+    from pipeline import logs
+    from pipeline.__main__ import DONE, FAILED, INTERRUPTED, WRONG_USE
+    from pipeline.options import UsageError
+    from pipeline.parser import Parser
+    from pipeline.progress import say
+
+    logs.begin()  # before Beam is imported
+    it = Parser(
+        "python -m pipeline.flink.pool",
+        "",
+        "Start Python workers for the TaskManager on the same machine or in the same pod.",
+        "python -P -m pipeline.flink.pool --bind localhost --port 50000",
+    )
+    where = it.group("where")
+    where.add("bind", "address to listen on", default="localhost", metavar="HOST")
+    where.number("port", "port to listen on", PORT)
+    try:
+        options = it.parse_args(argv)
+        if not 0 < options.port < 1 << 16:
+            raise UsageError(f"--port is {options.port}; it must be from 1 to 65535")
+    except UsageError as error:
+        say(f"error: {error}")
+        return WRONG_USE
+    except SystemExit:  # of --help
+        return DONE
+    where_it_is = address(options.bind, options.port)
+    try:
+        with signals.interruptible():
+            pool = serve(options.bind, options.port)
+            say(f"a pool of workers listens on {where_it_is}")
+            if not is_loopback(options.bind):
+                say(
+                    f"warning: --bind {options.bind} is not this machine alone, and {RUNS_CODE}: "
+                    "let no other machine than Flink's through to it"
+                )
+            pool.wait_for_termination()
+    except RuntimeError:
+        say(
+            f"error: cannot listen on {where_it_is}: it is taken, or no address of this machine; "
+            "name another --bind or --port"
+        )
+        return FAILED
+    except KeyboardInterrupt:
+        signals.kill_children()
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    be_safe()
+    sys.exit(main(sys.argv[1:]))
