@@ -31,7 +31,7 @@ from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
 from transforms.records import Shard
 from transforms.split import TRAIN, VAL
-from transforms.versions import MORE
+from transforms.versions import names_in_bytes
 
 PICTURE = re.compile(
     r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
@@ -43,8 +43,6 @@ SPLIT_FILE = re.compile(
 )
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
-# What two runs into one directory must have in common; the rest of the configuration is a record.
-DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
 
 def check(output_dir: str, overwrite: bool) -> None:
@@ -73,9 +71,10 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
     elif (earlier := _earlier_config(output_dir)) is None:
         _refuse_foreign(output_dir)
     elif different := list(differences(earlier, config)):
+        back = "install those versions again, or " * any(" version was " in d for d in different)
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
-            "use another --output_dir, or --overwrite to remove what is there"
+            f"{back}use another --output_dir, or --overwrite to remove what is there"
         )
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
     storage.commit(storage.private(output_dir, CONFIG), [content], durable=True)
@@ -87,6 +86,8 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
     gone = set(before["--modes"]) - set(now["--modes"])
     if not gone:  # more modes are no other configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
+    for name in _deciding_versions(earlier) - earlier["versions"].keys():
+        now.pop(f"{name} version", None)  # not known, since older code did not write it down
     for repo, commits in source.differences(earlier, config).items():
         before[f"commit of {repo}"], now[f"commit of {repo}"] = commits
     for name in sorted(before.keys() | now.keys()):
@@ -261,11 +262,18 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
     for number, font in enumerate(fonts_of(config), 1):
         flat[f"--font{f' {number}' * (number > 1)} (SHA-256)"] = font["sha256"]
-    for name in (*DECIDING_VERSIONS, *(MORE & config["versions"].keys())):
+    for name in _deciding_versions(config) & config["versions"].keys():
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
     return flat
+
+
+def _deciding_versions(config: Mapping[str, Any]) -> set[str]:
+    """Return the names of what has a hand in the bytes; other versions are only a record."""
+    options = config["options"]
+    layout, line_break = options.get("layout", "basic"), options.get("line_break", "spaces")
+    return names_in_bytes(layout, line_break, len(fonts_of(config)))
 
 
 def _brief(value: Any) -> str:
