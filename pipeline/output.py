@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline import source
+from pipeline import replaced, source
 from pipeline.lock import LOCK
 from pipeline.options import UsageError
 from transforms import storage
@@ -29,7 +29,7 @@ from transforms.outputs import (
 from transforms.parts import files_of_splits
 from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
-from transforms.records import Shard
+from transforms.records import Failure, Shard
 from transforms.split import TRAIN, VAL
 from transforms.versions import names_in_bytes
 
@@ -60,8 +60,16 @@ def check(output_dir: str, overwrite: bool) -> None:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 
-def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
+def claim(
+    output_dir: str,
+    config: Mapping[str, Any],
+    overwrite: bool,
+    shards: Iterable[Shard | Failure] = (),
+) -> None:
     """Make `output_dir` this job's: new, continued, or with `overwrite` emptied of an earlier one.
+
+    Args:
+      shards: of the input as it is now, if files that failed were replaced or left out.
 
     Raises:
       UsageError: it holds something else, or the work of another configuration.
@@ -70,12 +78,14 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
         remove_output(output_dir)
     elif (earlier := _earlier_config(output_dir)) is None:
         _refuse_foreign(output_dir)
-    elif different := list(differences(earlier, config)):
+    elif different := list(differences(replaced.forgiven(output_dir, earlier, config), config)):
         back = "install those versions again, or " * any(" version was " in d for d in different)
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
             f"{back}use another --output_dir, or --overwrite to remove what is there"
         )
+    else:
+        config = replaced.go_on(output_dir, earlier, config, shards)
     content = json.dumps(config, indent=2).encode("ascii") + b"\n"
     storage.commit(storage.private(output_dir, CONFIG), [content], durable=True)
 
