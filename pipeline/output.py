@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline import source
+from pipeline import replaced, source
 from pipeline.lock import LOCK
 from pipeline.options import UsageError
 from transforms import localfiles, storage
@@ -29,9 +29,9 @@ from transforms.outputs import (
 from transforms.parts import files_of_splits
 from transforms.pictures import SHARDS
 from transforms.planfile import read_plan
-from transforms.records import Shard
+from transforms.records import Failure, Shard
 from transforms.split import TRAIN, VAL
-from transforms.versions import MORE
+from transforms.versions import names_in_bytes
 
 PICTURE = re.compile(
     r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
@@ -43,8 +43,6 @@ SPLIT_FILE = re.compile(
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
-# What two runs into one directory must have in common; the rest of the configuration is a record.
-DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
 
 
 def check(output_dir: str, overwrite: bool) -> list[str]:
@@ -80,8 +78,16 @@ def refuse_links(output_dir: str) -> None:
         )
 
 
-def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
+def claim(
+    output_dir: str,
+    config: Mapping[str, Any],
+    overwrite: bool,
+    shards: Iterable[Shard | Failure] = (),
+) -> None:
     """Make `output_dir` this job's: new, continued, or with `overwrite` emptied of an earlier one.
+
+    Args:
+      shards: of the input as it is now, if files that failed were replaced or left out.
 
     Raises:
       UsageError: it holds something else, or the work of another configuration.
@@ -90,13 +96,16 @@ def claim(output_dir: str, config: Mapping[str, Any], overwrite: bool) -> None:
         _empty(output_dir, config)
     elif (earlier := _earlier_config(output_dir)) is None:
         _refuse_foreign(output_dir)
-    elif different := list(differences(earlier, config)):
+    elif different := list(differences(replaced.forgiven(output_dir, earlier, config), config)):
+        back = "install those versions again, or " * any(" version was " in d for d in different)
         raise UsageError(
             f"{output_dir} was made with another configuration: {'; '.join(different)}; "
-            "use another --output_dir, or --overwrite to remove what is there"
+            f"{back}use another --output_dir, or --overwrite to remove what is there"
         )
     elif EMPTYING in earlier:  # a run with --overwrite was stopped before it had done so
         _empty(output_dir, config)
+    else:
+        config = replaced.go_on(output_dir, earlier, config, shards)
     _record(output_dir, config)
 
 
@@ -121,6 +130,8 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
     gone = set(before["--modes"]) - set(now["--modes"])
     if not gone:  # more modes are no other configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
+    for name in _deciding_versions(earlier) - earlier["versions"].keys():
+        now.pop(f"{name} version", None)  # not known, since older code did not write it down
     for repo, commits in source.differences(earlier, config).items():
         before[f"commit of {repo}"], now[f"commit of {repo}"] = commits
     for name in sorted(before.keys() | now.keys()):
@@ -292,11 +303,18 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
     for number, font in enumerate(fonts_of(config), 1):
         flat[f"--font{f' {number}' * (number > 1)} (SHA-256)"] = font["sha256"]
-    for name in (*DECIDING_VERSIONS, *(MORE & config["versions"].keys())):
+    for name in _deciding_versions(config) & config["versions"].keys():
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
     return flat
+
+
+def _deciding_versions(config: Mapping[str, Any]) -> set[str]:
+    """Return the names of what has a hand in the bytes; other versions are only a record."""
+    options = config["options"]
+    layout, line_break = options.get("layout", "basic"), options.get("line_break", "spaces")
+    return names_in_bytes(layout, line_break, len(fonts_of(config)))
 
 
 def _brief(value: Any) -> str:

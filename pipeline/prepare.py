@@ -60,7 +60,9 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
       UsageError: the output directory has the work of another configuration.
     """
     out, files, tokenizer, fonts = sources
-    output.claim(out, configuration(options, files, tokenizer, fonts), options.overwrite)
+    config = configuration(options, files, tokenizer, fonts)
+    planned = plan.plan_shards(files, options.shard_rows, options.num_articles)
+    output.claim(out, config, options.overwrite, planned)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
     output.sweep(out, options.pages.form)
     output.retract(

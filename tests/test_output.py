@@ -259,3 +259,43 @@ def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:
     (tmp_path / "_pagecast/config.json").write_text("{")
     with pytest.raises(UsageError, match=r"config\.json is damaged"):
         claim(str(tmp_path), CONFIG, overwrite=False)
+
+
+THEN = {
+    **CONFIG["versions"], "pagecast": "1", "tokenizers": "0.22", "pyarrow": "21", "raqm": "0.10",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layout", "name", "differs"),
+    [
+        ("basic", "pagecast", True),
+        ("basic", "tokenizers", True),
+        ("basic", "pyarrow", True),
+        ("raqm", "raqm", True),
+        ("basic", "raqm", False),  # it has no hand in a page
+        ("raqm", "beam", False),
+    ],
+)
+def test_no_dataset_is_of_two_versions(
+    tmp_path: Path, layout: str, name: str, differs: bool
+) -> None:
+    options = {**CONFIG["options"], "layout": layout}
+    claim(str(tmp_path), changed(options=options, versions=THEN), overwrite=False)
+    now = changed(options=options, versions={**THEN, name: "99"})
+    if not differs:
+        claim(str(tmp_path), now, overwrite=False)
+        return
+    with pytest.raises(UsageError) as error:
+        claim(str(tmp_path), now, overwrite=False)
+    assert (
+        f"{name} version was {THEN[name]}, now 99; install those versions again, or use another "
+        "--output_dir, or --overwrite"
+    ) in str(error.value)
+
+
+def test_a_version_that_older_code_did_not_write_down_is_not_another() -> None:
+    options = {**CONFIG["options"], "line_break": "unicode", "layout": "raqm"}
+    then = changed(options=options)
+    now = changed(options=options, versions={**THEN, "uniseg": "1", "unicode": "14.0.0"})
+    assert list(differences(then, now)) == []

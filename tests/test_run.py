@@ -263,7 +263,7 @@ def test_unreadable_input_fails_by_name_and_the_rest_is_done(
     assert not (found.path / "_pagecast/parts").exists()
     for name in ("b", "c"):
         (tmp_path / f"in/{name}.parquet").unlink()
-    again = run(tmp_path / "in", options=f"{SMALL} --overwrite")
+    again = run(tmp_path / "in", options=SMALL)
     assert (again.code, again.manifest["counts"]["rows_read"]) == (0, 3)
 
 

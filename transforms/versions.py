@@ -11,6 +11,7 @@ import apache_beam as beam
 from PIL import features
 
 MORE = {"uniseg", "unicode", "fribidi"}  # what has a hand in pages with some options only
+RUNNER = "beam"  # all of one job must have the same, but no byte depends on it
 
 
 def versions(*more: str) -> dict[str, str | None]:
@@ -61,6 +62,11 @@ def deciding(layout: str, line_break: str = "spaces", fonts: int = 1) -> dict[st
     """
     found = versions(*also_deciding(layout, line_break, fonts))
     return {name: here for name, here in found.items() if name != "raqm" or layout == "raqm"}
+
+
+def names_in_bytes(layout: str, line_break: str = "spaces", fonts: int = 1) -> set[str]:
+    """Return the names of `deciding` without which other bytes would come of the same input."""
+    return deciding(layout, line_break, fonts).keys() - {RUNNER}
 
 
 class VersionsDifferError(Exception):
