@@ -37,7 +37,7 @@ def look(options: RunOptions, writes: bool = True) -> Sources:
       UsageError: something that was asked for is not there or does not fit.
     """
     paths = plan.find_files(options.input)
-    files = [plan.read_layout(path, options.shard_rows) for path in paths]
+    files = plan.read_layouts(paths, options.shard_rows)
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)

@@ -7,6 +7,7 @@ import pytest
 from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 
+from pipeline.plan import index_lines
 from tests.conftest import RunCommand, in_beam
 from transforms.articles import ReadArticles
 from transforms.filtered import article_line
@@ -221,3 +222,14 @@ def test_a_title_that_is_too_long_is_an_error_of_its_row(tmp_path: Path) -> None
     (path := tmp_path / "a.jsonl").write_bytes(lines_of(row))
     (error,) = read_tokenized(shard(path, 1), 100).errors
     assert error.reason == "its title has 10,001 characters, more than 10,000"
+
+
+def test_a_line_is_read_no_further_than_an_article_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.tokenized.MOST_LINE_BYTES", 100)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"{}\n" + b" " * 99 + b"\n" + b" " * 100 + b"\n")
+    assert index_lines(str(path), 256).fault == "line 3 has more than 100 bytes"
+    with pytest.raises(OSError, match="line 2 has more than 100 bytes"):
+        list(read_lines(shard(path, 2, offset=3)))
