@@ -45,6 +45,7 @@ ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 # What two runs into one directory must have in common; the rest of the configuration is a record.
 DECIDING_VERSIONS = ("pillow", "freetype", "zlib_ng")
+CONTENT = "content (SHA-256 of the footer) of input"  # tells apart files of one name and size
 
 
 def check(output_dir: str, overwrite: bool) -> None:
@@ -87,6 +88,10 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
     gone = set(before["--modes"]) - set(now["--modes"])
     if not gone:  # more modes are no other configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
+    known = before.keys() & now.keys()  # older code did not write hashes of input down
+    for flat in before, now:
+        for name in [name for name in flat if name.startswith(CONTENT) and name not in known]:
+            del flat[name]
     for repo, commits in source.differences(earlier, config).items():
         before[f"commit of {repo}"], now[f"commit of {repo}"] = commits
     for name in sorted(before.keys() | now.keys()):
@@ -265,6 +270,8 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
+        if "footer_sha256" in file:
+            flat[f"{CONTENT} {file['path']}"] = file["footer_sha256"]
     return flat
 
 

@@ -6,6 +6,7 @@ Of parquet only the footers are read. JSON lines have none, so such a file is re
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +32,8 @@ class InputFile(NamedTuple):
     """An input file: its size in bytes, the rows of each row group, and why it is unusable.
 
     A file of JSON lines is taken for one of small groups; `offsets` says where each begins. text:
-    bytes of the articles' text in each row group (fewer where texts repeat).
+    bytes of the articles' text in each row group (fewer where texts repeat). footer_sha256: of the
+    footer, or of all lines.
     """
 
     path: str
@@ -40,6 +42,7 @@ class InputFile(NamedTuple):
     fault: str | None = None
     offsets: tuple[int, ...] = ()
     text: tuple[int, ...] = ()
+    footer_sha256: str | None = None
 
     @property
     def rows(self) -> int:
@@ -93,7 +96,8 @@ def read_footer(path: str, parse: Parse = footers.parse) -> InputFile:
     layout = parse(footer, size)
     if not layout.groups and layout.fault:
         size = 0
-    return InputFile(path, size, layout.groups, layout.fault, text=layout.text)
+    digest = hashlib.sha256(footer).hexdigest()
+    return InputFile(path, size, layout.groups, layout.fault, (), layout.text, digest)
 
 
 def read_layouts(paths: Iterable[str], shard_rows: int) -> list[InputFile]:
@@ -113,6 +117,7 @@ def index_lines(path: str, group_rows: int) -> InputFile:
     """Find groups of at most `group_rows` lines in a file of tokenized articles."""
     groups, offsets = [], []
     offset = 0
+    digest = hashlib.sha256()
     try:
         with storage.open_read(path) as file:
             for number, line in enumerate(bounded_lines(file)):
@@ -121,11 +126,12 @@ def index_lines(path: str, group_rows: int) -> InputFile:
                     offsets.append(offset)
                 groups[-1] += 1
                 offset += len(line)
+                digest.update(line)
     except ConnectionError:
         raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
-    return InputFile(path, offset, tuple(groups), None, tuple(offsets))
+    return InputFile(path, offset, tuple(groups), None, tuple(offsets), (), digest.hexdigest())
 
 
 def check_tokenized(files: Iterable[InputFile], tokenizer: bytes) -> None:

@@ -135,7 +135,11 @@ def configuration(
         "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
-            {"path": name, "bytes": file.size, "rows": file.rows}
+            {"path": name, "bytes": file.size, "rows": file.rows, **_footer(file)}
             for name, file in zip(names, files, strict=True)
         ],
     }
+
+
+def _footer(file: plan.InputFile) -> dict[str, str]:
+    return {} if file.footer_sha256 is None else {"footer_sha256": file.footer_sha256}

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,12 @@ def test_a_single_wrong_article_among_many_is_named_by_the_job(
     counts = found.manifest["counts"]
     assert (counts["rows_read"], counts["kept"], counts["failed"]) == (200, 199, 1)
     assert found.manifest["inputs"] == [
-        {"path": "f.jsonl", "bytes": path.stat().st_size, "rows": 300}
+        {
+            "path": "f.jsonl",
+            "bytes": path.stat().st_size,
+            "rows": 300,
+            "footer_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
     ]
 
 
