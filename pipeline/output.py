@@ -43,6 +43,7 @@ SPLIT_FILE = re.compile(
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
 WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
+CONTENT = "content (SHA-256 of the footer) of input"  # tells apart files of one name and size
 
 
 def check(output_dir: str, overwrite: bool) -> list[str]:
@@ -132,6 +133,10 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
         del before["--modes"], now["--modes"]
     for name in _deciding_versions(earlier) - earlier["versions"].keys():
         now.pop(f"{name} version", None)  # not known, since older code did not write it down
+    known = before.keys() & now.keys()  # older code did not write hashes of input down
+    for flat in before, now:
+        for name in [name for name in flat if name.startswith(CONTENT) and name not in known]:
+            del flat[name]
     for repo, commits in source.differences(earlier, config).items():
         before[f"commit of {repo}"], now[f"commit of {repo}"] = commits
     for name in sorted(before.keys() | now.keys()):
@@ -307,6 +312,8 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
+        if "footer_sha256" in file:
+            flat[f"{CONTENT} {file['path']}"] = file["footer_sha256"]
     return flat
 
 

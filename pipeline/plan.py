@@ -6,33 +6,34 @@ Of parquet only the footers are read. JSON lines have none, so such a file is re
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from apache_beam.io.filesystem import FileSystem
 
+from pipeline import footers
 from pipeline.options import UsageError
 from pipeline.progress import say
 from transforms import storage
-from transforms.articles import schema_fault
 from transforms.records import Failure, Shard
 from transforms.shards import MAX_SHARD_ROWS, MAX_SHARDS_PER_GROUP, cut_row_group
 from transforms.tokenize import ArticleTokenizer
 from transforms.tokenized import SUFFIX as TOKENIZED
-from transforms.tokenized import check_tokens, parse_article, read_lines
+from transforms.tokenized import bounded_lines, check_tokens, parse_article, read_lines
 
 CHECKED_LINES = 64  # about how many articles of a tokenized file are checked before a job
+Parse = Callable[[bytes, int], footers.Layout]
 
 
 class InputFile(NamedTuple):
     """An input file: its size in bytes, the rows of each row group, and why it is unusable.
 
     A file of JSON lines is taken for one of small groups; `offsets` says where each begins. text:
-    bytes of the articles' text in each row group (fewer where texts repeat).
+    bytes of the articles' text in each row group (fewer where texts repeat). footer_sha256: of the
+    footer, or of all lines.
     """
 
     path: str
@@ -41,6 +42,7 @@ class InputFile(NamedTuple):
     fault: str | None = None
     offsets: tuple[int, ...] = ()
     text: tuple[int, ...] = ()
+    footer_sha256: str | None = None
 
     @property
     def rows(self) -> int:
@@ -82,57 +84,54 @@ def _each_once(paths: Sequence[str]) -> list[str]:
     return once
 
 
-def read_footer(path: str) -> InputFile:
+def read_footer(path: str, parse: Parse = footers.parse) -> InputFile:
     """Read the footer of one file; an unreadable one becomes a file with a fault."""
     try:
         with storage.open_read(path) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            metadata = pq.read_metadata(file)
-            groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
-            if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
-                raise OSError(f"its footer is damaged: {metadata.num_rows} rows, but not by group")
-            fault = schema_fault(metadata.schema.to_arrow_schema())
-            text = () if fault else _text_bytes(metadata)
-            return InputFile(path, size, groups, fault, text=text)
+            size, footer = footers.fetch(file)
     except ConnectionError:  # the store failed, which is no fault of the file
         raise
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
+    layout = parse(footer, size)
+    if not layout.groups and layout.fault:
+        size = 0
+    digest = hashlib.sha256(footer).hexdigest()
+    return InputFile(path, size, layout.groups, layout.fault, (), layout.text, digest)
 
 
-def _text_bytes(metadata: pq.FileMetaData) -> tuple[int, ...]:
-    """Return the size of the column `text` in each row group, once it is decompressed."""
-    schema = metadata.schema
-    column = next(n for n in range(metadata.num_columns) if schema.column(n).path == "text")
-    groups = map(metadata.row_group, range(metadata.num_row_groups))
-    return tuple(max(group.column(column).total_uncompressed_size, 0) for group in groups)
+def read_layouts(paths: Iterable[str], shard_rows: int) -> list[InputFile]:
+    """Read how the rows of files lie, footers in a process that may die."""
+    with footers.Reader() as reader:
+        return [read_layout(path, shard_rows, reader.parse) for path in paths]
 
 
-def read_layout(path: str, shard_rows: int) -> InputFile:
+def read_layout(path: str, shard_rows: int, parse: Parse = footers.parse) -> InputFile:
     """Read how the rows of a file lie, of parquet from its footer, else from all its lines."""
     if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
         return InputFile(path, 0, (), "it is no regular file")  # a pipe would never end
-    return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path)
+    return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path, parse)
 
 
 def index_lines(path: str, group_rows: int) -> InputFile:
     """Find groups of at most `group_rows` lines in a file of tokenized articles."""
     groups, offsets = [], []
     offset = 0
+    digest = hashlib.sha256()
     try:
         with storage.open_read(path) as file:
-            for number, line in enumerate(file):
+            for number, line in enumerate(bounded_lines(file)):
                 if number % group_rows == 0:
                     groups.append(0)
                     offsets.append(offset)
                 groups[-1] += 1
                 offset += len(line)
+                digest.update(line)
     except ConnectionError:
         raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
-    return InputFile(path, offset, tuple(groups), None, tuple(offsets))
+    return InputFile(path, offset, tuple(groups), None, tuple(offsets), (), digest.hexdigest())
 
 
 def check_tokenized(files: Iterable[InputFile], tokenizer: bytes) -> None:

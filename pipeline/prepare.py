@@ -38,7 +38,7 @@ def look(options: RunOptions, writes: bool = True, config: str | None = None) ->
       UsageError: something that was asked for is not there or does not fit.
     """
     paths = plan.find_files(options.input)
-    files = [plan.read_layout(path, options.shard_rows) for path in paths]
+    files = plan.read_layouts(paths, options.shard_rows)
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
@@ -141,7 +141,11 @@ def configuration(
         "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
-            {"path": name, "bytes": file.size, "rows": file.rows}
+            {"path": name, "bytes": file.size, "rows": file.rows, **_footer(file)}
             for name, file in zip(names, files, strict=True)
         ],
     }
+
+
+def _footer(file: plan.InputFile) -> dict[str, str]:
+    return {} if file.footer_sha256 is None else {"footer_sha256": file.footer_sha256}

@@ -14,8 +14,8 @@ from transforms.articles import (
     filter_short,
     read_articles,
     read_columns,
-    schema_fault,
 )
+from transforms.columns import schema_fault
 from transforms.planfile import FAILED
 from transforms.records import Article, ArticleError, Failure, Shard, ShardArticles
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -8,10 +9,13 @@ import pytest
 
 from pipeline.options import UsageError
 from pipeline.output import check, claim, differences, retract, sweep
-from tests.conftest import tree
+from pipeline.plan import index_lines, read_footer
+from pipeline.prepare import _footer
+from tests.conftest import articles, tree, write_parquet
 from transforms.planfile import plan_line
 from transforms.records import Shard
 
+INPUT = {"path": "a", "bytes": 5, "rows": 3}
 CONFIG: dict[str, Any] = {
     "options": {"min_tokens": 2000, "modes": ["tiny"], "num_articles": None},
     "vision_modes": {"tiny": {"px": 512, "vision_tokens": 73}},
@@ -19,7 +23,7 @@ CONFIG: dict[str, Any] = {
     "tokenizer": {"name": "builtin", "sha256": "t1"},
     "font": {"name": "DejaVuSans.ttf", "sha256": "f1"},
     "versions": {"beam": "1", "pillow": "12.3.0", "freetype": "2.14.3", "zlib_ng": "1.1.0"},
-    "inputs": [{"path": "a", "bytes": 5, "rows": 3}],
+    "inputs": [INPUT],
 }
 
 
@@ -84,6 +88,7 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
             changed(inputs=[{"path": "a", "bytes": 5, "rows": 4}]),
             ["input a was 5 bytes, 3 rows, now 5 bytes, 4 rows"],
         ),
+        (changed(inputs=[{**INPUT, "footer_sha256": "f"}]), []),  # older code left it out
         (
             changed(versions={**CONFIG["versions"], "pillow": "13"}),
             ["pillow version was 12.3.0, now 13"],
@@ -113,6 +118,20 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) 
 )
 def test_differences(config: dict[str, Any], difference: list[str]) -> None:
     assert list(differences(CONFIG, config)) == difference
+
+
+def test_an_input_with_another_footer_is_another(tmp_path: Path) -> None:
+    path, configs = tmp_path / "a.parquet", []
+    for text in ("one and one", "two and two"):
+        write_parquet(path, articles(text))
+        os.utime(path, (1, 1))
+        file = read_footer(str(path))
+        configs.append(changed(inputs=[{**INPUT, "bytes": file.size, **_footer(file)}]))
+    (difference,) = differences(*configs)
+    assert difference.startswith("content (SHA-256 of the footer) of input a was ")
+    lines = tmp_path / "a.jsonl"
+    lines.write_bytes(b"{}\n")
+    assert index_lines(str(lines), 9).footer_sha256 == hashlib.sha256(b"{}\n").hexdigest()
 
 
 OURS = [

@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline import footers
 from pipeline.options import UsageError
 from pipeline.plan import (
     InputFile,
@@ -62,7 +64,9 @@ def test_read_footer(tmp_path: Path) -> None:
     texts = ["a" * 1000, "b" * 2000, "c" * 3000, None, "e"]
     path = write_parquet(tmp_path / "a.parquet", articles(*texts), group_rows=2)
     found = read_footer(str(path))
-    assert found == InputFile(str(path), path.stat().st_size, (2, 2, 1), text=found.text)
+    size, footer = path.stat().st_size, footers.fetch(path.open("rb"))[1]
+    digest = hashlib.sha256(footer).hexdigest()
+    assert found == InputFile(str(path), size, (2, 2, 1), None, (), found.text, digest)
     assert found.rows == 5
     for size, text in zip(found.text, (3000, 3000, 1), strict=True):  # and what parquet adds
         assert text <= size < 4 * text + 100

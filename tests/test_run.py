@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.plan import read_footer
 from tests.conftest import (
     GOLDEN,
     SAMPLE,
@@ -97,7 +98,12 @@ def test_demo_accounts_balance_and_splits_are_disjoint(demo: Outcome) -> None:
         split["val"]["articles"],
     )
     assert demo.manifest["inputs"] == [
-        {"path": "finewiki_sample.parquet", "bytes": os.path.getsize(SAMPLE), "rows": 32}
+        {
+            "path": "finewiki_sample.parquet",
+            "bytes": os.path.getsize(SAMPLE),
+            "rows": 32,
+            "footer_sha256": read_footer(SAMPLE).footer_sha256,
+        }
     ]
 
 

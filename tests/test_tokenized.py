@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ import pytest
 from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 
+from pipeline.plan import index_lines
 from tests.conftest import RunCommand, in_beam
 from transforms.articles import ReadArticles
 from transforms.filtered import article_line
@@ -198,7 +200,12 @@ def test_a_single_wrong_article_among_many_is_named_by_the_job(
     counts = found.manifest["counts"]
     assert (counts["rows_read"], counts["kept"], counts["failed"]) == (200, 199, 1)
     assert found.manifest["inputs"] == [
-        {"path": "f.jsonl", "bytes": path.stat().st_size, "rows": 300}
+        {
+            "path": "f.jsonl",
+            "bytes": path.stat().st_size,
+            "rows": 300,
+            "footer_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
     ]
 
 
@@ -221,3 +228,14 @@ def test_a_title_that_is_too_long_is_an_error_of_its_row(tmp_path: Path) -> None
     (path := tmp_path / "a.jsonl").write_bytes(lines_of(row))
     (error,) = read_tokenized(shard(path, 1), 100).errors
     assert error.reason == "its title has 10,001 characters, more than 10,000"
+
+
+def test_a_line_is_read_no_further_than_an_article_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.tokenized.MOST_LINE_BYTES", 100)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"{}\n" + b" " * 99 + b"\n" + b" " * 100 + b"\n")
+    assert index_lines(str(path), 256).fault == "line 3 has more than 100 bytes"
+    with pytest.raises(OSError, match="line 2 has more than 100 bytes"):
+        list(read_lines(shard(path, 2, offset=3)))

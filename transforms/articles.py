@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import metrics, storage
+from transforms.columns import COLUMNS, is_text
 from transforms.planfile import FAILED
 from transforms.records import (
     BLANK_TEXT,
@@ -28,32 +29,9 @@ from transforms.records import (
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import length_fault, name_fault, read_tokenized
 
-REQUIRED_COLUMNS = ("title", "text")
-COLUMNS = ("id", *REQUIRED_COLUMNS)
 _BATCH_ROWS = 128
 _BATCH_BYTES = 64 << 20  # of text decoded at a time, on average over a row group
 MAX_ARTICLE_CHARS = 20_000_000
-
-
-def schema_fault(schema: pa.Schema) -> str | None:
-    """Say why a parquet file of this schema cannot be used, or None if it can.
-
-    `title` and `text` must be columns of strings; `id` may be missing, or of integers.
-    """
-    for name in COLUMNS:
-        found = len(schema.get_all_field_indices(name))
-        if found > 1:
-            return f"it has {found} columns named {name!r}"
-        if not found:
-            if name in REQUIRED_COLUMNS:
-                return f"it has no column {name!r}, only {', '.join(schema.names)}"
-            continue
-        kind = schema.field(name).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        if not (_is_text(kind) or (name == "id" and pa.types.is_integer(kind))):
-            return f"its column {name!r} holds {kind}, not strings"
-    return None
 
 
 def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
@@ -190,19 +168,10 @@ class FilterShort(beam.PTransform):
         return batches | beam.Map(filter_short, self.min_tokens)
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_null(kind)
-    )
-
-
 def _as_bytes(column: pa.Array) -> list[bytes | None]:
     """Return a column's values undecoded, so that one bad string costs one row, not the batch."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if not _is_text(column.type):
+    if not is_text(column.type):
         column = column.cast(pa.string())
     return column.cast(pa.binary()).to_pylist()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from transforms.records import (
 
 SUFFIX = ".jsonl"  # what tells such a file from parquet
 MOST_NAME_CHARS = 10_000  # of an id or a title
+MOST_LINE_BYTES = 128 << 20  # its JSON takes some eight times that
 FIELDS = ("title", "text", "tokens")
 
 
@@ -79,13 +81,28 @@ def read_lines(shard: Shard) -> Iterator[bytes]:
     Raises:
       OSError: the file ends before the shard does.
     """
+    found = 0
     with storage.open_read(shard.path) as file:
         file.seek(shard.offset or 0)
-        for row in range(shard.rows):
-            line = file.readline()
-            if not line:
-                raise OSError(f"{shard.path} ends after {row} of {shard.rows} lines")
+        for line in islice(bounded_lines(file), shard.rows):
             yield line
+            found += 1
+    if found < shard.rows:
+        raise OSError(f"{shard.path} ends after {found} of {shard.rows} lines")
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file.
+
+    Raises:
+      OSError: a line is longer than a worker can hold as an article.
+    """
+    number = 0
+    while line := file.readline(MOST_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MOST_LINE_BYTES:
+            raise OSError(f"line {number} has more than {MOST_LINE_BYTES:,} bytes")
+        yield line
 
 
 def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
