@@ -109,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
         return FAILED
     except KeyboardInterrupt:
         signals.kill_children()
-        return INTERRUPTED
+    return INTERRUPTED
 
 
 if __name__ == "__main__":
