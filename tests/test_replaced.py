@@ -58,8 +58,10 @@ def under_another_name(at: Path) -> None:
     shutil.move(make(at / "new", "x", 3), at / "bb.parquet")
 
 
-def receipts(out: Path) -> dict[str, int]:
-    return {p.name: os.stat(p).st_ino for p in (out / "_pagecast/shards").glob("*.json")}
+def receipts(out: Path) -> dict[str, tuple[int, int]]:
+    """Return which file each receipt is, by its time too: inode numbers are used again."""
+    found = {p.name: os.stat(p) for p in (out / "_pagecast/shards").glob("*.json")}
+    return {name: (status.st_ino, status.st_mtime_ns) for name, status in found.items()}
 
 
 def fresh_equals(run: RunCommand, at: Path, found: Outcome, options: str) -> None:
