@@ -93,9 +93,11 @@ def claim(
     Raises:
       UsageError: it holds something else, or the work of another configuration.
     """
+    entries = list(shards)
+    config = replaced.marked(config, entries)
     if overwrite and storage.exists(storage.private(output_dir, CONFIG)):
         _empty(output_dir, config)
-    elif (earlier := _earlier_config(output_dir)) is None:
+    elif (earlier := replaced.as_planned(output_dir, _earlier_config(output_dir))) is None:
         _refuse_foreign(output_dir)
     elif different := list(differences(replaced.forgiven(output_dir, earlier, config), config)):
         back = "install those versions again, or " * any(" version was " in d for d in different)
@@ -106,8 +108,15 @@ def claim(
     elif EMPTYING in earlier:  # a run with --overwrite was stopped before it had done so
         _empty(output_dir, config)
     else:
-        config = replaced.go_on(output_dir, earlier, config, shards)
+        config = replaced.go_on(output_dir, earlier, config, entries)
     _record(output_dir, config)
+
+
+def planned(output_dir: str) -> None:
+    """Note that the plan is of the input that the configuration names."""
+    config = json.loads(storage.read_bytes(storage.private(output_dir, CONFIG)))
+    if config.pop(replaced.CONTINUES, None):
+        _record(output_dir, config)
 
 
 def _empty(output_dir: str, config: Mapping[str, Any]) -> None:

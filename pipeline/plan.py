@@ -62,7 +62,7 @@ def find_files(inputs: Sequence[str]) -> list[str]:
     for given in inputs:
         matches = _local_files(given) if storage.is_local(given) else _remote_files(given)
         if not matches:
-            raise UsageError(f"--input {given}: no parquet file there; check the path or the glob")
+            raise UsageError(f"--input {given}: no parquet file there; {_why_none(given)}")
         found.update(matches)
     return _each_once(sorted(found))
 
@@ -108,8 +108,8 @@ def read_layouts(paths: Iterable[str], shard_rows: int) -> list[InputFile]:
 
 def read_layout(path: str, shard_rows: int, parse: Parse = footers.parse) -> InputFile:
     """Read how the rows of a file lie, of parquet from its footer, else from all its lines."""
-    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
-        return InputFile(path, 0, (), "it is no regular file")  # a pipe would never end
+    if storage.is_local(path) and not os.path.isfile(path) and os.path.lexists(path):
+        return InputFile(path, 0, (), _why_none(path))  # a pipe would never end
     return index_lines(path, shard_rows) if path.endswith(TOKENIZED) else read_footer(path, parse)
 
 
@@ -229,18 +229,54 @@ def relative_names(files: Sequence[InputFile]) -> list[str]:
     return [os.path.relpath(path, common) for path in paths]
 
 
+def _why_none(given: str) -> str:
+    """Say why there is no file of a name."""
+    if os.path.islink(given) and not os.path.exists(given):
+        return f"it is a link to {os.readlink(given)}, which is not there"
+    if os.path.exists(given) and not os.path.isdir(given):
+        return "it is a pipe, a socket or a device, no regular file"
+    return "check the path or the glob"
+
+
 def _local_files(given: str) -> list[str]:
     path = os.path.abspath(given)
     if os.path.isfile(path):
         return [path]
     if os.path.isdir(path):
-        return [
-            os.path.join(directory, name)
-            for directory, names in _visible_files(path)
-            for name in names
-            if name.lower().endswith(".parquet") and not name.startswith((".", "_"))
-        ]
-    return [match for match in glob.glob(path, recursive=True) if os.path.isfile(match)]
+        return _files_below(path)
+    if not glob.has_magic(path):
+        return []
+    _refuse_unreadable(given, path)
+    found = []
+    for match in glob.glob(path, recursive=True):
+        if not os.path.isdir(match):
+            found.append(match)  # a link that leads nowhere too: it is to fail by name
+        elif not os.path.basename(match).startswith((".", "_")):
+            found += _files_below(match)
+    return found
+
+
+def _files_below(path: str) -> list[str]:
+    """Return the parquet files of a directory, and links that lead nowhere, to fail by name."""
+    found = (os.path.join(directory, name) for directory, names in _visible_files(path)
+             for name in names if not name.startswith((".", "_")))  # fmt: skip
+    return [p for p in found if p.lower().endswith(".parquet") or not os.path.exists(p)]
+
+
+def _refuse_unreadable(given: str, pattern: str) -> None:
+    """Make sure that a glob can look into all directories that it names: it would pass over them.
+
+    Raises:
+      UsageError: it cannot.
+    """
+    above, last = os.path.split(pattern)
+    while last:
+        places = glob.glob(os.path.join(above, "**/") if last == "**" else above, recursive=True)
+        for place in filter(os.path.isdir, places):
+            needed = os.X_OK | (os.R_OK if glob.has_magic(last) else 0)
+            if not os.access(place, needed):
+                raise UsageError(f"--input {given}: {place} cannot be read: Permission denied")
+        above, last = os.path.split(above)
 
 
 def _visible_files(path: str) -> Iterator[tuple[str, list[str]]]:

@@ -71,6 +71,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         options.arrow,
     )
     shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
+    output.planned(out)
     for warning in (
         *plan.coarse_groups(files, options.shard_rows),
         *plan.repeated_fetches(files, options.shard_rows),

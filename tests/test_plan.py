@@ -14,6 +14,7 @@ from pipeline.plan import (
     find_files,
     plan_shards,
     read_footer,
+    read_layout,
     relative_names,
 )
 from tests.conftest import articles, write_parquet
@@ -187,3 +188,57 @@ def test_a_directory_that_cannot_be_read_is_named(
     monkeypatch.setattr(os, "scandir", refuse)  # root may read everything
     with pytest.raises(UsageError, match=r"--input .*/closed cannot be read: Permission denied"):
         find_files([str(tmp_path)])
+
+
+def test_what_a_directory_or_a_glob_names_is_never_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path / "in/spark.parquet/part-0.parquet", tmp_path / "in/_tmp/c.parquet")
+    touch(tmp_path / "in/a.parquet", tmp_path / "in/sub/b.parquet", tmp_path / "in/sub/notes.txt")
+    (tmp_path / "in/more").symlink_to("gone")
+    (tmp_path / "in/d.parquet").symlink_to("gone.parquet")
+    (tmp_path / "in/ring.parquet").symlink_to("ring.parquet")
+    os.mkfifo(tmp_path / "in/pipe.parquet")
+
+    def found(given: str) -> list[str]:
+        return [
+            path.removeprefix(f"{tmp_path}/in/") for path in find_files([f"{tmp_path}/{given}"])
+        ]
+
+    named = [
+        "a.parquet",
+        "d.parquet",
+        "pipe.parquet",
+        "ring.parquet",
+        "spark.parquet/part-0.parquet",
+    ]
+    assert found("in/*.parquet") == named
+    assert found("in/*") == found("in") == sorted([*named, "more", "sub/b.parquet"])
+    assert found("in/s*/") == ["spark.parquet/part-0.parquet", "sub/b.parquet"]
+    faults = {
+        name: read_layout(str(tmp_path / "in" / name), 9).fault
+        for name in ("more", "d.parquet", "ring.parquet", "pipe.parquet")
+    }
+    assert faults == {
+        "more": "it is a link to gone, which is not there",
+        "d.parquet": "it is a link to gone.parquet, which is not there",
+        "ring.parquet": "it is a link to ring.parquet, which is not there",
+        "pipe.parquet": "it is a pipe, a socket or a device, no regular file",
+    }
+    with pytest.raises(UsageError, match="no parquet file there; it is a link to gone, which is"):
+        find_files([str(tmp_path / "in/more")])
+
+
+@pytest.mark.parametrize("glob", ["*/*.parquet", "*/a.parquet", "**/a.parquet", "**", "o*/d*/*"])
+def test_a_glob_names_a_directory_that_it_cannot_look_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, glob: str
+) -> None:
+    closed = tmp_path / "open/dark"
+    if not glob.startswith("o"):
+        closed = tmp_path / "dark"
+    closed.mkdir(parents=True)
+    touch(tmp_path / "a.parquet", tmp_path / "light/a.parquet")
+    may = os.access
+    monkeypatch.setattr(
+        os, "access", lambda p, mode: str(p).rstrip("/") != str(closed) and may(p, mode)
+    )
+    with pytest.raises(UsageError, match=r"--input .*dark/? cannot be read: Permission denied"):
+        find_files([f"{tmp_path}/{glob}"])

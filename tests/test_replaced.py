@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import prepare
 from pipeline.__main__ import main
 from pipeline.replaced import unchanged
 from tests.bad import LONG, flipped
 from tests.conftest import Outcome, RunCommand, articles, tree, write_parquet
+from tests.hub import FakeHub
 
 SMALL = "--min_tokens 50 --context_tokens 25 --continuation_tokens 25 --modes tiny"
 Change = Callable[[Path], object]
@@ -145,6 +147,123 @@ def test_what_did_not_fail_stays_as_it_was(run: RunCommand, tmp_path: Path) -> N
     assert found.code == 2
     assert "input c.parquet was" in found.err
     assert tree(tmp_path / "out/_pagecast") == before
+
+
+@pytest.mark.parametrize("form", ["", "--image_shards"])
+def test_no_page_of_a_shard_that_was_only_begun_stays_and_all_that_is_foreign_does(
+    run: RunCommand, tmp_path: Path, form: str
+) -> None:
+    at, out, options = tmp_path / "in", tmp_path / "out", f"{SMALL} {form}"
+    at.mkdir()
+    damaged(at)
+    assert run(at, options=options).code == 1
+    for path in (out / "_pagecast/shards").glob("*.json*"):
+        path.unlink()  # as if the run had been killed before these receipts
+    foreign = [
+        "images/tiny/sample_000001_chunk_0.png.bak", "images/tiny/cat.png",
+        "images/mine/sample_000003_chunk_0.png", "images/mine/00003.tar",
+        "images/tiny/sample_000999_chunk_0.png", "_pagecast/notes.txt",
+    ]  # fmt: skip
+    for name in foreign:
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("mine")
+    left_out(at)
+    assert run(at, options=options).code == 0
+    for name in foreign:
+        assert (out / name).read_text() == "mine"
+        (out / name).unlink()
+    assert run(at, options=options, into="fresh").code == 0
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (left_out, replaced(2)),
+        (under_another_name, lambda at: (at / "bb.parquet").unlink()),
+        (under_another_name, lambda at: (at / "bb.parquet").rename(at / "b.parquet")),
+        (replaced(3), left_out),
+        (None, left_out),  # the very first run is stopped there
+        (None, under_another_name),
+    ],
+)
+def test_a_stop_before_the_plan_is_written_forbids_no_other_change(
+    run: RunCommand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Change | None,
+    second: Change,
+) -> None:
+    at, options = tmp_path / "in", f"{SMALL} --no_images"
+    at.mkdir()
+    damaged(at) if first else cut(at)
+    if first:
+        assert run(at, options=options).code == 1
+        first(at)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "write_plan", stop)
+        assert run(at, options=options).code == 130
+    second(at)
+    found = run(at, options=options)
+    assert found.code == 0, found.err
+    assert run(at, options=options, into="fresh").code == 0
+    assert tree(found.path) == tree(tmp_path / "fresh")
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("which", "change"),
+    [
+        ("a.parquet", "replace"),
+        ("a.parquet", "leave out"),
+        ("c.parquet", "rename"),
+        ("only.parquet", "replace"),
+        ("only.parquet", "leave out"),
+        ("b.jsonl", "replace"),
+    ],
+)
+def test_whichever_file_it_is(run: RunCommand, tmp_path: Path, which: str, change: str) -> None:
+    at, options = tmp_path / "in", f"{SMALL} --no_images"
+    at.mkdir()
+    for letter in "abc" if which != "only.parquet" else "":
+        make(at, letter, 2)
+    (at / which).unlink(missing_ok=True)
+    (at / which).symlink_to("gone")
+    assert "which is not there" in run(f"{at}/*", options=options).err
+    (at / which).unlink()
+    if change != "leave out":
+        make(tmp_path, "good", 3).rename(at / ("d.parquet" if change == "rename" else which))
+    if which == "b.jsonl" and change == "replace":
+        assert run(at / "a.parquet", options=f"{options} --filtered", into="other").code == 0
+        shutil.copy(tmp_path / "other/filtered.jsonl", at / which)
+    found = run(f"{at}/*", options=options)
+    if (which, change) == ("only.parquet", "leave out"):
+        assert (found.code, "no parquet file there" in found.err) == (2, True)
+        return
+    assert found.code == 0, found.err
+    assert run(f"{at}/*", options=options, into="fresh").code == 0
+    assert tree(found.path) == tree(tmp_path / "fresh")
+
+
+def test_a_file_on_the_hub_is_replaced_by_another_commit(
+    run: RunCommand, tmp_path: Path, hub: FakeHub
+) -> None:
+    cut(tmp_path)
+    files = {f"d/{n}.parquet": (tmp_path / f"{n}.parquet").read_bytes() for n in "abc"}
+    hub.push("o/n", files)
+    options = f"{SMALL} --no_images"
+    assert run("hf://datasets/o/n", options=options).code == 1
+    before = receipts(tmp_path / "out")
+    commit = hub.push("o/n", {**files, "d/b.parquet": make(tmp_path, "b", 2).read_bytes()})
+    found = run("hf://datasets/o/n", options=options)
+    assert found.code == 0, found.err
+    assert found.manifest["source"] == [{"repo": "o/n", "commit": commit}]
+    assert len(before.items() & receipts(tmp_path / "out").items()) == 2
+    hub.push("o/n", {**files, "d/b.parquet": make(tmp_path, "b", 3).read_bytes()})
+    assert "commit of o/n was" in run("hf://datasets/o/n", options=options).err
 
 
 def inputs(*files: str) -> dict[str, object]:
