@@ -247,9 +247,9 @@ def why_empty(counts: dict[str, Any], options: RunOptions) -> str:
         return f"no article that is kept has the {tokens} tokens of a sample"
     if failed and failed == rows:
         return "every article failed"
-    others = "of the other articles none" if failed else "no article"
+    none = "of the other articles none has" if failed else "no article has"
     failures = f"{failed} of {rows} articles failed, and " if failed else ""
-    return f"{failures}{others} has {options.min_tokens} tokens or more"
+    return f"{failures}{none} {options.min_tokens} tokens or more"
 
 
 def _report(output_dir: str) -> None:
