@@ -15,6 +15,7 @@ from transforms import storage
 from transforms.assets import DamagedAssetError, read_asset
 from transforms.outputs import ASSETS
 from transforms.render import PageRenderer
+from transforms.render.characters import require_outlines
 from transforms.render.fonts import default_font
 from transforms.tokenize import ArticleTokenizer
 
@@ -167,6 +168,8 @@ def _resolve_font(given: str, layout: str) -> Asset:
     name = DEFAULT_FONT if given == BUILTIN else given
     try:
         content = default_font() if given == BUILTIN else _font_file(given)
+        if given != BUILTIN:
+            require_outlines(content)
         PageRenderer(content, layout)
     except OSError as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error

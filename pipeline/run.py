@@ -229,7 +229,7 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
         return FAILED
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
-        say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
+        say(f"warning: {why_empty(manifest['counts'], options)}; the dataset is empty")
     if not options.no_report:
         _report(job.output_dir)
     print(summary(manifest, job.output_dir, seconds))
@@ -237,6 +237,19 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
     return DONE
+
+
+def why_empty(counts: dict[str, Any], options: RunOptions) -> str:
+    """Say why a dataset has no sample, from the counts of its manifest."""
+    kept, failed, rows = counts["kept"], counts["failed"], counts["rows_read"]
+    if kept:
+        tokens = options.context_tokens + options.continuation_tokens
+        return f"no article that is kept has the {tokens} tokens of a sample"
+    if failed and failed == rows:
+        return "every article failed"
+    none = "of the other articles none has" if failed else "no article has"
+    failures = f"{failed} of {rows} articles failed, and " if failed else ""
+    return f"{failures}{none} {options.min_tokens} tokens or more"
 
 
 def _report(output_dir: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pipeline import assets
 from pipeline.assets import Asset, AssetError, builtin_tokenizer, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
+from tests.test_characters import coloured
 from transforms.render.fonts import default_font
 
 PUBLISHED = "a02f8fd5228c90256bb4f6554c34a579d48f909e5beb232dc4afad870b55a8b4"
@@ -126,6 +127,20 @@ def test_a_font_that_only_pillow_opens_is_wrong_use(tmp_path: Path) -> None:
     path.write_bytes(BITMAP_FONT)
     with pytest.raises(UsageError, match="it is no TrueType or OpenType font"):
         resolve_fonts(options(font=(str(path),)))
+
+
+def test_a_font_in_colour_alone_is_wrong_use(tmp_path: Path) -> None:
+    path = tmp_path / "emoji.ttf"
+    path.write_bytes(coloured("COLR", glyphs=False))
+    with pytest.raises(UsageError) as error:
+        resolve_fonts(options(font=("builtin", str(path))))
+    assert str(error.value) == (
+        f"--font {path} with --layout basic: it has U+0041 and others only in colour (COLR), which "
+        "would be blank on black and white pages; choose a font with outlines, for emoji for "
+        "example Noto Emoji"
+    )
+    path.write_bytes(coloured("COLR", glyphs=True))
+    assert len(resolve_fonts(options(font=(str(path),)))) == 1
 
 
 def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:

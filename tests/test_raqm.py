@@ -30,7 +30,7 @@ from transforms.render.plain import (
     plain_script,
     word_script,
 )
-from transforms.render.raqm import ShapedText, Shaper
+from transforms.render.raqm import ShapedLines, ShapedText, Shaper
 from transforms.render.rules import contextual_rules, read_rules
 from transforms.render.typeset import Text
 
@@ -442,3 +442,36 @@ def test_a_font_that_names_features_it_lacks_may_do_anything() -> None:
     font = changed.getvalue()
     assert not read_rules(font).words_stand_alone
     check("Two fine words", 128, font)
+
+
+LONG_LINES = {
+    "signs": ["="] * 3000,
+    "signs, then a letter": [*["("] * 90, "a", *["="] * 90, "b"] * 4,
+    "pictures": ["😀", "👩‍👩‍👧", "🇫🇷"] * 200,
+    "Arabic without spaces": [*"السلامعليكملله"] * 40,
+    "two directions": [*"abc", "א", "ב", "12", "(", "ج", "ت", ")"] * 60,
+    "joined letters": [*"ffi", "fi", "AV", "'"] * 120,
+    "Hindi": ["क्", "ष", "ि", "न", "म", "स्", "ते"] * 80,
+}
+
+
+@pytest.mark.parametrize("name", LONG_LINES)
+def test_few_words_of_a_long_line_are_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, box, size = LONG_LINES[name], 300, 4
+    measured = []
+    width = ShapedLines._width
+
+    def counted(self: ShapedLines, first: int, last: int) -> float:
+        measured.append(last)
+        return width(self, first, last)
+
+    monkeypatch.setattr(ShapedLines, "_width", counted)
+    set_text = ShapedText(words, SHAPER, [0] * len(words)).at(size)
+    lines = set_text.lines(box)
+    assert len(measured) <= 20 * len(lines) < len(words)
+    first, expected = 0, [0]
+    for last in range(len(words)):
+        if last > first and width(set_text, first, last) > box:
+            first = last
+            expected.append(first)
+    assert lines == expected

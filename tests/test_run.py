@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline.options import RunOptions
 from pipeline.plan import read_footer
+from pipeline.run import why_empty
 from tests.conftest import (
     GOLDEN,
     SAMPLE,
@@ -299,6 +301,30 @@ def test_only_the_first_of_many_errors_are_printed(run: RunCommand, tmp_path: Pa
     assert "and 2 more" in found.err
     assert "12 articles failed, --max_errors is 0" in found.err
     assert len(found.lines("_pagecast/errors.jsonl")) == 12
+
+
+def test_when_all_articles_fail_no_length_is_blamed(run: RunCommand, tmp_path: Path) -> None:
+    bad = pa.array([b"\xff"] * 2).view(pa.string())
+    path = write_parquet(tmp_path / "a.parquet", {"title": ["t"] * 2, "text": bad})
+    found = run(path, options=SMALL)
+    assert found.code == 1
+    assert "warning: every article failed; the dataset is empty" in found.err
+    assert "tokens or more" not in found.err
+
+
+@pytest.mark.parametrize(
+    ("kept", "failed", "rows", "why"),
+    [
+        (0, 0, 3, "no article has 2000 tokens or more"),
+        (0, 0, 0, "no article has 2000 tokens or more"),
+        (0, 1, 1, "every article failed"),
+        (0, 1, 3, "1 of 3 articles failed, and of the other articles none has 2000 tokens or more"),
+        (2, 1, 3, "no article that is kept has the 5000 tokens of a sample"),
+    ],
+)
+def test_why_a_dataset_is_empty(kept: int, failed: int, rows: int, why: str) -> None:
+    options = RunOptions(input=("a",), output_dir="o", context_tokens=4000)
+    assert why_empty({"kept": kept, "failed": failed, "rows_read": rows}, options) == why
 
 
 def test_nothing_kept_is_an_empty_but_valid_dataset(run: RunCommand, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from transforms.images import PageSettings, render_sample
 from transforms.pictures import FILES, NONE, digest_of, tar_member
 from transforms.records import Article, Sample, Tokens, VisionMode
 from transforms.render import PageRenderer
-from transforms.render.characters import covered_codepoints, missing_glyphs
+from transforms.render.characters import MissingGlyphs
 
 # Names of what is summed. Of a mode: `PNG + mode` and so on.
 PNG, BLOCKS, TAR = "png, ", "blocks, ", "tar, "  # bytes, on a disk of such blocks, in a tar
@@ -57,7 +57,7 @@ class Drawing:
     def __init__(self, pages: PageSettings, fonts: Sequence[bytes], block: int) -> None:
         self._pages = pages
         self._renderer = PageRenderer(fonts, pages.layout, pages.line_break)
-        self._covered = frozenset().union(*map(covered_codepoints, fonts))
+        self._lacking = MissingGlyphs(fonts, pages.layout)
         self._block = block
         self._schema = sample_schema(self.modes, pages.form != NONE)
         self._metadata: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -119,9 +119,9 @@ class Drawing:
             self._metadata[mode].append(metadata)
         text = sample.context_text
         self.characters += sum(not character.isspace() for character in text)
-        if missing_glyphs(text, self._covered):
+        if self._lacking.count(text):
             for character in set(text):
-                if count := missing_glyphs(character, self._covered):
+                if count := self._lacking.count(character):
                     self.missing[character] += count * text.count(character)
 
     def clock(self) -> tuple[Clock, int]:

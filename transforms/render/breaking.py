@@ -14,6 +14,7 @@ same character for all that are alike to the rules, and is cut where the rules s
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
@@ -24,6 +25,7 @@ SEEN_PAST_A_SPACE = 6  # characters: two, each with what is left of its marks
 MOST_MARKS = 30  # of those on one character, which are looked at for its cluster
 SPECIAL = "\u2010\u25cc"  # the rules name them
 ZWJ = "\u200d"
+BETWEEN_ASCII = re.compile("(?<=[ -~])(?=[ -~])")  # where clusters always end
 
 
 class Unit(NamedTuple):
@@ -171,16 +173,25 @@ def cluster_starts(text: str) -> tuple[int, ...]:
 
     Of very many marks on one character only the last are looked at.
     """
-    from uniseg.graphemecluster import grapheme_cluster_breakables
-
     kept, marks = [], 0
     for i in reversed(range(len(text))):
         marks = marks + 1 if _is_mark(text[i]) else 0
         if marks <= MOST_MARKS:
             kept.append(i)
     kept.reverse()
-    breakables = grapheme_cluster_breakables("".join(text[i] for i in kept))
-    return tuple(i for i, may in zip(kept, breakables, strict=True) if may)
+    starts: list[int] = []
+    at = 0
+    for piece in BETWEEN_ASCII.split("".join(text[i] for i in kept)):
+        starts.extend(kept[at + i] for i in _clusters_in(piece))
+        at += len(piece)
+    return tuple(starts)
+
+
+@lru_cache(maxsize=1 << 12)
+def _clusters_in(piece: str) -> tuple[int, ...]:
+    from uniseg.graphemecluster import grapheme_cluster_breakables
+
+    return tuple(i for i, may in enumerate(grapheme_cluster_breakables(piece)) if may)
 
 
 def _is_mark(character: str) -> bool:

@@ -27,7 +27,6 @@ class Fallback:
 
     def __init__(self, covered: Sequence[frozenset[int]]) -> None:
         self.covered = covered
-        self.all = frozenset().union(*covered)
         self._met: dict[str, tuple[list[int], bool]] = {}
 
     def owners(self, text: str) -> list[int]:

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from transforms.render.bidi import visual_runs
 from transforms.render.breaking import Unit, break_units, clusters
-from transforms.render.characters import covered_codepoints, missing_glyphs
+from transforms.render.characters import MissingGlyphs, covered_codepoints
 from transforms.render.faces import open_face
 from transforms.render.fallback import Fallback, runs
 from transforms.render.fonts import default_font
@@ -92,6 +92,7 @@ class OracleRenderer:
         for each in self._fonts:
             open_face(each, MAX_FONT_SIZE, LAYOUT_ENGINES[layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
+        self._missing = MissingGlyphs(self._fonts, layout)
 
     def render(self, text: str, px: int) -> Page:
         """Draw `text` as black words on a white square of `px` pixels, as large as fits.
@@ -152,7 +153,7 @@ class OracleRenderer:
             rendered_lines=rendered,
             is_truncated=rendered < len(lines),
             clipped_lines=clipped,
-            missing_glyphs=missing_glyphs(text, self._fallback.all),
+            missing_glyphs=self._missing.count(text),
         )
         return Page(image, metadata)
 

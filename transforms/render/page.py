@@ -20,7 +20,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from transforms.render.bidi import require_fribidi
 from transforms.render.breaking import LINE_BREAKS, Unit, break_units, clusters
-from transforms.render.characters import covered_codepoints, missing_glyphs
+from transforms.render.characters import MissingGlyphs, covered_codepoints
 from transforms.render.faces import open_face
 from transforms.render.fallback import Fallback
 from transforms.render.fonts import default_font
@@ -50,7 +50,7 @@ class PageMetadata(NamedTuple):
     total_lines, rendered_lines: lines of the whole text, and of those the ones drawn.
     is_truncated: some lines did not fit below the others, so the page lacks the text's end.
     clipped_lines: lines wider than the box (a single word too long for it).
-    missing_glyphs: characters of the text that the font cannot show.
+    missing_glyphs: characters of the text that are boxes or blank, as the font lacks them.
     """
 
     font_size: int
@@ -129,6 +129,7 @@ class PageRenderer:
         for each in self._fonts:
             open_face(each, FIRST_SIZE_TRIED, LAYOUTS[layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
+        self._missing = MissingGlyphs(self._fonts, layout)
         self._kept: dict[int, GlyphAtlas | Shaper] = {}
 
     def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
@@ -144,7 +145,7 @@ class PageRenderer:
     def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Page]:
         """Yield a page of `text` for each size in pixels, as `render` does; quicker together."""
         set_in = self._prepare(text)
-        missing = missing_glyphs(text, self._fallback.all)
+        missing = self._missing.count(text)
         for px in sizes:
             page = fit(set_in, px)
             yield Page(draw(page), describe(page, missing))
@@ -152,7 +153,7 @@ class PageRenderer:
     def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
         """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
         set_in = self._prepare(text)
-        missing = missing_glyphs(text, self._fallback.all)
+        missing = self._missing.count(text)
         for px in sizes:
             yield describe(fit(set_in, px), missing)
 

@@ -7,8 +7,10 @@ width do not decide, Pillow measures the whole line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import accumulate, count
 from operator import add
 
 from PIL import ImageFont, features
@@ -28,6 +30,7 @@ from transforms.render.rules import read_rules
 from transforms.render.typeset import InkedLine, Text, joined, line_height
 
 MAX_EXTENTS = 131072  # measured words kept, at all sizes together
+JOINING = 3  # em, by which a word at most makes the line before it narrower
 
 
 def require_raqm() -> None:
@@ -104,6 +107,10 @@ class ShapedText:
         """Return where in the whole text a line of these words starts and ends."""
         return self._starts[first], self._starts[last] + len(self.words[last])
 
+    def word_at(self, place: int) -> int:
+        """Return the word that has a place of the whole text, or is before it."""
+        return bisect_right(self._starts, place) - 1
+
     def keepers(self, script: str) -> tuple[list[int], Text]:
         """Return the words that keep their glyphs in lines of a script: numbers, and text."""
         if script not in self._keepers:
@@ -129,6 +136,7 @@ class ShapedLines:
         self._text, self._size = text, size
         self._face = text.shaper.faces[size]
         self._known: dict[int, list[int]] = {}  # by box
+        self._words_in_line = 1  # about as many as in the line before, less one
         self._extents: dict[str, dict[int, Extent]] = {}  # by script and word
 
     def lines(self, box: int, most: int | None = None) -> list[int]:
@@ -149,23 +157,61 @@ class ShapedLines:
 
     def _line_end(self, first: int, box: int) -> int:
         """Return the word after the line that starts with `first`, asking word by word."""
-        words, scripts = self._text.words, self._text.scripts
+        scripts = self._text.scripts
         anchor = self._text.anchors[first]
         script = scripts[anchor]
         line = self._start_line(script)
-        for last in range(first, len(words)):
-            wider = None
+        for last in range(first, len(scripts)):
             if last > first and not self._text.spaced[last - 1]:
                 line = None  # its words do not stand alone
-            if line and script:
-                if scripts[last] in (script, SHARED):
-                    line.add(self._extent(last, script))
-                    wider = line.is_wider(box) if last >= anchor else None
-                else:
-                    line = None  # it is not plain
+            if not (line and script and scripts[last] in (script, SHARED)):
+                return self._unplain_end(first, max(first, last - 1), box)
+            line.add(self._extent(last, script))
+            wider = line.is_wider(box) if last >= anchor else None
             if last > first and (self._width(first, last) > box if wider is None else wider):
                 return last
-        return len(words)
+        return len(scripts)
+
+    def _unplain_end(self, first: int, fitting: int, box: int) -> int:
+        """Return the word after a line that is not plain, and has room for all up to `fitting`.
+
+        The script and the direction of a line may be another once it has its first letter.
+        """
+        anchor, end = self._text.anchors[first], len(self._text.words)
+        if fitting < anchor and (found := self._border(first, fitting, anchor, box)) < anchor:
+            return found
+        return self._border(first, max(fitting, anchor - 1), end, box)
+
+    def _border(self, first: int, fitting: int, end: int, box: int) -> int:
+        """Return the first word before `end` with which a line is too wide, or `end`.
+
+        A word may make a line narrower, as it joins the one before, but by less than `JOINING`. So
+        where a line is narrower than the box by that, all shorter ones fit.
+        """
+
+        @cache
+        def width(last: int) -> float:
+            return self._width(first, last)
+
+        fits, wider = fitting, end
+        last = first + self._words_in_line
+        for turn in count():
+            if wider - fits <= 1:
+                break
+            last = min(max(last, fits + 1), wider - 1)
+            fits, wider = (last, wider) if width(last) <= box else (fits, last)
+            last = (fits + wider) // 2 if turn % 3 == 2 else self._guess(first, last, width, box)
+        for last in range(wider - 1, fitting, -1):
+            if width(last) <= box - JOINING * self._size:
+                break
+            wider = last if width(last) > box else wider
+        self._words_in_line = wider - 1 - first
+        return wider
+
+    def _guess(self, first: int, last: int, width: Callable[[int], float], box: int) -> int:
+        """Guess the last word of a line from how wide it is with another one."""
+        start, end = self._text.stretch(first, last)
+        return self._text.word_at(start + int((end - start) * box / max(1, width(last))))
 
     def _start_line(self, script: str | None) -> PlainLine | None:
         shaper = self._text.shaper
