@@ -32,6 +32,7 @@ from pipeline.report.make import ReportSettings, write_report
 from pipeline.watch import watch
 from transforms import storage
 from transforms.outputs import ERRORS, MANIFEST, TRACE
+from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
@@ -97,7 +98,7 @@ def traced(output_dir: str) -> Iterator[None]:
     except Exception as error:
         trace, told = storage.private(output_dir, TRACE), ""
         with contextlib.suppress(OSError):  # the disk or the store may be what failed
-            storage.commit(trace, [traceback.format_exc().encode()])
+            storage.commit(trace, [redact(traceback.format_exc()).encode()])
             told = f"; the whole trace is in {trace}"
         raise JobError(f"{reason(error)}; {GO_ON}{told}") from error
 
@@ -171,7 +172,7 @@ def submit(pipeline: beam.Pipeline) -> Any:
     except SystemExit as error:
         last = (told.getvalue().strip() or "no message").splitlines()[-1]
         raise JobError(f"the runner refuses an option: {last.rpartition('error: ')[2]}") from error
-    sys.stderr.write(told.getvalue())
+    sys.stderr.write(redact(told.getvalue()))
     return result
 
 

@@ -22,6 +22,7 @@ from pipeline.progress import describe, one_line, say
 from transforms import storage
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import ArticleError, Failure
+from transforms.redact import redact
 
 DONE, FAILED = 0, 1
 SAMPLE = 5000  # articles: some 10 seconds
@@ -104,7 +105,7 @@ def plan(argv: Sequence[str]) -> int:
         print(json.dumps(known, indent=2))
     else:
         print(table(known, _asked(run)))
-        print(one_line(command_line(options)))
+        print(one_line(redact(command_line(options))))
     for warning in warnings(known):
         say(f"warning: {warning}")
     return _tell_failures(found.failures, found.measured.errors)
