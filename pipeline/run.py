@@ -231,6 +231,8 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
         say(f"warning: no article has {options.min_tokens} tokens or more; the dataset is empty")
+    elif not manifest["split"]["val"]["samples"]:
+        say(_no_val(options))
     if not options.no_report:
         _report(job.output_dir)
     print(summary(manifest, job.output_dir, seconds))
@@ -238,6 +240,18 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
     return DONE
+
+
+def _no_val(options: RunOptions) -> str:
+    """Warn of an empty file, which `datasets` takes for a damaged one."""
+    name = "val.jsonl" if options.merge else "the file of val"
+    why, way = "only one article gave samples", "give more articles"
+    if not options.val_size:
+        why, way = "--val_size is 0", "give a larger --val_size"
+    return (
+        f'warning: {name} is empty, since {why}: load_dataset("json") refuses it, so leave it out '
+        f"or {way}"
+    )
 
 
 def _report(output_dir: str) -> None:
