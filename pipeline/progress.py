@@ -22,6 +22,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pipeline.streams import complain
 from transforms.redact import redact
 
 REFRESHES = 2  # of what is at the bottom of a terminal, a second
@@ -58,7 +59,7 @@ def write(line: str) -> None:
     if _shown:
         _shown[-1].console.print(Text(line), soft_wrap=True)
     else:
-        print(line, file=sys.stderr, flush=True)
+        complain(line)
 
 
 def one_line(text: str) -> str:

@@ -29,6 +29,7 @@ from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
 from pipeline.progress import describe, note, say, summary
 from pipeline.report.make import ReportSettings, write_report
+from pipeline.streams import complain, tell
 from pipeline.watch import watch
 from transforms import storage
 from transforms.outputs import ERRORS, MANIFEST, TRACE
@@ -72,7 +73,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         options.beam_args,
     )
     if dataflow.is_rehearsal(options):
-        print(dataflow.rehearse(options))
+        tell(dataflow.rehearse(options))
         note("this was a dry run: nothing was sent, read or written")
         return DONE
     sources = look(options, config=configfile.split(argv)[0])
@@ -107,8 +108,9 @@ def leave(code: int) -> None:
     """End this process at once, whatever Beam's threads are waiting for."""
     progress.release()
     forget_directories()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -172,7 +174,8 @@ def submit(pipeline: beam.Pipeline) -> Any:
     except SystemExit as error:
         last = (told.getvalue().strip() or "no message").splitlines()[-1]
         raise JobError(f"the runner refuses an option: {last.rpartition('error: ')[2]}") from error
-    sys.stderr.write(redact(told.getvalue()))
+    if told.getvalue():
+        complain(redact(told.getvalue().rstrip()))
     return result
 
 
@@ -235,7 +238,7 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
         say(_no_val(options))
     if not options.no_report:
         _report(job.output_dir)
-    print(summary(manifest, job.output_dir, seconds))
+    tell(summary(manifest, job.output_dir, seconds))
     if kinds["article"] > options.max_errors:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
