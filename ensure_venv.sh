@@ -6,25 +6,38 @@ ensure_venv() {
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   extras=${1:-}
   python=$root/.venv/bin/python
-  if ! [ -x "$python" ]; then
-    for candidate in python3 python3.13 python3.12 python3.11; do
-      if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        "$candidate" -P -m venv "$root/.venv"
-        break
-      fi
-    done
-    [ -x "$python" ] || { echo "pagecast: needs Python 3.11 or later with venv" >&2; return 2; }
-  fi
+  unset PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN  # .venv is where all goes
+  export PIP_USER=0
   # Installed once for each state of setup.py; the packages themselves are used from this tree. The
   # extra `test` has all that the others have.
   for stamp in "$root/.venv/installed${extras:+-$extras}" "$root/.venv/installed-test"; do
-    if cmp -s "$root/setup.py" "$stamp"; then
+    if [ -x "$python" ] && cmp -s "$root/setup.py" "$stamp"; then
       return
     fi
   done
+  # One that lacks pip is of a Python without ensurepip, or of a start that was stopped.
+  if ! "$python" -P -m pip list >/dev/null 2>&1; then
+    make_venv "$root/.venv" || return 2
+  fi
   echo "pagecast: installing into .venv (a minute, once)" >&2
   install_packages --editable "$root${extras:+[$extras]}" >&2
   cp "$root/setup.py" "$root/.venv/installed${extras:+-$extras}"
+}
+
+make_venv() {
+  local candidate
+  if [ -L "$1" ]; then
+    echo "pagecast: $1 is a link to what has no Python with pip: remove it, and one is made" >&2
+    return 2
+  fi
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -P -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+      && "$candidate" -P -m venv --clear "$1" >/dev/null 2>&1; then
+      return
+    fi
+  done
+  echo "pagecast: needs Python 3.11 or later with venv (Debian: apt install python3-venv)" >&2
+  return 2
 }
 
 # What pip installs, uv does in a tenth of the time, but it does not know pip's configuration: whoever

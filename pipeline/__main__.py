@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 
-from pipeline import be_safe, signals
+from pipeline import be_safe, signals, streams
+from pipeline.streams import OutputError
 
 COMMANDS = {
     "download": "fetch FineWiki from the Hugging Face hub",
@@ -43,8 +45,7 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     if not is_program:
         signals.forget()
     if arguments and arguments[0] in ("-h", "--help", "help", "--version"):
-        print(_version() if arguments[0] == "--version" else usage())
-        return DONE
+        return _answer(_version() if arguments[0] == "--version" else usage())
     from pipeline import logs
 
     logs.begin()  # before Beam is imported
@@ -56,11 +57,15 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     be_quiet(False)
     failure, code = "", DONE
     try:
-        code = _function(arguments, is_program)(arguments[1:])
+        try:
+            code = _function(arguments, is_program)(arguments[1:])
+        except SystemExit as done:  # of --help
+            code = int(done.code or DONE)
+        streams.flush()
     except UsageError as error:
         failure, code = str(error), WRONG_USE
-    except SystemExit as done:  # of --help
-        code = int(done.code or DONE)
+    except OutputError as error:
+        failure, code = str(error), error.code
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
@@ -70,6 +75,17 @@ def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
     if failure:
         say(f"error: {failure}")
     return code
+
+
+def _answer(text: str) -> int:
+    """Print a text, and return the exit code."""
+    try:
+        streams.tell(text)
+    except OutputError as error:
+        if str(error):
+            streams.complain(f"pagecast: error: {error}")
+        return error.code
+    return DONE
 
 
 def _interrupted(is_program: bool) -> int:
@@ -88,7 +104,8 @@ def _leave_stopped(code: int) -> None:
     from pipeline import progress
 
     progress.release()
-    os.write(2, f"pagecast: {STOPPED}\n".encode())
+    with contextlib.suppress(OSError):
+        os.write(2, f"pagecast: {STOPPED}\n".encode())
     os._exit(code)
 
 
@@ -149,13 +166,14 @@ def _command(arguments: Sequence[str]) -> str:
 def program() -> None:
     """Be the command: carry out this process's own arguments, and end it with the exit code."""
     be_safe()
+    streams.open_all()
     try:
         with signals.stoppable(_leave_stopped):
             code = main(is_program=True)
             signals.be_deaf()  # all is done and said
         sys.exit(code)
     except KeyboardInterrupt:  # before there was a command
-        print(f"pagecast: {STOPPED}", file=sys.stderr)
+        streams.complain(f"pagecast: {STOPPED}")
         sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:  # another Python than the one that has it all
         sys.exit(

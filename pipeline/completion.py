@@ -13,6 +13,7 @@ from pipeline.download import download_parser
 from pipeline.estimate.command import plan_parser
 from pipeline.parser import Parser
 from pipeline.report.command import parser as report_parser
+from pipeline.streams import tell
 from pipeline.verify import parser as verify_parser
 
 DONE = 0
@@ -38,7 +39,7 @@ def completion(argv: Sequence[str]) -> int:
       UsageError: wrong use.
     """
     options = completion_parser().parse_args(argv)
-    print(shtab.complete(whole_parser(), options.shell))
+    tell(shtab.complete(whole_parser(), options.shell))
     return DONE
 
 

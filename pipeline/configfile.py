@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.options import RunOptions, UsageError
 from transforms import storage
+from transforms.redact import redact
 
 OPTION = "--config"
 SEVERAL = ("input", "font")  # options that take several values; Beam's are given several times
@@ -26,7 +27,26 @@ MOMENTARY = (
     "output_dir",
     "beam_args",
 )
-SECRET = re.compile(r"secret|token|password|access_key|credential", re.IGNORECASE)
+# Beam's options that hold no secret; what is not among them is left out of what a run writes.
+HARMLESS = """
+artifact_endpoint auto_unique_labels autoscaling_algorithm checkpointing_interval
+dataflow_endpoint dataflow_service_options dataflow_worker_jar default_sdk_harness_log_level
+disk_size_gb enable_hot_key_logging environment_cache_millis environment_type experiments
+extra_package extra_packages flexrs_goal flink_job_server_jar flink_master
+flink_submit_uber_jar flink_version job_endpoint job_name job_server_java_launcher
+job_server_timeout labels machine_type max_bundle_size max_bundle_time_mills
+max_cache_memory_usage_mb max_num_workers max_parallelism min_cpu_platform network no_auth
+no_save_main_session no_use_public_ips num_workers number_of_execution_retries
+number_of_worker_harness_threads object_reuse parallelism pickle_library pipeline_name
+prebuild_sdk_container_engine profile_cpu profile_location profile_memory project region
+requirements_cache requirements_file runner s3_api_version s3_disable_ssl s3_endpoint_url
+s3_region_name s3_verify save_main_session sdk_container_image
+sdk_harness_log_level_overrides sdk_location sdk_worker_parallelism setup_file
+staging_location streaming subnetwork temp_location template_location transform_name_mapping
+update use_public_ips worker_disk_type worker_harness_container_image worker_machine_type
+worker_region worker_zone zone
+"""
+NAME = re.compile(r"[A-Za-z]\w*")
 ABOUT = "# The options of the last run here: pagecast run --config THIS_FILE --output_dir DIR\n"
 
 
@@ -86,7 +106,7 @@ def _read(path: str) -> Mapping[Any, Any]:
 
 
 def _arguments_of(where: str, name: Any, value: Any) -> Iterator[str]:
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z]\w*", name) or name == OPTION[2:]:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name == OPTION[2:]:
         raise UsageError(f"{where}: {name!r} is not the name of an option")
     option = f"--{name}"
     if isinstance(value, bool):
@@ -127,8 +147,17 @@ def effective(options: RunOptions) -> bytes:
     found["tokenizer"] = _absolute_file(options.tokenizer)
     if options.font:
         found["font"] = [_absolute_file(path) for path in options.font]
-    found |= _beam_options(options.beam_args)
-    return (ABOUT + yaml.safe_dump(found, sort_keys=False, allow_unicode=True)).encode()
+    given = _beam_options(options.beam_args)
+    kept = {name: value for name, value in given.items() if _is_harmless(name, value)}
+    about = ABOUT
+    if others := [name for name in given if name not in kept and NAME.fullmatch(name)]:
+        about += f"# Left out, as they may hold secrets: {', '.join(others)}\n"
+    content = about + yaml.safe_dump(found | kept, sort_keys=False, allow_unicode=True)
+    return redact(content).encode()
+
+
+def _is_harmless(name: str, value: Any) -> bool:
+    return name in HARMLESS.split() and redact(str(value)) == str(value)
 
 
 def _absolute_file(given: str) -> str:
@@ -140,12 +169,20 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path) if storage.is_local(path) else path
 
 
+def doubtful(args: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the values of those of Beam's options that may be a secret, each with its name."""
+    for name, value in _beam_options(args).items():
+        if name not in HARMLESS.split():
+            values = value if isinstance(value, list) else [value]
+            yield from ((name, each) for each in values if isinstance(each, str))
+
+
 def _beam_options(args: Sequence[str]) -> dict[str, Any]:
-    """Return Beam's options by name, without any that may be a secret."""
+    """Return Beam's options by name."""
     found: dict[str, list[str | bool]] = {}
     for position, argument in enumerate(args):
         name, equals, value = argument.removeprefix("--").partition("=")
-        if not argument.startswith("--") or SECRET.search(name):
+        if not argument.startswith("--"):
             continue
         following = args[position + 1 : position + 2]
         if not equals and following and not following[0].startswith("--"):

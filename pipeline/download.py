@@ -16,6 +16,7 @@ from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
 from pipeline.options import UsageError
 from pipeline.parser import Parser
 from pipeline.progress import ByteCount, be_quiet, one_line, readable, say
+from pipeline.streams import tell
 from transforms import hub, storage
 from transforms.hub import Place, RemoteFile
 
@@ -82,7 +83,7 @@ def download(argv: Sequence[str]) -> int:
         f"{begun.repo} at {begun.commit}: {len(files)} files, {readable(total)}, "
         f"{fetched} of them fetched now, all checked; in {out}"
     )
-    print(one_line(done))
+    tell(one_line(done))
     return DONE
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from pipeline.options import UsageError
+from pipeline.streams import tell
 
 SCREEN = 80  # columns of the narrowest terminal in use
 CLOSE = 0.75  # similarity of what was meant by a misspelt name, of 1
@@ -100,6 +101,10 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help, with no line between one group and the next."""
         return re.sub(r"(\n +\S[^\n]*)\n\n(?=[^\n]+:\n  -)", r"\1\n", super().format_help())
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself says nothing where that cannot be done."""
+        tell(self.format_help().rstrip("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of leaving the process."""

@@ -19,6 +19,7 @@ from pipeline.options import UsageError
 from pipeline.progress import say
 from transforms import storage
 from transforms.records import Failure, Shard
+from transforms.redact import redact
 from transforms.shards import MAX_SHARD_ROWS, MAX_SHARDS_PER_GROUP, cut_row_group
 from transforms.tokenize import ArticleTokenizer
 from transforms.tokenized import SUFFIX as TOKENIZED
@@ -180,7 +181,7 @@ def plan_shards(
         if num_articles is not None and first_row >= num_articles:
             return
         if file.fault:
-            yield Failure(file.path, "the whole file", file.fault)
+            yield Failure(file.path, "the whole file", redact(file.fault))
             first_row += file.rows
             continue
         for group, rows in enumerate(file.groups):

@@ -67,7 +67,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     output.sweep(out, options.pages.form)
     output.retract(
         out,
-        {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge},
+        _decides_split(options),
         options.arrow,
     )
     shards = write_plan(out, plan.plan_shards(files, options.shard_rows, options.num_articles))
@@ -79,6 +79,18 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         say(f"warning: {warning}")
     paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
     return job_of(options, out, *paths, options.filtered and find_whole(out) is not None), shards
+
+
+def _decides_split(options: RunOptions) -> dict[str, Any]:
+    """Return what decides the split and its files."""
+    found = {
+        **options.split._asdict(),
+        "modes": options.deciding["modes"],
+        "merge": options.merge,
+    }
+    if options.no_images:  # Arrow files of older versions had such a column, empty
+        found["images"] = False
+    return found
 
 
 def job_of(

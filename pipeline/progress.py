@@ -22,6 +22,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from pipeline.streams import complain
+from transforms.redact import redact
+
 REFRESHES = 2  # of what is at the bottom of a terminal, a second
 INTERVAL = 30.0  # seconds between two lines where there is no terminal
 _quiet = False
@@ -52,10 +55,11 @@ def note(text: str) -> None:
 
 def write(line: str) -> None:
     """Write a line to the error stream, above what is at the bottom of the terminal."""
+    line = redact(line)
     if _shown:
         _shown[-1].console.print(Text(line), soft_wrap=True)
     else:
-        print(line, file=sys.stderr, flush=True)
+        complain(line)
 
 
 def one_line(text: str) -> str:

@@ -29,9 +29,11 @@ from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
 from pipeline.progress import describe, note, say, summary
 from pipeline.report.make import ReportSettings, write_report
+from pipeline.streams import complain, tell
 from pipeline.watch import watch
 from transforms import storage
 from transforms.outputs import ERRORS, MANIFEST, TRACE
+from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
@@ -71,7 +73,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         options.beam_args,
     )
     if dataflow.is_rehearsal(options):
-        print(dataflow.rehearse(options))
+        tell(dataflow.rehearse(options))
         note("this was a dry run: nothing was sent, read or written")
         return DONE
     sources = look(options, config=configfile.split(argv)[0])
@@ -97,7 +99,7 @@ def traced(output_dir: str) -> Iterator[None]:
     except Exception as error:
         trace, told = storage.private(output_dir, TRACE), ""
         with contextlib.suppress(OSError):  # the disk or the store may be what failed
-            storage.commit(trace, [traceback.format_exc().encode()])
+            storage.commit(trace, [redact(traceback.format_exc()).encode()])
             told = f"; the whole trace is in {trace}"
         raise JobError(f"{reason(error)}; {GO_ON}{told}") from error
 
@@ -106,8 +108,9 @@ def leave(code: int) -> None:
     """End this process at once, whatever Beam's threads are waiting for."""
     progress.release()
     forget_directories()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
@@ -171,7 +174,8 @@ def submit(pipeline: beam.Pipeline) -> Any:
     except SystemExit as error:
         last = (told.getvalue().strip() or "no message").splitlines()[-1]
         raise JobError(f"the runner refuses an option: {last.rpartition('error: ')[2]}") from error
-    sys.stderr.write(told.getvalue())
+    if told.getvalue():
+        complain(redact(told.getvalue().rstrip()))
     return result
 
 
@@ -230,9 +234,11 @@ def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
         say(f"warning: {why_empty(manifest['counts'], options)}; the dataset is empty")
+    elif not manifest["split"]["val"]["samples"]:
+        say(_no_val(options))
     if not options.no_report:
         _report(job.output_dir)
-    print(summary(manifest, job.output_dir, seconds))
+    tell(summary(manifest, job.output_dir, seconds))
     if kinds["article"] > options.max_errors:
         say(f"{kinds['article']} articles failed, --max_errors is {options.max_errors}")
         return FAILED
@@ -250,6 +256,18 @@ def why_empty(counts: dict[str, Any], options: RunOptions) -> str:
     none = "of the other articles none has" if failed else "no article has"
     failures = f"{failed} of {rows} articles failed, and " if failed else ""
     return f"{failures}{none} {options.min_tokens} tokens or more"
+
+
+def _no_val(options: RunOptions) -> str:
+    """Warn of an empty file, which `datasets` takes for a damaged one."""
+    name = "val.jsonl" if options.merge else "the file of val"
+    why, way = "only one article gave samples", "give more articles"
+    if not options.val_size:
+        why, way = "--val_size is 0", "give a larger --val_size"
+    return (
+        f'warning: {name} is empty, since {why}: load_dataset("json") refuses it, so leave it out '
+        f"or {way}"
+    )
 
 
 def _report(output_dir: str) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, S3Options
 
+from pipeline import configfile
 from pipeline.options import UsageError
 from pipeline.parser import Parser
 from transforms import storage
+from transforms.redact import USER, hide
 
 # Scheme to the extra of this package that brings what serves it, and a module that tells.
 EXTRAS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google.cloud.storage")}
@@ -31,6 +33,7 @@ def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> No
             _check(f"{option} {path}", path)
             # Where there are no credentials it says so too, and tells of looking for them.
             logging.getLogger("google.auth").setLevel(logging.ERROR)
+    hide(configfile.doubtful(beam_args))
     FileSystems.set_options(PipelineOptions(list(beam_args)))
 
 
@@ -38,6 +41,11 @@ def _check(what: str, path: str) -> None:
     if path.startswith(HUB):
         _check_hub(what, path)
         return
+    if USER.search(path):  # it would be in plan and manifest
+        raise UsageError(
+            f"{what} holds a user or a password, which would be written into the dataset: leave "
+            "it out and give it by environment variables or the options of the store"
+        )
     place = WHERE.match(path)
     if place is None or not place[2]:
         raise UsageError(f"{what} names no bucket: it must be like s3://bucket/directory")

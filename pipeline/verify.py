@@ -11,6 +11,7 @@ from pipeline.options import UsageError, usable_cpus
 from pipeline.parser import Parser
 from pipeline.pool import workers
 from pipeline.progress import be_quiet, one_line, say
+from pipeline.streams import tell
 from transforms import storage
 from transforms.outputs import MANIFEST
 from transforms.storage import PRIVATE
@@ -75,14 +76,14 @@ def verify(argv: Sequence[str]) -> int:
         check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
         check.run()
         for fault in check.faults:
-            print(one_line(str(fault)))
-        print(one_line(check.summary()))
+            tell(one_line(str(fault)))
+        tell(one_line(check.summary()))
         if not check.faults:
             return DONE
         if options.repair:
-            print(one_line(repair(dataset, check.faults)))
+            tell(one_line(repair(dataset, check.faults)))
         else:
-            print("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
+            tell("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
     return FAULTY
 
 

@@ -61,6 +61,7 @@ class FakeHub:
         self.requests: list[Request] = []
         self.content: list[Request] = []
         self.tokens_sent_away = 0
+        self.next_host: str | None = None  # where the next page of a listing is said to be
         self.lock = threading.Lock()
         self.api = Server(self, "hub")
         self.store = Server(self, "store")
@@ -98,6 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.requests.append(Request(self.command, unquote(url.path), None, 0))
         given = self.headers.get("Authorization")
+        if given and not hub.url.endswith(f"//{self.headers['Host']}"):
+            hub.tokens_sent_away += 1
         if hub.token and given != f"Bearer {hub.token}":
             why = {"X-Error-Message": "Invalid credentials in Authorization header"}
             self._answer(401, why if given else {"X-Error-Code": "GatedRepo"})
@@ -148,7 +151,8 @@ class Handler(BaseHTTPRequestHandler):
         more = {}
         if start + hub.page < len(entries):
             path = urlsplit(self.path).path
-            following = f"{hub.url}{path}?recursive={deep}&cursor={start + hub.page}"
+            at = hub.next_host or hub.url
+            following = f"{at}{path}?recursive={deep}&cursor={start + hub.page}"
             more = {"Link": f'<{following}>; rel="next"'}
         self._json(entries[start : start + hub.page], more)
 

@@ -5,12 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow as pa
 import pytest
 import webdataset
 from PIL import Image
 
+from pipeline.__main__ import main
+from pipeline.options import RunOptions
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
-from transforms.reader import PageReader
+from tests.stores import LONG
+from transforms.arrow import NO_IMAGES, features, sample_schema
+from transforms.pictures import END_OF_TAR
+from transforms.reader import PageReader, ReaderError
+from transforms.records import ModePictures
+from transforms.sealed import seal, unseal
 
 MODES = ["tiny", "small", "base", "large"]
 FEW = "--num_articles 8"  # articles of the sample: enough for several samples, quick to draw
@@ -87,9 +95,7 @@ def test_an_empty_dataset_opens_too(run: RunCommand, tmp_path: Path) -> None:
         loaded = datasets.load_from_disk(str(found.path / f"{split}_arrow"))
         assert (len(loaded), set(loaded.features) >= {"id", "images"}) == (0, True)
     assert (found.path / "filtered.jsonl").read_bytes() == b""
-    assert list(webdataset.WebDataset(
-        str(found.path / "images/tiny/00000.tar"), shardshuffle=False, empty_check=False
-    )) == []  # fmt: skip
+    assert not list(found.path.rglob("*.tar"))
 
 
 def test_tars_are_a_webdataset_of_the_same_rows_and_pixels(demo: Outcome, run: RunCommand) -> None:
@@ -138,17 +144,110 @@ def test_more_modes_render_only_what_is_missing(run: RunCommand, form: str) -> N
     assert tree(out) == tree(whole.path)
 
 
-def test_no_pictures_but_all_else(demo: Outcome, run: RunCommand) -> None:
+def test_no_pictures_but_all_else(demo: Outcome, run: RunCommand, tmp_path: Path) -> None:
     found = run(SAMPLE, options="--no_images --arrow")
     assert found.code == 0
     assert not (found.path / "images").exists()
     assert found.manifest["counts"]["pages"] == 0
     rows = found.lines("train.jsonl")
     assert rows == [{**row, "images": {}} for row in demo.lines("train.jsonl")]
-    assert list(datasets.load_from_disk(str(found.path / "train_arrow"))) == rows
+    loaded = datasets.load_from_disk(str(found.path / "train_arrow"))
+    assert list(loaded) == [{k: v for k, v in row.items() if k != "images"} for row in rows]
+    loaded.to_parquet(str(tmp_path / "train.parquet"))  # which has no struct without fields
     refused = run(SAMPLE)
     assert refused.code == 2
     assert "pictures (--no_images, --image_shards) was none, now files" in refused.err
+
+
+SHORT_FIRST = ["Short.", "Also short.", *[LONG] * 3, "Short too."]
+SIZES = "--min_tokens 100 --context_tokens 50 --continuation_tokens 50"
+OF_SHARDS = f"--image_shards --shard_rows 1 {SIZES} --modes "
+
+
+def test_shards_without_samples_have_no_tars(run: RunCommand, tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles(*SHORT_FIRST))
+    found = run(path, options=OF_SHARDS + "tiny")
+    assert found.code == 0, found.err
+    names = ["00002.tar", "00003.tar", "00004.tar"]
+    tars = found.path / "images/tiny"
+    assert sorted(p.name for p in tars.iterdir()) == names
+    read = webdataset.WebDataset([str(tars / name) for name in names], shardshuffle=False)
+    assert [item["__key__"] for item in read] == [r["id"] for r in found.lines("samples.jsonl")]
+    with pytest.raises(ReaderError, match="sample_000000_chunk_0 is not in the dataset"):
+        PageReader(found.path).png("sample_000000_chunk_0", "tiny")
+    verify = ["verify", "--output_dir", str(found.path), "--workers", "1"]
+    assert main(verify) == 0
+    (tars / "00000.tar").write_bytes((tars / "00002.tar").read_bytes())
+    assert main(verify) == 1
+
+
+def test_empty_tars_of_older_versions_are_borne(run: RunCommand, tmp_path: Path) -> None:
+    """Such a run wrote a tar without members, and its receipt said so."""
+    path = write_parquet(tmp_path / "a.parquet", articles(*SHORT_FIRST))
+    found = run(path, options=OF_SHARDS + "tiny")
+    receipt = found.path / "_pagecast/shards/00000.json"
+    fields = unseal(receipt.read_bytes())
+    assert fields["pictures"] == {}
+    tar = "images/tiny/00000.tar"
+    fields["pictures"] = {"tiny": ModePictures(tar, len(END_OF_TAR), {})._asdict()}
+    receipt.write_bytes(seal(fields))
+    (found.path / tar).write_bytes(END_OF_TAR)
+    assert run(path, options=OF_SHARDS + "tiny").code == 0
+    verify = ["verify", "--output_dir", str(found.path), "--workers", "1"]
+    assert main(verify) == 0
+    (found.path / tar).unlink()  # as a person may, whose loader refuses it
+    assert main(verify) == 0
+    (found.path / tar).write_bytes(END_OF_TAR)
+    assert run(path, options=OF_SHARDS + "tiny,small").code == 0
+    assert not (found.path / tar).exists()
+    assert main(verify) == 0
+
+
+def test_arrow_files_of_older_versions_with_a_column_for_no_images(
+    run: RunCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles(LONG, LONG))
+    options = OF_SHARDS.replace("--image_shards", "--no_images --arrow") + "tiny"
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.graph.sample_schema", schema_of_older_versions)
+        patch.setattr("pipeline.prepare._decides_split", split_of_older_versions)
+        found = run(path, options=options)
+    assert "images" in datasets.load_from_disk(str(found.path / "train_arrow")).features
+    assert main(["verify", "--output_dir", str(found.path), "--workers", "1"]) == 0
+    assert run(path, options=options).code == 0
+    assert "images" not in datasets.load_from_disk(str(found.path / "train_arrow")).features
+    assert main(["verify", "--output_dir", str(found.path), "--workers", "1"]) == 0
+
+
+def schema_of_older_versions(modes: list[str], stored: bool) -> pa.Schema:
+    assert not stored
+    schema = sample_schema(modes, stored)
+    schema = schema.insert(len(schema) - 1, NO_IMAGES)
+    info = json.dumps({"info": {"features": features(schema)}})
+    return schema.with_metadata({"huggingface": info})
+
+
+def split_of_older_versions(options: RunOptions) -> dict[str, Any]:
+    return {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge}
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "why"),
+    [
+        (1, "", "val.jsonl is empty, since only one article gave samples"),
+        (2, "--val_size 0", "val.jsonl is empty, since --val_size is 0"),
+        (2, "", ""),
+        (0, "", ""),
+    ],
+)
+def test_an_empty_val_is_told(
+    count: int, options: str, why: str, run: RunCommand, tmp_path: Path
+) -> None:
+    path = write_parquet(tmp_path / "a.parquet", articles("short", *[LONG] * count))
+    done = run(path, options=f"{OF_SHARDS}tiny {options}")
+    assert done.code == 0
+    assert ("val.jsonl is empty" in done.err, why in done.err) == (bool(why), True)
+    assert not count or (done.path / "val.jsonl").stat().st_size == 0 or not why
 
 
 def test_filtered_articles_are_input_as_good_as_the_parquet(

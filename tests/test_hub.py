@@ -179,6 +179,17 @@ def test_a_token_that_is_missing_or_refused(
     assert hub.tokens_sent_away == 0
 
 
+def test_the_next_page_of_a_listing_may_be_elsewhere_and_gets_no_token(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "good")
+    hub.push("o/d", {f"data/{n}.parquet": b"x" for n in range(3)})
+    hub.page, hub.next_host = 1, hub.url.replace("127.0.0.1", "localhost")
+    assert hub.next_host != hub.url
+    assert len(list(reading.files_in("hf://datasets/o/d/data"))) == 3
+    assert hub.tokens_sent_away == 0
+
+
 def test_a_token_that_is_refused_later_stops_the_job_and_no_file_is_blamed(
     hub: FakeHub, commit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

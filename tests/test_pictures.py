@@ -96,9 +96,19 @@ def test_discarded_tars_leave_nothing(tmp_path: Path) -> None:
 def test_tars_that_cannot_all_be_opened_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/small").write_bytes(b"no directory")
+    tars = PictureTars(str(tmp_path), 7, ["tiny", "small"])
     with pytest.raises(OSError, match="small"):
-        PictureTars(str(tmp_path), 7, ["tiny", "small"])
+        tars.add(sample(1), PNGS)
+    tars.discard()
     assert list(files(tmp_path)) == ["images/small"]
+
+
+def test_without_samples_there_are_no_tars(tmp_path: Path) -> None:
+    older = tmp_path / "images/tiny/00007.tar"
+    older.parent.mkdir(parents=True)
+    older.write_bytes(END_OF_TAR)
+    assert PictureTars(str(tmp_path), 7, ["tiny", "small"]).commit() == {}
+    assert files(tmp_path) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"x" * 511, b"x" * 512, b"x" * 513])

@@ -23,6 +23,8 @@ from transforms.render.page import PageMetadata
 BATCH_BYTES = 8 << 20  # JSON lines are made into record batches of about that much
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # an encapsulated message of no length
 INFO, STATE = "dataset_info.json", "state.json"
+IMAGES = "images"
+NO_IMAGES = pa.field(IMAGES, pa.struct([]))  # as they are in lines where none are stored
 INT, TOKENS = pa.int32(), pa.list_(pa.int32())
 FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
 
@@ -40,7 +42,8 @@ def file_name(number: int, of: int) -> str:
 def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
     """Return the columns of samples rendered at `modes`, with pictures stored or not.
 
-    The schema carries the description of the columns that `datasets` reads.
+    Where none are stored there is no column `images`: Parquet has no struct without fields. The
+    schema carries the description of the columns that `datasets` reads.
     """
     page = pa.struct(
         [
@@ -57,7 +60,7 @@ def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
         ("context_tokens", TOKENS),
         ("continuation_tokens", TOKENS),
         ("context_text", pa.string()),
-        ("images", pa.struct([(mode, pa.string()) for mode in modes if stored])),
+        *[(IMAGES, pa.struct([(mode, pa.string()) for mode in modes]))] * stored,
         ("font_metadata", pa.struct([(mode, page) for mode in modes])),
     ]
     schema = pa.schema(columns)
@@ -88,15 +91,16 @@ def to_batch(lines: Sequence[bytes], schema: pa.Schema) -> pa.RecordBatch:
     if not lines:
         return pa.RecordBatch.from_pylist([], schema)
     content = b"".join(lines)
+    of_lines = schema if IMAGES in schema.names else schema.append(NO_IMAGES)
     table = pyarrow.json.read_json(
         io.BytesIO(content),
         # A block must hold a whole line; with all lines in one there is one batch, always the same.
         read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(content) + 1),
         parse_options=pyarrow.json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="error"
+            explicit_schema=of_lines, unexpected_field_behavior="error"
         ),
     )
-    (batch,) = table.combine_chunks().to_batches()
+    (batch,) = table.select(schema.names).combine_chunks().to_batches()
     return batch.cast(schema)
 
 

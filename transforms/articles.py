@@ -26,6 +26,7 @@ from transforms.records import (
     fallback_id,
     with_drop,
 )
+from transforms.redact import redact
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import length_fault, name_fault, read_tokenized
 
@@ -123,7 +124,7 @@ def unreadable(shard: Shard, error: Exception) -> Failure:
     where = f"row group {shard.row_group}, {rows}"
     if shard.path.endswith(TOKENIZED):
         where = f"{shard.rows} lines from byte {shard.offset}"
-    return Failure(shard.path, where, " ".join(str(error).split()))
+    return Failure(shard.path, where, redact(" ".join(str(error).split())))
 
 
 def filter_short(batch: ShardArticles, min_tokens: int) -> ShardArticles:

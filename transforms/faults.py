@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from transforms.records import ArticleError
+from transforms.redact import redact
 
 
 class HasOrigin(Protocol):
@@ -39,6 +40,6 @@ def attempt(
             raise
         except BaseException as error:  # a panic in a Rust tokenizer is no Exception
             article = origin(item)
-            reason = f"{type(error).__name__}: {error}"
+            reason = redact(f"{type(error).__name__}: {error}")
             errors.append(ArticleError(article.row, article.wiki_id, step, reason))
     return results, tuple(errors)

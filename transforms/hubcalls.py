@@ -18,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # it would look for who 
 
 from huggingface_hub import (
     HfApi,
+    constants,
     get_session,
     get_token,
     hf_hub_url,
@@ -73,7 +74,23 @@ def _endpoint() -> str | None:
 
 def _api() -> HfApi:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
+    _session()
     return HfApi(endpoint=_endpoint())
+
+
+def _session() -> Any:
+    """Return the library's session, which then sends the token to nobody but the hub."""
+    session = get_session()
+    if _keep_token not in session.event_hooks["request"]:
+        session.event_hooks["request"].append(_keep_token)
+    return session
+
+
+def _keep_token(request: Any) -> None:
+    """Take the token from a request to another host: the next page of a listing may be anywhere."""
+    hub = type(request.url)(_endpoint() or constants.ENDPOINT)
+    if (request.url.scheme, request.url.netloc) != (hub.scheme, hub.netloc):
+        request.headers.pop("Authorization", None)
 
 
 def trying(attempt: Callable[[], T]) -> T:
@@ -115,7 +132,7 @@ def answer_to(url: str, wanted: str) -> Iterator[Any]:
         headers = {"Range": wanted, "Accept-Encoding": "identity"}
         if address is None:  # the session drops the token where it is sent elsewhere
             headers = {**build_hf_headers(), **headers}
-        with get_session().stream(
+        with _session().stream(
             "GET", address or url, headers=headers, timeout=TIMEOUT, follow_redirects=True
         ) as answer:
             if address is not None and answer.status_code in STALE:

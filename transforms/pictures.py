@@ -97,35 +97,38 @@ class PictureFiles:
 
 
 class PictureTars:
-    """An uncompressed tar for each mode, in WebDataset's naming.
+    """An uncompressed tar for each mode, in WebDataset's naming; without samples there is none.
 
     A sample's picture is `{id}.png`; the tar of the first mode also has its record, `{id}.json`.
     """
 
     def __init__(self, output_dir: str, shard: int, modes: Sequence[str]) -> None:
+        self._output_dir = output_dir
         self._first = modes[0]
         self._names = {mode: tar_name(mode, shard) for mode in modes}
         self._writers: dict[str, storage.Writer] = {}
-        try:
-            for mode, name in self._names.items():
-                self._writers[mode] = storage.Writer(storage.join(output_dir, name))
-        except BaseException:
-            self.discard()
-            raise
         self._places: dict[str, dict[str, Picture]] = {mode: {} for mode in modes}
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
         """Append the pictures, and the record behind the first of them."""
-        for mode, writer in self._writers.items():
-            png = pngs[mode]
+        for mode in self._names:
+            png, writer = pngs[mode], self._writer(mode)
             offset = writer.size + tarfile.BLOCKSIZE
             self._places[mode][sample.id] = Picture(offset, len(png), digest_of(png))
             writer.write(tar_member(f"{sample.id}.png", png))
             if mode == self._first:
                 writer.write(tar_member(f"{sample.id}.json", sample.json_line().rstrip()))
 
+    def _writer(self, mode: str) -> storage.Writer:
+        if mode not in self._writers:
+            path = storage.join(self._output_dir, self._names[mode])
+            self._writers[mode] = storage.Writer(path)
+        return self._writers[mode]
+
     def commit(self) -> dict[str, ModePictures]:
         """End the tars and let them appear."""
+        if not self._writers:  # loaders refuse an empty tar; older versions wrote some
+            storage.remove(storage.join(self._output_dir, name) for name in self._names.values())
         pictures = {}
         for mode, writer in self._writers.items():
             writer.write(END_OF_TAR)

@@ -152,8 +152,8 @@ class _OpenDataset:
             except ValueError as error:
                 raise ReaderError(str(error)) from error
             return storage.read_bytes(storage.join(self._output_dir, image_name(mode, sample)))
-        stored = self._pictures(self._shard_of(sample))[mode]
-        if sample not in stored.places:
+        stored = self._pictures(self._shard_of(sample)).get(mode)
+        if stored is None or sample not in stored.places:
             raise ReaderError(f"{sample} is not in the dataset")
         assert stored.tar is not None, "this form has tars"
         offset, length, _ = stored.places[sample]
@@ -162,8 +162,9 @@ class _OpenDataset:
     def checked_png(self, sample: str, mode: str) -> bytes:
         """Return a stored picture that has the digest of its shard's receipt."""
         png = self.png(sample, mode)
-        place = self._pictures(self._shard_of(sample))[mode].places.get(sample)
-        if place is None or place.digest != digest_of(png):
+        stored = self._pictures(self._shard_of(sample)).get(mode)
+        place = stored and stored.places.get(sample)
+        if not place or place.digest != digest_of(png):
             raise ReaderError(
                 f"the picture of {sample} in mode {mode} is not the one that was written; "
                 f"`pagecast verify --output_dir {self._output_dir}` says more"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline import be_safe
+from pipeline import be_safe, streams
 
 if TYPE_CHECKING:
     from pipeline.options import RunOptions
@@ -198,6 +198,10 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
         except OSError as error:
             say(f"error: {error}")
             return pagecast.FAILED
+        except streams.OutputError as error:  # of --help
+            if str(error):
+                say(f"error: {error}")
+            return error.code
         except KeyboardInterrupt:
             say("stopped before anything was done")
             return pagecast.INTERRUPTED
@@ -206,4 +210,5 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
 
 if __name__ == "__main__":
     be_safe()
+    streams.open_all()
     sys.exit(main(sys.argv[1:], is_program=True))

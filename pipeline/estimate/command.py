@@ -19,9 +19,11 @@ from pipeline.options import RunOptions, UsageError
 from pipeline.parser import Parser
 from pipeline.prepare import look
 from pipeline.progress import describe, one_line, say
+from pipeline.streams import tell
 from transforms import storage
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import ArticleError, Failure
+from transforms.redact import redact
 
 DONE, FAILED = 0, 1
 SAMPLE = 5000  # articles: some 10 seconds
@@ -101,10 +103,10 @@ def plan(argv: Sequence[str]) -> int:
         room = room_in(sources.output_dir, disk, found, run.overwrite)
     known = facts(found, run, room)
     if options.json:
-        print(json.dumps(known, indent=2))
+        tell(json.dumps(known, indent=2))
     else:
-        print(table(known, _asked(run)))
-        print(one_line(command_line(options)))
+        tell(table(known, _asked(run)))
+        tell(one_line(redact(command_line(options))))
     for warning in warnings(known):
         say(f"warning: {warning}")
     return _tell_failures(found.failures, found.measured.errors)

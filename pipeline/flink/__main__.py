@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline import be_safe
+from pipeline import be_safe, streams
 
 if TYPE_CHECKING:
     from pipeline.parser import Parser
@@ -184,6 +184,10 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
         except JobError as error:
             say(f"error: {error}")
             return pagecast.FAILED
+        except streams.OutputError as error:  # of --help
+            if str(error):
+                say(f"error: {error}")
+            return error.code
         except KeyboardInterrupt:
             say("stopped before anything was done")
             return pagecast.INTERRUPTED
@@ -193,4 +197,5 @@ def main(argv: Sequence[str], is_program: bool = False) -> int:
 
 if __name__ == "__main__":
     be_safe()
+    streams.open_all()
     sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,7 @@ from pipeline.report.make import ReportError, ReportSettings, write_report
 from pipeline.report.ocr import OcrError
 from pipeline.report.source import MOST_LOCAL, MOST_REMOTE
 from pipeline.report.survey import SurveyError
+from pipeline.streams import tell
 from transforms import storage
 from transforms.outputs import CONFIG, REPORT
 from transforms.reader import ReaderError
@@ -72,5 +73,5 @@ def report(argv: Sequence[str]) -> int:
         return FAILED
     if not manifest["counts"]["samples"]:
         say("warning: the dataset is empty; the report has only the numbers")
-    print(one_line(storage.join(out, REPORT)))
+    tell(one_line(storage.join(out, REPORT)))
     return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from transforms.parts import (
     part_path,
     part_receipt_path,
 )
-from transforms.pictures import FILES, SHARDS, tar_name
+from transforms.pictures import END_OF_TAR, FILES, SHARDS, tar_name
 from transforms.records import Shard, parse_sample_id
 from transforms.split import TRAIN, VAL
 from transforms.storage import TEMPORARY, UNCOMMITTED
@@ -105,7 +106,14 @@ def stray_pictures(
       unknown: shards whose samples are not known; pictures of their rows are not looked at.
     """
     rows = [range(shard.first_row, shard.first_row + shard.rows) for shard in unknown]
-    tars = {tar_name(mode, shard.number) for mode in dataset.modes for shard in shards}
+    article_rows = [row for row, _, _ in samples.articles]
+    tars = {
+        tar_name(mode, shard.number): bool(
+            shard in unknown or articles_in(article_rows, shard.first_row, shard.rows)
+        )
+        for mode in dataset.modes
+        for shard in shards
+    }
     for directory in _mode_directories(dataset):
         mode = os.path.basename(directory)
         for path in storage.files_in(directory):
@@ -118,6 +126,8 @@ def stray_pictures(
             if not PICTURE.fullmatch(file):
                 continue
             if dataset.pages.form == SHARDS and name in tars:
+                if not tars[name] and storage.size_of(path) != len(END_OF_TAR):
+                    yield Fault(name, "", "is a tar of a shard without samples; remove it by hand")
                 continue
             try:
                 row, chunk = parse_sample_id(file.removesuffix(".png"))
@@ -128,6 +138,11 @@ def stray_pictures(
             if known and (samples.number(row, chunk) >= 0 or any(row in r for r in rows)):
                 continue
             yield Fault(name, "", "is a picture without a sample; remove it by hand")
+
+
+def articles_in(article_rows: Sequence[int], first: int, rows: int) -> int:
+    """Return how many of the articles with samples, given by their rows, are among some rows."""
+    return bisect_left(article_rows, first + rows) - bisect_left(article_rows, first)
 
 
 def _mode_directories(dataset: Dataset) -> Iterator[str]:

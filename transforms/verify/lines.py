@@ -6,13 +6,13 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from transforms import storage
-from transforms.arrow import read_rows
+from transforms.arrow import IMAGES, read_rows
 from transforms.verify.shard import UNKNOWN, Digests, digest
 
 Numbers = npt.NDArray[np.int64]  # of samples, in input order over the whole dataset
@@ -68,7 +68,20 @@ def scan_arrow(path: str) -> Found:
     Raises:
       pyarrow.ArrowException, OSError: the file is damaged or cut short.
     """
-    return _found(json.dumps(row).encode("ascii") + b"\n" for row in read_rows(path))
+    rows = map(as_in_lines, read_rows(path))
+    return _found(json.dumps(row).encode("ascii") + b"\n" for row in rows)
+
+
+def as_in_lines(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of an Arrow file as its line has it, with `images` where there are none."""
+    if IMAGES in row:
+        return row
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "font_metadata":
+            found[IMAGES] = {}
+        found[name] = value
+    return found
 
 
 def _found(lines: Iterable[bytes]) -> Found:

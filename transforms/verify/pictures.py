@@ -37,7 +37,7 @@ def pictures_faults(
     sizes = {mode.name: mode.px for mode in dataset.pages.modes}
     with storage.RangeReader() as reader:
         for mode, stored in pictures.items():
-            if stored.tar is not None and whole:
+            if stored.tar is not None and stored.places and whole:
                 yield from _tar_faults(shard, dataset, mode, stored, lines)
             others = {place.digest: name for name, place in stored.places.items()}
             for sample in wanted:
