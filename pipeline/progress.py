@@ -208,6 +208,11 @@ def describe(error: Mapping[str, Any]) -> str:
     return f"{article} failed to {error['step']}: {error['reason']}"
 
 
+def _losses(losses: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the rows about what the tokenizer does not keep, where there is anything."""
+    return [(name.replace("_", " "), f"{number:,}") for name, number in losses.items() if number]
+
+
 def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str:
     """Return the closing table of a finished job."""
     counts, split = manifest["counts"], manifest["split"]
@@ -216,6 +221,7 @@ def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str
         ("kept", f"{counts['kept']:,}"),
         *((f"dropped, {reason}", f"{n:,}") for reason, n in counts["dropped"].items()),
         *([("failed", f"{counts['failed']:,}")] if counts["failed"] else []),
+        *_losses(counts.get("losses") or {}),
         ("samples", f"{counts['samples']:,}"),
         ("pages", f"{counts['pages']:,}"),
         ("train", f"{split['train']['samples']:,}"),

@@ -25,6 +25,17 @@ class Accounts:
     totals: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     shards_with_errors: list[int] = field(default_factory=list)
+    lost: Counter[str] = field(default_factory=Counter)
+    shards_counted: int = 0  # of whose losses it is known
+    shards: int = 0
+
+    @property
+    def losses(self) -> dict[str, dict[str, int] | None]:
+        """What the manifest says of losses: nothing, null if it is known of some shards only."""
+        if not self.shards_counted:
+            return {}
+        whole = self.shards_counted == self.shards
+        return {"losses": dict(sorted(self.lost.items())) if whole else None}
 
     @classmethod
     def of(cls, receipt: Receipt) -> Accounts:
@@ -38,13 +49,23 @@ class Accounts:
             jsonl_bytes=receipt.jsonl_bytes,
         )
         with_errors = [receipt.shard.number] if receipt.errors else []
-        return cls(totals, Counter(receipt.dropped), with_errors)
+        return cls(
+            totals,
+            Counter(receipt.dropped),
+            with_errors,
+            Counter(receipt.losses or {}),
+            int(receipt.losses is not None),
+            1,
+        )
 
     def add(self, other: Accounts) -> Accounts:
         """Add other accounts to these, and return these."""
         self.totals.update(other.totals)
         self.dropped.update(other.dropped)
         self.shards_with_errors.extend(other.shards_with_errors)
+        self.lost.update(other.lost)
+        self.shards_counted += other.shards_counted
+        self.shards += other.shards
         return self
 
     def check(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import apache_beam as beam
@@ -9,7 +10,11 @@ import apache_beam as beam
 from transforms import metrics
 from transforms.faults import attempt
 from transforms.records import Article, Sample, ShardArticles, ShardSamples, Tokens
-from transforms.tokenize import load_tokenizer
+from transforms.tokenize import ArticleTokenizer, load_tokenizer
+
+# What the tokens of the articles that are long enough do not keep: how many stand for what the
+# vocabulary lacks, and how many articles they do not decode to as they are.
+UNKNOWN_TOKENS, CHANGED_ARTICLES = "unknown_tokens", "changed_articles"
 
 
 def expand_chunks(
@@ -38,6 +43,34 @@ def expand_chunks(
     return tuple(samples)
 
 
+def expand_articles(
+    batch: ShardArticles, context: int, continuation: int, tokenizer: ArticleTokenizer
+) -> ShardSamples:
+    """Return the samples of a shard; an article without a whole chunk has none.
+
+    Losses are counted unless the tokenizer is known to have none.
+    """
+    losses = Counter({UNKNOWN_TOKENS: 0, CHANGED_ARTICLES: 0})
+
+    def expand(article: Article) -> tuple[Sample, ...]:
+        samples = expand_chunks(article, context, continuation, tokenizer.decode)
+        if not tokenizer.lossless:
+            assert article.tokens is not None, "or it would not have been cut"
+            changed = tokenizer.changes(article.text, article.tokens)
+            losses[CHANGED_ARTICLES] += changed
+            losses[UNKNOWN_TOKENS] += tokenizer.unknown_in(article.tokens)
+        return samples
+
+    articles, errors = attempt("chunk", batch.articles, expand, lambda article: article)
+    return ShardSamples(
+        batch.shard,
+        tuple(samples for samples in articles if samples),
+        batch.dropped,
+        batch.errors + errors,
+        losses=None if tokenizer.lossless else dict(losses),
+    )
+
+
 class ExpandChunks(beam.DoFn):
     """Cut the articles of a shard into samples."""
 
@@ -47,13 +80,8 @@ class ExpandChunks(beam.DoFn):
         self._tokenizer_path = tokenizer_path
 
     def process(self, batch: ShardArticles) -> Iterator[ShardSamples]:
-        """Yield the shard's samples; an article without a whole chunk has none."""
-        decode = load_tokenizer(self._tokenizer_path).decode
-
-        def expand(article: Article) -> tuple[Sample, ...]:
-            return expand_chunks(article, self._context, self._continuation, decode)
-
+        """Yield the shard's samples."""
+        tokenizer = load_tokenizer(self._tokenizer_path)
         with metrics.timed("expand_chunks"):
-            articles, errors = attempt("chunk", batch.articles, expand, lambda article: article)
-        with_chunks = tuple(samples for samples in articles if samples)
-        yield ShardSamples(batch.shard, with_chunks, batch.dropped, batch.errors + errors)
+            expanded = expand_articles(batch, self._context, self._continuation, tokenizer)
+        yield expanded

@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from tokenizers.pre_tokenizers import ByteLevel
+
 MARKUP = re.compile(r"<.+>|\[.+\]|\{.+\}", re.DOTALL)
 MOST_ID = (1 << 31) - 1  # of an int32
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
@@ -28,12 +30,21 @@ class Vocabulary(NamedTuple):
       lookalikes: the spelling of all control tokens and of all added ones.
       byte_ids: ids of the 256 bytes where `plain` leaves them to its caller, else empty. Then
         what comes out as unknown is to be spelled in bytes.
+      unknown: the id of what the vocabulary lacks, if it has one.
+      mark: what `shown` decodes that id to; it stands in no text.
+      shown: the definition for decoding, in which the unknown token does not vanish; None where
+        there is none, or where it is a piece like any other.
+      lossless: whether tokens are known to decode to their text, whatever it is.
     """
 
     plain: dict[str, Any]
     control: frozenset[int]
     lookalikes: tuple[str, ...]
     byte_ids: tuple[int, ...]
+    unknown: int | None
+    mark: str
+    shown: dict[str, Any] | None
+    lossless: bool
 
 
 def read_vocabulary(definition: bytes) -> Vocabulary:
@@ -64,7 +75,19 @@ def read_vocabulary(definition: bytes) -> Vocabulary:
     needed = [t for t in added if t["content"] not in special or t["content"] not in pieces]
     plain["added_tokens"] = [_hidden(token, names) for token in needed] if ordinary else []
     spelled = dict.fromkeys((*found, *(token["content"] for token in added)))
-    return Vocabulary(plain, frozenset(control), tuple(spelled), as_bytes)
+    shown, mark = None, f"\U0010fffe{salt}\U0010fffe"
+    if unknown in pieces and (unknown in found or _kind(model) != "BPE"):
+        shown = _showing(whole, str(unknown), mark)
+    return Vocabulary(
+        plain=plain,
+        control=frozenset(control),
+        lookalikes=tuple(spelled),
+        byte_ids=as_bytes,
+        unknown=None if shown is None else pieces[str(unknown)],
+        mark=mark,
+        shown=shown,
+        lossless=_is_lossless(whole, [token for token in added if token["content"] not in special]),
+    )
 
 
 def _is_control(token: dict[str, Any]) -> bool:
@@ -145,3 +168,61 @@ def _renamed(model: dict[str, Any], names: dict[str, str], bytes_apart: bool) ->
     if model.get("unk_token") in names:
         changed["unk_token"] = names[model["unk_token"]]
     return model | changed
+
+
+def _showing(whole: dict[str, Any], unknown: str, mark: str) -> dict[str, Any]:
+    """Return the definition for decoding in which the unknown token is ordinary text, `mark`."""
+    model = dict(whole["model"])
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {mark if p == unknown else p: n for p, n in model["vocab"].items()}
+    else:
+        model["vocab"] = [[mark if p == unknown else p, score] for p, score in model["vocab"]]
+    if "unk_token" in model:
+        model["unk_token"] = mark
+    if "merges" in model:
+        model["merges"] = []  # only for encoding, and one may be of the old name
+    added = [
+        _hidden(token, {unknown: mark})
+        | {"special": token["special"] and token["content"] != unknown}
+        for token in whole.get("added_tokens") or []
+    ]
+    return whole | {"model": model, "added_tokens": added, "post_processor": None}
+
+
+def _is_lossless(whole: dict[str, Any], ordinary: list[dict[str, Any]]) -> bool:
+    """Tell whether a definition spells all bytes of a text and nothing else, as GPT-2's does.
+
+    `ordinary` are the added tokens that text may come out as. What is not known to keep a text
+    counts as lossy, and is looked at article by article.
+    """
+    model, decoder = whole["model"], whole.get("decoder") or {}
+    steps = _flat(whole.get("pre_tokenizer"), "pretokenizers")
+    return (
+        _kind(model) == "BPE"
+        and not any(model.get(f"{end}fix") for end in ("continuing_subword_pre", "end_of_word_suf"))
+        and not model.get("byte_fallback")
+        and all(letter in model["vocab"] for letter in ByteLevel.alphabet())
+        and not _flat(whole.get("normalizer"), "normalizers")
+        and sum(step["type"] == "ByteLevel" for step in steps) == 1
+        and all(map(_keeps, steps))
+        and decoder.get("type") == "ByteLevel"
+        and all(t["content"].isascii() and not t["lstrip"] and not t["rstrip"] for t in ordinary)
+    )
+
+
+def _flat(step: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """Return the steps of a normalizer or pre-tokenizer, those of sequences too."""
+    if not step:
+        return []
+    if step.get("type") != "Sequence":
+        return [step]
+    return [found for inner in step[name] for found in _flat(inner, name)]
+
+
+def _keeps(step: dict[str, Any]) -> bool:
+    """Tell whether a pre-tokenizer leaves out nothing and adds nothing."""
+    if step["type"] == "ByteLevel":
+        return not step["add_prefix_space"]
+    return step["type"] == "Digits" or (
+        step["type"] in ("Split", "Punctuation") and step.get("behavior", "Removed") != "Removed"
+    )

@@ -100,6 +100,7 @@ def manifest_of(
             "failed": accounts.totals["failed"],
             "samples": accounts.totals["samples"],
             "pages": accounts.totals["pages"],
+            **accounts.losses,
         },
         "split": {
             "val": {"samples": plan.val, "articles": val},

@@ -33,7 +33,8 @@ class ArticleLines(NamedTuple):
 class Receipt(NamedTuple):
     """What a committed shard holds; `articles` are those that gave samples, in row order.
 
-    modes: the vision modes of its samples. pages: the pictures stored.
+    modes: the vision modes of its samples. pages: the pictures stored. losses: what the tokens do
+    not keep of its articles; None where the tokenizer keeps all, or earlier versions did not count.
     """
 
     shard: Shard
@@ -45,6 +46,7 @@ class Receipt(NamedTuple):
     jsonl_bytes: int
     jsonl_sha256: str
     articles: tuple[ArticleLines, ...]
+    losses: dict[str, int] | None = None
 
     @property
     def samples(self) -> int:
@@ -59,6 +61,8 @@ class Receipt(NamedTuple):
         fields["pictures"] = {
             mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
         }
+        if self.losses is None:
+            del fields["losses"]
         return seal(fields)
 
     @classmethod

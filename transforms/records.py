@@ -186,13 +186,17 @@ class ShardArticles:
 
 @dataclass(frozen=True)
 class ShardSamples:
-    """The samples of a shard, article by article, the account of its rows, and its pictures."""
+    """The samples of a shard, article by article, the account of its rows, and its pictures.
+
+    losses: what tokens do not keep of the articles, by its name; None if that is not counted.
+    """
 
     shard: Shard
     articles: tuple[tuple[Sample, ...], ...]
     dropped: dict[str, int]
     errors: tuple[ArticleError, ...] = ()
     pictures: dict[str, ModePictures] = field(default_factory=dict)
+    losses: dict[str, int] | None = None
 
 
 def sample_id(row: int, chunk_index: int) -> str:

@@ -43,6 +43,7 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         jsonl_bytes=written.size,
         jsonl_sha256=written.sha256,
         articles=tuple(articles),
+        losses=batch.losses,
     )
     # First everything that the receipt vouches for, then the receipt.
     storage.settle(output_dir)
@@ -85,7 +86,7 @@ def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
         for article in receipt.articles
     )
     pictures = read_pictures(content)
-    return ShardSamples(shard, articles, receipt.dropped, receipt.errors, pictures)
+    return ShardSamples(shard, articles, receipt.dropped, receipt.errors, pictures, receipt.losses)
 
 
 class FindReceipts(beam.DoFn):

@@ -50,6 +50,7 @@ class ArticleTokenizer:
 
     Attributes:
       control: ids of the tokens that no text is encoded to, int32.
+      lossless: whether tokens are known to decode to their text, whatever it is.
 
     Raises:
       ValueError: the definition is not one that `tokenizers` reads.
@@ -62,6 +63,8 @@ class ArticleTokenizer:
         except Exception as error:
             raise ValueError(f"not a usable tokenizer.json: {error}") from error
         self.control = np.array(sorted(reference.vocabulary.control), dtype=np.int32)
+        self.lossless = reference.vocabulary.lossless
+        self._unknown = reference.vocabulary.unknown
         self._fast = _checked(definition, reference)
         if self._fast is None:
             self._reference = reference
@@ -92,9 +95,20 @@ class ArticleTokenizer:
     def decode(self, tokens: Tokens) -> str:
         """Return the text of token ids, special tokens skipped, spaces as they are.
 
-        A piece that begins or ends inside a character shows U+FFFD there.
+        A piece that begins or ends inside a character shows U+FFFD there, and so does what the
+        vocabulary lacks.
         """
-        return (self._fast or self._reference).decode(tokens)
+        if self._fast is None or self.unknown_in(tokens):
+            return self._reference.decode(tokens)
+        return self._fast.decode(tokens)
+
+    def unknown_in(self, tokens: Tokens) -> int:
+        """Return how many tokens stand for what the vocabulary lacks."""
+        return 0 if self._unknown is None else int(np.count_nonzero(tokens == self._unknown))
+
+    def changes(self, text: str, tokens: Tokens) -> bool:
+        """Tell whether the tokens of a text decode to another one."""
+        return not self.lossless and self.decode(tokens) != text
 
 
 def without_chance(definition: bytes) -> bytes:
@@ -120,9 +134,9 @@ class ReferenceTokenizer:
         # that are added but not marked special, and those that only the model has.
         vocabulary = read_vocabulary(definition)
         self._encoder = Tokenizer.from_str(json.dumps(vocabulary.plain))
-        self._unknown = vocabulary.plain["model"].get("unk_id")
-        self.vocabulary = vocabulary._replace(plain={})  # large, and no longer needed
-        self._decoder = Tokenizer.from_str(definition.decode())
+        shown = definition.decode() if vocabulary.shown is None else json.dumps(vocabulary.shown)
+        self._decoder = Tokenizer.from_str(shown)
+        self.vocabulary = vocabulary._replace(plain={}, shown=None)  # large, and no longer needed
 
     def encode(self, text: str) -> Tokens:
         """See `ArticleTokenizer.encode`."""
@@ -131,13 +145,14 @@ class ReferenceTokenizer:
             return np.array(found.ids, dtype=np.int32)
         tokens: list[int] = []
         for number, piece in zip(found.ids, found.tokens, strict=True):
-            unknown = number == self._unknown
+            unknown = number == self.vocabulary.unknown
             tokens += [byte_ids[byte] for byte in piece.encode()] if unknown else [number]
         return np.array(tokens, dtype=np.int32)
 
     def decode(self, tokens: Tokens) -> str:
         """See `ArticleTokenizer.decode`."""
-        return str(self._decoder.decode(tokens.tolist(), skip_special_tokens=True))
+        found = str(self._decoder.decode(tokens.tolist(), skip_special_tokens=True))
+        return found.replace(self.vocabulary.mark, "\ufffd")
 
     def sample(self, count: int) -> list[str]:
         """Return the texts of tokens spread over the vocabulary, always the same."""
@@ -200,6 +215,8 @@ def _agree(text: str, fast: FastTokenizer, reference: ReferenceTokenizer) -> boo
     """Tell whether a text has the same tokens, and each of them and all but one the same text."""
     tokens = reference.encode(text)
     pieces = [*np.split(tokens, len(tokens)), tokens, tokens[1:], tokens[:-1]]
+    unknown = reference.vocabulary.unknown  # the reference decodes where it is
+    pieces = [piece for piece in pieces if unknown is None or unknown not in piece]
     return np.array_equal(fast.encode(text), tokens) and all(
         fast.decode(piece) == reference.decode(piece) for piece in pieces
     )

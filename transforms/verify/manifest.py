@@ -40,6 +40,7 @@ def manifest_faults(
         "failed": totals["failed"],
         "samples": totals["samples"],
         "pages": totals["pages"],
+        **accounts.losses,
     }
     sizes = {name: len(numbers) for name, numbers in split.numbers.items()}
     sizes[UNUSED] = samples.count - sum(sizes.values())
