@@ -153,7 +153,10 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
         if SPLIT_FILE.fullmatch(name) and not kept:
             storage.remove([storage.join(output_dir, name)])
     if not same:
-        storage.remove(list(storage.files_in(storage.private(output_dir, "parts"))))
+        found = list(storage.files_in(storage.private(output_dir, "parts")))
+        names = [f"{storage.PRIVATE}/parts/{path.rsplit('/', 1)[-1]}" for path in found]
+        own = map(ours.has_name_of_ours, names)
+        storage.remove([path for path, its in zip(found, own, strict=True) if its])
     storage.commit(record, [content])
 
 

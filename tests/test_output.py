@@ -301,10 +301,11 @@ def written(out: Path) -> None:
 
 def test_retract_leaves_nothing_of_another_split_behind(tmp_path: Path) -> None:
     written(tmp_path)
+    (tmp_path / "_pagecast/parts/mine.json").write_text("mine")
     retract(str(tmp_path), {"seed": 43}, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(OTHERS)
     assert sorted(p.name for p in (tmp_path / "_pagecast").rglob("*.*")) == [
-        "config.json", "split.json",
+        "config.json", "mine.json", "split.json",
     ]  # fmt: skip
 
 
