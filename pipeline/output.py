@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline import replaced, source
-from pipeline.lock import LOCK
+from pipeline import ours, replaced, source
 from pipeline.options import UsageError
+from pipeline.ours import SPLIT_FILE, files_to_remove
 from transforms import localfiles, storage
-from transforms.arrow import INFO, STATE
-from transforms.arrow import directory as arrow_directory
 from transforms.outputs import (
     CONFIG,
+    EMPTYING,
     ERRORS,
-    FILTERED,
     MANIFEST,
     PLAN,
     REPORT,
-    SAMPLES,
     SPLIT,
     TRACE,
     fonts_of,
 )
 from transforms.parts import files_of_splits
-from transforms.pictures import SHARDS
-from transforms.planfile import read_plan
 from transforms.records import Failure, Shard
-from transforms.split import TRAIN, VAL
 from transforms.versions import names_in_bytes
 
-PICTURE = re.compile(
-    r"images/[a-z][a-z0-9_]*/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
-)
-SPLIT_FILE = re.compile(
-    rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
-    rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
-)
-ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
-EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
-WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 CONTENT = "content (SHA-256 of the footer) of input"  # tells apart files of one name and size
 
 
@@ -125,7 +108,8 @@ def _empty(output_dir: str, config: Mapping[str, Any]) -> None:
     Its configuration is there first and says so: what is left then is no work of this job.
     """
     found = files_to_remove(output_dir)
-    _record(output_dir, {**config, EMPTYING: True})
+    was = ours.stored_in(output_dir)
+    _record(output_dir, {**config, EMPTYING: was._asdict()})
     remove_output(output_dir, found)
 
 
@@ -169,66 +153,11 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
         if SPLIT_FILE.fullmatch(name) and not kept:
             storage.remove([storage.join(output_dir, name)])
     if not same:
-        storage.remove(list(storage.files_in(storage.private(output_dir, "parts"))))
+        found = list(storage.files_in(storage.private(output_dir, "parts")))
+        names = [f"{storage.PRIVATE}/parts/{path.rsplit('/', 1)[-1]}" for path in found]
+        own = map(ours.has_name_of_ours, names)
+        storage.remove([path for path, its in zip(found, own, strict=True) if its])
     storage.commit(record, [content])
-
-
-def sweep(output_dir: str, form: str) -> None:
-    """Remove the files that a stopped run was still writing.
-
-    Single pictures are written in place, so only tars leave such files beside the pictures.
-    """
-    if not storage.is_local(output_dir):
-        return  # an object that was not closed was never there
-    places = [output_dir, *(os.path.join(output_dir, below) for below in ARROW_DIRECTORIES)]
-    deep = [storage.private(output_dir)]
-    if form == SHARDS:
-        deep.append(os.path.join(output_dir, "images"))
-    places += [directory for top in deep for directory, _, _ in os.walk(top)]
-    for directory in places:
-        found = list(storage.files_in(directory))
-        names = ((path, os.path.basename(path)) for path in found)
-        storage.remove(path for path, name in names if storage.UNCOMMITTED.fullmatch(name))
-
-
-def files_to_remove(output_dir: str) -> list[str]:
-    """Return the paths of all that Pagecast wrote into a directory, the lock excepted.
-
-    Pictures are known by their names and by the plan, which says which rows and shards there are:
-    the receipt of a shard that was not finished names none.
-
-    Raises:
-      UsageError: there is something that Pagecast did not write; or no way to tell.
-    """
-    rows, shards = _planned(output_dir)
-    found = []
-    for path, name in _everything(output_dir):
-        if name == f"{storage.PRIVATE}/{LOCK}":
-            continue
-        if picture := PICTURE.fullmatch(name):
-            row, shard = picture["row"], picture["shard"]
-            ours = int(row) in rows if row else int(shard) in shards
-        else:
-            ours = name in WHOLE_FILES or bool(SPLIT_FILE.fullmatch(name))
-        uncommitted = storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1])
-        if not (ours or uncommitted or name.startswith(f"{storage.PRIVATE}/")):
-            raise UsageError(
-                f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed"
-            )
-        found.append(path)
-    return found
-
-
-def _everything(output_dir: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of every file below a directory, and its name relative to it."""
-    if not storage.is_local(output_dir):
-        for path in storage.files_below(output_dir):
-            yield path, path.removeprefix(f"{output_dir}/")
-        return
-    for directory, _, names in os.walk(output_dir):
-        for file in names:
-            path = os.path.join(directory, file)
-            yield path, os.path.relpath(path, output_dir).replace(os.sep, "/")
 
 
 def remove_output(output_dir: str, found: Iterable[str]) -> None:
@@ -241,23 +170,10 @@ def remove_output(output_dir: str, found: Iterable[str]) -> None:
     storage.remove(path for path in found if path not in kept)
     if storage.is_local(output_dir):
         for directory, _, _ in os.walk(output_dir, topdown=False):
-            if directory != output_dir and not os.listdir(directory):
+            name = os.path.relpath(directory, output_dir)
+            if ours.DIRECTORY.fullmatch(name) and not os.listdir(directory):
                 os.rmdir(directory)
     storage.remove(last)
-
-
-def _planned(output_dir: str) -> tuple[range, range]:
-    """Return the rows and the shards of the plan of an earlier run."""
-    shards = []
-    try:
-        entries = read_plan(storage.private(output_dir, PLAN))
-        shards = [entry for entry in entries if isinstance(entry, Shard)]
-    except ConnectionError:  # the store failed: there may be a plan
-        raise
-    except (OSError, ValueError, TypeError, KeyError):  # then nothing can be known for ours
-        pass
-    rows = max((shard.first_row + shard.rows for shard in shards), default=0)
-    return range(rows), range(len(shards))
 
 
 def _earlier_config(output_dir: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import configfile, graph, output, plan, reads, source
+from pipeline import configfile, graph, ours, output, plan, reads, source
 from pipeline.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
@@ -64,7 +64,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     planned = plan.plan_shards(files, options.shard_rows, options.num_articles)
     output.claim(out, config, options.overwrite, planned)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
-    output.sweep(out, options.pages.form)
+    ours.sweep(out, options.pages.form)
     output.retract(
         out,
         _decides_split(options),

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from pipeline import output
 from pipeline.options import UsageError
-from pipeline.output import check, claim, differences, retract, sweep
+from pipeline.ours import sweep
+from pipeline.output import check, claim, differences, retract
 from pipeline.plan import index_lines, read_footer
 from pipeline.prepare import _footer
 from tests.conftest import articles, tree, write_parquet
 from transforms.planfile import plan_line
-from transforms.records import Shard
+from transforms.receipts import Receipt
+from transforms.records import ModePictures, Picture, Shard
+from transforms.verify.dataset import DatasetError, open_dataset
 
 INPUT = {"path": "a", "bytes": 5, "rows": 3}
 CONFIG: dict[str, Any] = {
@@ -146,13 +150,15 @@ FOREIGN = [
     "notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json", "images/cat.png",
     "train_arrow/cache-12.arrow", "images/tiny/sample_000512_chunk_0.png",
     "images/base/00002.tar", "other/sample_000001_chunk_0.png", "x.pagecast-tmp-1",
+    "images/mine/sample_000001_chunk_0.png", "_pagecast/notes.txt", "_pagecast/shards/x.json",
+    "_pagecast/parts/val.json", f"notes.txt.pagecast-tmp-{'0' * 32}", "images/mine/00001.tar",
     "images/tiny/more/sample_000001_chunk_0.png", "report/index.html",
 ]  # fmt: skip
 
 
 def filled(out: Path, names: list[str]) -> None:
     """A directory of a job of two shards, 512 rows, with these files."""
-    claim(str(out), CONFIG, overwrite=False)
+    claim(str(out), changed(vision_modes={m: {"px": 64} for m in ("tiny", "base", "large")}), False)
     shards = [Shard(n, "a", 0, 0, 256, 256 * n) for n in range(2)]
     (out / "_pagecast/plan.jsonl").write_bytes(b"".join(map(plan_line, shards)))
     for name in names:
@@ -232,6 +238,49 @@ def test_what_a_stopped_run_was_writing_is_swept_away(tmp_path: Path, form: str)
     assert not list((tmp_path / "_pagecast").rglob(f"*{suffix}"))
 
 
+def test_pictures_are_those_of_the_receipts_where_there_are_any(tmp_path: Path) -> None:
+    ours = ["images/tiny/sample_000001_chunk_0.png", "images/tiny/sample_000256_chunk_7.png"]
+    filled(tmp_path, ours)
+    mine = tmp_path / "images/tiny/sample_000001_chunk_1.png"
+    mine.write_text("mine")
+    places = {"sample_000001_chunk_0": Picture(0, 1, "x")}
+    receipt = Receipt(Shard(0, "a", 0, 0, 256, 0), ("tiny",), 1, {}, (), 1, 0, "", ())
+    content = receipt.to_json({"tiny": ModePictures(None, 1, places)})
+    (tmp_path / "_pagecast/shards").mkdir()
+    (tmp_path / "_pagecast/shards/00000.json").write_bytes(content)
+    with pytest.raises(UsageError, match=f"{mine} is not Pagecast's"):
+        claim(str(tmp_path), CONFIG, overwrite=True)
+    mine.unlink()
+    (tmp_path / "mine/empty").mkdir(parents=True)
+    claim(str(tmp_path), CONFIG, overwrite=True)
+    assert tree(tmp_path) == {}
+    assert (tmp_path / "mine/empty").is_dir()
+
+
+def test_whose_pictures_are_there_is_known_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, ["images/large/sample_000001_chunk_0.png"])
+    with monkeypatch.context() as patch:
+        patch.setattr(output, "remove_output", stop)
+        with pytest.raises(KeyboardInterrupt):
+            claim(str(tmp_path), CONFIG, overwrite=True)
+    with pytest.raises(DatasetError, match="is being emptied by a run with --overwrite that was"):
+        open_dataset(str(tmp_path))
+    mine = tmp_path / "images/mine/sample_000001_chunk_0.png"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=f"{mine} is not Pagecast's"):
+        claim(str(tmp_path), CONFIG, overwrite=False)
+    mine.unlink()
+    claim(str(tmp_path), CONFIG, overwrite=False)
+    assert tree(tmp_path) == {}
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 SPLIT = {"seed": 42}
 SPLIT_FILES = [
     "train.jsonl", "val.jsonl", "val-00000-of-00001.jsonl",
@@ -252,10 +301,11 @@ def written(out: Path) -> None:
 
 def test_retract_leaves_nothing_of_another_split_behind(tmp_path: Path) -> None:
     written(tmp_path)
+    (tmp_path / "_pagecast/parts/mine.json").write_text("mine")
     retract(str(tmp_path), {"seed": 43}, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(OTHERS)
     assert sorted(p.name for p in (tmp_path / "_pagecast").rglob("*.*")) == [
-        "config.json", "split.json",
+        "config.json", "mine.json", "split.json",
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ SPLIT = "split.json"  # what decided the split that the latest run began to writ
 ERRORS = "errors.jsonl"  # input and articles that failed
 TRACE = "failure.log"  # why the latest run stopped
 FILTERED_WHOLE = "filtered.json"  # size and hash of filtered.jsonl
+EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
 ASSETS = "assets"  # tokenizer and fonts, under their SHA-256
 
 

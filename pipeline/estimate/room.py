@@ -12,7 +12,7 @@ from pipeline.estimate.drawing import BLOCKS, LINE, PNG, TAR
 from pipeline.estimate.estimate import Estimate
 from pipeline.estimate.forecast import ROWS, SAMPLES, Range, Totals, with_finished
 from pipeline.estimate.outputs import Wanted, peak
-from pipeline.output import SPLIT_FILE
+from pipeline.ours import SPLIT_FILE
 from pipeline.progress import readable
 from transforms import storage
 from transforms.outputs import ASSETS, CONFIG, FILTERED

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from transforms import storage
 from transforms.images import PageSettings
-from transforms.outputs import ASSETS, CONFIG, PLAN, fonts_of
+from transforms.outputs import ASSETS, CONFIG, EMPTYING, PLAN, fonts_of
 from transforms.planfile import read_plan
 from transforms.records import Shard, VisionMode
 
@@ -66,6 +66,11 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
     try:
         path = storage.private(output_dir, CONFIG)
         config = json.loads(storage.read_bytes(path))
+        if EMPTYING in config:
+            raise DatasetError(
+                f"{output_dir} is being emptied by a run with --overwrite that was stopped; "
+                "give the same `run` command again"
+            )
         _require_numbers(config)
         options, assets = config["options"], storage.private(output_dir, ASSETS)
         modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
