@@ -13,6 +13,7 @@ from pipeline.data import data_file
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from transforms import storage
 from transforms.assets import DamagedAssetError, read_asset
+from transforms.faults import without_panics
 from transforms.outputs import ASSETS
 from transforms.render import PageRenderer
 from transforms.render.characters import require_outlines
@@ -123,10 +124,10 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
         # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
         # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
         # (huggingface/transformers#45488): spaces would be lost without a word.
-        if not PreTrainedTokenizerFast(tokenizer_file=file).vocab_size:
+        if not without_panics(PreTrainedTokenizerFast)(tokenizer_file=file).vocab_size:
             raise ValueError("its vocabulary is empty")  # every article would have no tokens
         content = storage.read_bytes(file)
-        ArticleTokenizer(content)
+        ArticleTokenizer(content, quick=False)
     except Exception as error:  # the libraries raise many kinds, a bare Exception among them
         why = " ".join(str(error).split())
         raise UsageError(

@@ -48,6 +48,7 @@ class Job(NamedTuple):
     merge: bool
     versions: dict[str, str | None]
     arrow: bool = False
+    quick_tokenizer: bool = True
     filtered: bool = False
     filtered_is_done: bool = False
 
@@ -81,7 +82,14 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     written = (
         kept
         | "ExpandChunks"
-        >> beam.ParDo(ExpandChunks(job.context_tokens, job.continuation_tokens, job.tokenizer_path))
+        >> beam.ParDo(
+            ExpandChunks(
+                job.context_tokens,
+                job.continuation_tokens,
+                job.tokenizer_path,
+                job.quick_tokenizer,
+            )
+        )
         | "RenderPages" >> beam.ParDo(RenderPages(job.pages, job.font_paths, out))
         | "WriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
@@ -124,7 +132,7 @@ def keep_articles(
     ).with_outputs(FAILED, main="articles")
     kept = (
         read.articles
-        | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path))
+        | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path, job.quick_tokenizer))
         | f"FilterShort{label}" >> FilterShort(job.min_tokens)
     )
     return kept, read[FAILED]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import configfile, graph, ours, output, plan, reads, source
+from pipeline import configfile, graph, ours, output, plan, reads, source, trial
 from pipeline.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress import say
@@ -19,12 +19,13 @@ from transforms.versions import also_deciding, deciding, versions
 
 
 class Sources(NamedTuple):
-    """What a job is made from, and where it goes."""
+    """What a job is made from, and where it goes; whether fastokens may be used."""
 
     output_dir: str
     files: list[plan.InputFile]
     tokenizer: Asset
     fonts: list[Asset]
+    quick_tokenizer: bool = True
 
 
 def look(options: RunOptions, writes: bool = True, config: str | None = None) -> Sources:
@@ -50,7 +51,7 @@ def look(options: RunOptions, writes: bool = True, config: str | None = None) ->
         reads.refuse_removal(out, removed, reads.read_by(options, paths, config))
     if options.doubt:
         say(f"warning: {options.doubt}")
-    return Sources(out, files, tokenizer, fonts)
+    return Sources(out, files, tokenizer, fonts, trial.is_quick(options, files, tokenizer))
 
 
 def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
@@ -59,7 +60,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     Raises:
       UsageError: the output directory has the work of another configuration.
     """
-    out, files, tokenizer, fonts = sources
+    out, files, tokenizer, fonts, quick = sources
     config = configuration(options, files, tokenizer, fonts)
     planned = plan.plan_shards(files, options.shard_rows, options.num_articles)
     output.claim(out, config, options.overwrite, planned)
@@ -78,7 +79,8 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     ):
         say(f"warning: {warning}")
     paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
-    return job_of(options, out, *paths, options.filtered and find_whole(out) is not None), shards
+    is_done = options.filtered and find_whole(out) is not None
+    return job_of(options, out, *paths, is_done, quick), shards
 
 
 def _decides_split(options: RunOptions) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def job_of(
     tokenizer_path: str,
     font_paths: tuple[str, ...],
     filtered_is_done: bool = False,
+    quick_tokenizer: bool = True,
 ) -> graph.Job:
     """Return what the graph has to know. No I/O: the files need not be there yet."""
     return graph.Job(
@@ -116,6 +119,7 @@ def job_of(
         arrow=options.arrow,
         filtered=options.filtered,
         filtered_is_done=filtered_is_done,
+        quick_tokenizer=quick_tokenizer,
     )
 
 

@@ -86,8 +86,10 @@ def make_beam_quicker(patch: pytest.MonkeyPatch) -> None:
 def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
     """Make the built-in tokenizer once, and load each one once, wherever it lies."""
 
-    def load(path: str) -> tokenize.ArticleTokenizer:
-        return loaded(storage.read_bytes(path))
+    def load(path: str, quick: bool = True) -> tokenize.ArticleTokenizer:
+        content = storage.read_bytes(path)
+        large = len(content) > 1_000_000  # made once, as it takes seconds
+        return loaded(content) if quick or large else loaded(content, False)
 
     patch.setattr(assets, "builtin_tokenizer", published)
     for module in (tokenize, chunk, shard):

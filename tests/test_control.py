@@ -159,3 +159,46 @@ def test_ids_that_no_sample_can_hold_are_refused() -> None:
     definition["model"]["vocab"]["zz"] = 1 << 31
     with pytest.raises(ValueError, match="it has the token id 2147483648, more than 2147483647"):
         ArticleTokenizer(json.dumps(definition).encode())
+
+
+def whole_words_or_bytes(**changes: Any) -> dict[str, Any]:
+    """A BPE with a byte fallback that looks for a whole word in its vocabulary first."""
+    definition = sentence_piece([])
+    definition["model"] |= {"ignore_merges": True}
+    spaces = {"String": " "}
+    definition["normalizer"] = None
+    definition["pre_tokenizer"] = {
+        "type": "Split", "pattern": spaces, "behavior": "Isolated", "invert": False,
+    }  # fmt: skip
+    del definition["decoder"]["decoders"][0]
+    return definition | changes
+
+
+@pytest.mark.parametrize("changes", [{}, {"pre_tokenizer": None}])
+@pytest.mark.parametrize(
+    "text", ["<0x41>", "the <0x41> cat", "<0xE2><0x82>", "a<0x41>\n", " <0x41>"]
+)
+def test_a_whole_word_that_is_spelled_as_a_byte_is_text(changes: dict[str, Any], text: str) -> None:
+    definition = whole_words_or_bytes(**changes)
+    tokenizer = ArticleTokenizer(json.dumps(definition).encode())
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    own = Tokenizer.from_str(json.dumps(definition))
+    for ordinary in (*TEXTS, "<0x4", "x<0x41", "γάτα < 0x41 >"):
+        assert tokenizer.encode(ordinary).tolist() == own.encode(ordinary).ids
+
+
+def test_a_byte_that_merges_spell_is_text() -> None:
+    definition = whole_words_or_bytes(pre_tokenizer=None)
+    model = definition["model"]
+    model["ignore_merges"] = False
+    spelled = "<0x41>"
+    for letter in spelled:
+        model["vocab"].setdefault(letter, len(model["vocab"]))
+    for end in range(2, len(spelled) + 1):
+        model["vocab"].setdefault(spelled[:end], len(model["vocab"]))
+        model["merges"].insert(end - 2, [spelled[: end - 1], spelled[end - 1]])
+    assert Tokenizer.from_str(json.dumps(definition)).decode(
+        Tokenizer.from_str(json.dumps(definition)).encode(spelled).ids
+    ) == "A"  # fmt: skip
+    tokenizer = ArticleTokenizer(json.dumps(definition).encode())
+    assert tokenizer.decode(tokenizer.encode(f"the {spelled} cat")) == f"the {spelled} cat"

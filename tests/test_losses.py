@@ -145,6 +145,10 @@ def test_a_run_shows_and_counts_losses_and_verify_agrees(
 ) -> None:
     assert main(["run", *asked]) == 0
     told = capfd.readouterr()
+    assert (
+        told.err.count("warning: tokenizer tok does not keep 2 of 2 sampled articles as they") == 1
+    )
+    assert "(first: w/1, ' ' became '');" in told.err
     assert "unknown tokens    10\n" in told.out
     manifest = json.loads((tmp_path / "out/split_manifest.json").read_text())
     assert manifest["counts"]["losses"] == {"changed_articles": 2, "unknown_tokens": 10}

@@ -74,14 +74,17 @@ def expand_articles(
 class ExpandChunks(beam.DoFn):
     """Cut the articles of a shard into samples."""
 
-    def __init__(self, context: int, continuation: int, tokenizer_path: str) -> None:
+    def __init__(
+        self, context: int, continuation: int, tokenizer_path: str, quick: bool = True
+    ) -> None:
         self._context = context
         self._continuation = continuation
         self._tokenizer_path = tokenizer_path
+        self._quick = quick
 
     def process(self, batch: ShardArticles) -> Iterator[ShardSamples]:
         """Yield the shard's samples."""
-        tokenizer = load_tokenizer(self._tokenizer_path)
+        tokenizer = load_tokenizer(self._tokenizer_path, self._quick)
         with metrics.timed("expand_chunks"):
             expanded = expand_articles(batch, self._context, self._continuation, tokenizer)
         yield expanded

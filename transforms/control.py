@@ -12,6 +12,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 MARKUP = re.compile(r"<.+>|\[.+\]|\{.+\}", re.DOTALL)
 MOST_ID = (1 << 31) - 1  # of an int32
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+BYTE_APART = {  # a pre-tokenizer that cuts what is spelled as a byte, and nothing else
+    "type": "Split", "pattern": {"Regex": r"\A<(?=0x[0-9A-F]{2}>\z)"}, "behavior": "Isolated",
+    "invert": False,
+}  # fmt: skip
 
 
 class Vocabulary(NamedTuple):
@@ -70,6 +74,12 @@ def read_vocabulary(definition: bytes) -> Vocabulary:
     names = {piece: f"\U0010fffe{salt}{number}\U0010fffe" for piece, number in found.items()}
     plain = whole | {"post_processor": None, "truncation": None, "padding": None}
     plain["model"] = _renamed(model, names, bool(as_bytes))
+    if _kind(model) == "BPE" and model.get("byte_fallback"):
+        plain["model"] = _without_byte_merges(plain["model"])
+        if model.get("ignore_merges"):  # then a whole pre-token `<0x41>` would be the byte
+            first = [plain["pre_tokenizer"]] if plain.get("pre_tokenizer") else []
+            steps = [*first, BYTE_APART]
+            plain["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
     ordinary = any(token["content"] not in special for token in added)
     # What the model lacks is numbered in order, so that the ordinary ones need those before them.
     needed = [t for t in added if t["content"] not in special or t["content"] not in pieces]
@@ -141,6 +151,14 @@ def _made(model: dict[str, Any]) -> frozenset[str]:
     prefix = model.get("continuing_subword_prefix") or ""
     pairs = (p.split(" ", 1) if isinstance(p, str) else p for p in model["merges"])
     return frozenset(first + second.removeprefix(prefix) for first, second in pairs)
+
+
+def _without_byte_merges(model: dict[str, Any]) -> dict[str, Any]:
+    """Return a BPE whose merges make no byte's name, of a text that spells it."""
+    pairs = [p.split(" ", 1) if isinstance(p, str) else p for p in model["merges"]]
+    prefix = model.get("continuing_subword_prefix") or ""
+    kept = [p for p in pairs if not BYTE.fullmatch(p[0] + p[1].removeprefix(prefix))]
+    return model | {"merges": kept}
 
 
 def _bytes_of(model: dict[str, Any], pieces: dict[str, int]) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol, TypeVar
+from functools import wraps
+from typing import ParamSpec, Protocol, TypeVar
 
 from transforms.records import ArticleError
 from transforms.redact import redact
@@ -23,6 +24,7 @@ class HasOrigin(Protocol):
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 
 def attempt(
@@ -43,3 +45,18 @@ def attempt(
             reason = redact(f"{type(error).__name__}: {error}")
             errors.append(ArticleError(article.row, article.wiki_id, step, reason))
     return results, tuple(errors)
+
+
+def without_panics(call: Callable[P, R]) -> Callable[P, R]:
+    """Make an ordinary exception of a panic in Rust, which `except Exception` would let pass."""
+
+    @wraps(call)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # its class has no public name
+                raise
+            raise RuntimeError(f"the library panicked: {error}") from error
+
+    return guarded

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from transforms import metrics
 from transforms.assets import read_asset
 from transforms.control import read_vocabulary
-from transforms.faults import attempt
+from transforms.faults import attempt, without_panics
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
 
@@ -42,11 +42,13 @@ PROBE = (
 class ArticleTokenizer:
     """Encodes whole articles and decodes pieces of them.
 
-    Works with fastokens, some twenty times faster than tokenizers, where the two agree on a fixed
-    probe and on one made from the vocabulary; else with tokenizers, and the log says so.
+    Its tokens are by definition those of tokenizers. Works with fastokens, some twenty times
+    faster, where the two agree on a fixed probe and on one made from the vocabulary; else with
+    tokenizers, and the log says so.
 
     Args:
       definition: the content of a `tokenizer.json` (Hugging Face tokenizers).
+      quick: whether to use fastokens if it passes.
 
     Attributes:
       control: ids of the tokens that no text is encoded to, int32.
@@ -56,7 +58,7 @@ class ArticleTokenizer:
       ValueError: the definition is not one that `tokenizers` reads.
     """
 
-    def __init__(self, definition: bytes) -> None:
+    def __init__(self, definition: bytes, quick: bool = True) -> None:
         self._definition = definition = without_chance(definition)
         try:
             reference = ReferenceTokenizer(definition)
@@ -65,7 +67,7 @@ class ArticleTokenizer:
         self.control = np.array(sorted(reference.vocabulary.control), dtype=np.int32)
         self.lossless = reference.vocabulary.lossless
         self._unknown = reference.vocabulary.unknown
-        self._fast = _checked(definition, reference)
+        self._fast = _checked(definition, reference) if quick else None
         if self._fast is None:
             self._reference = reference
 
@@ -102,6 +104,21 @@ class ArticleTokenizer:
             return self._reference.decode(tokens)
         return self._fast.decode(tokens)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether fastokens is used."""
+        return self._fast is not None
+
+    def disagrees(self, text: str) -> bool:
+        """Tell whether fastokens is used and gives a text other tokens than tokenizers does."""
+        if self._fast is None:
+            return False
+        tokens = self._reference.encode(text)
+        return not np.array_equal(self._fast.encode(text), tokens) or (
+            not self.unknown_in(tokens)
+            and self._fast.decode(tokens) != self._reference.decode(tokens)
+        )
+
     def unknown_in(self, tokens: Tokens) -> int:
         """Return how many tokens stand for what the vocabulary lacks."""
         return 0 if self._unknown is None else int(np.count_nonzero(tokens == self._unknown))
@@ -129,6 +146,7 @@ def without_chance(definition: bytes) -> bytes:
 class ReferenceTokenizer:
     """Hugging Face's tokenizers, which say what is right."""
 
+    @without_panics
     def __init__(self, definition: bytes) -> None:
         # The library's own switch for control tokens, `encode_special_tokens`, misses the tokens
         # that are added but not marked special, and those that only the model has.
@@ -138,6 +156,7 @@ class ReferenceTokenizer:
         self._decoder = Tokenizer.from_str(shown)
         self.vocabulary = vocabulary._replace(plain={}, shown=None)  # large, and no longer needed
 
+    @without_panics
     def encode(self, text: str) -> Tokens:
         """See `ArticleTokenizer.encode`."""
         found = self._encoder.encode(text, add_special_tokens=False)
@@ -149,6 +168,7 @@ class ReferenceTokenizer:
             tokens += [byte_ids[byte] for byte in piece.encode()] if unknown else [number]
         return np.array(tokens, dtype=np.int32)
 
+    @without_panics
     def decode(self, tokens: Tokens) -> str:
         """See `ArticleTokenizer.decode`."""
         found = str(self._decoder.decode(tokens.tolist(), skip_special_tokens=True))
@@ -163,6 +183,7 @@ class ReferenceTokenizer:
 class FastTokenizer:
     """The library fastokens."""
 
+    @without_panics
     def __init__(self, definition: bytes) -> None:
         from fastokens import Tokenizer as Fastokens
 
@@ -170,10 +191,12 @@ class FastTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
+    @without_panics
     def encode(self, text: str) -> Tokens:
         """See `ArticleTokenizer.encode`."""
         return np.array(self._tokenizer.encode_ordinary(text).ids, dtype=np.int32)
 
+    @without_panics
     def decode(self, tokens: Tokens) -> str:
         """See `ArticleTokenizer.decode`."""
         return str(self._tokenizer.decode(tokens.tolist(), skip_special_tokens=True))
@@ -208,6 +231,7 @@ def _probe_of(reference: ReferenceTokenizer) -> list[str]:
         *(between.join(named) for between in ("", " ", "a", "\n")),
         *(between.join(pieces) for between in ("", " ")),
         "".join(pieces).upper(),
+        *named,  # a text of its own is a word that may be looked for as a whole
     ]
 
 
@@ -223,9 +247,9 @@ def _agree(text: str, fast: FastTokenizer, reference: ReferenceTokenizer) -> boo
 
 
 @lru_cache(maxsize=1)
-def load_tokenizer(path: str) -> ArticleTokenizer:
+def load_tokenizer(path: str, quick: bool = True) -> ArticleTokenizer:
     """Load the tokenizer from the job's assets, once a process."""
-    return ArticleTokenizer(read_asset(path))
+    return ArticleTokenizer(read_asset(path), quick)
 
 
 def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:
@@ -245,12 +269,13 @@ def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles
 class Tokenize(beam.DoFn):
     """Tokenize whole articles with the tokenizer of the job's assets."""
 
-    def __init__(self, tokenizer_path: str) -> None:
+    def __init__(self, tokenizer_path: str, quick: bool = True) -> None:
         self._path = tokenizer_path
+        self._quick = quick
 
     def process(self, batch: ShardArticles) -> Iterator[ShardArticles]:
         """Yield the batch with tokens."""
-        tokenizer = load_tokenizer(self._path)
+        tokenizer = load_tokenizer(self._path, self._quick)
         with metrics.timed("tokenize"):
             tokenized = tokenize(batch, tokenizer)
         yield tokenized

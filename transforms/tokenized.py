@@ -174,7 +174,12 @@ def check_tokens(article: Article, tokenizer: Encoding) -> str | None:
         return None
     if len(control):
         return f"its tokens have the control token {control[0]}"
-    pairs = enumerate(zip(text, article.text, strict=False))
-    at = next((n for n, (a, b) in pairs if a != b), min(len(text), len(article.text)))
-    found, wanted = text[at : at + 20], article.text[at : at + 20]
+    wanted, found = first_difference(article.text, text)
     return f"its tokens decode to {found!r} where the text has {wanted!r}"
+
+
+def first_difference(text: str, found: str) -> tuple[str, str]:
+    """Return some characters of each of two texts, from where they begin to differ."""
+    pairs = enumerate(zip(text, found, strict=False))
+    at = next((n for n, (a, b) in pairs if a != b), min(len(text), len(found)))
+    return text[at : at + 20], found[at : at + 20]
