@@ -186,7 +186,8 @@ def plan_shards(
             continue
         for group, rows in enumerate(file.groups):
             offset = file.offsets[group] if file.offsets else None
-            for start, count in cut_row_group(rows, shard_rows):
+            text = file.text[group] if file.text else 0
+            for start, count in cut_row_group(rows, shard_rows, text):
                 position = first_row + start
                 wanted = count if num_articles is None else min(count, num_articles - position)
                 if wanted > 0:

@@ -9,9 +9,10 @@ from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import metrics, storage
+from transforms import metrics, pages, storage
 from transforms.columns import COLUMNS, is_text
 from transforms.planfile import FAILED
 from transforms.records import (
@@ -27,49 +28,79 @@ from transforms.records import (
     with_drop,
 )
 from transforms.redact import redact
+from transforms.tokenized import (
+    MOST_NAME_CHARS,
+    Room,
+    length_fault,
+    name_fault,
+    read_tokenized,
+)
 from transforms.tokenized import SUFFIX as TOKENIZED
-from transforms.tokenized import length_fault, name_fault, read_tokenized
 
 _BATCH_ROWS = 128
-_BATCH_BYTES = 64 << 20  # of text decoded at a time, on average over a row group
 MAX_ARTICLE_CHARS = 20_000_000
 
 
-def read_columns(shard: Shard) -> Iterator[dict[str, list[Any]]]:
+class Long:
+    """Stands for a value, of bytes and then of characters, that is too long to be looked at."""
+
+    def __init__(self, chars: int) -> None:
+        self._chars = chars
+
+    def decode(self) -> Long:
+        """Return it as what stands for the string, too."""
+        return self
+
+    def __len__(self) -> int:
+        """Return the number of characters."""
+        return self._chars
+
+
+def read_columns(
+    shard: Shard, max_chars: int = MAX_ARTICLE_CHARS
+) -> Iterator[dict[str, list[Any]]]:
     """Yield the shard's rows in batches, as lists of bytes or None, one for each column there is.
 
-    Reads nothing but `id`, `title` and `text`. A slice that does not begin with its row group is
-    decoded from the group's start and cut.
+    Where a text has more than `max_chars`, or an id or a title is too long to be one, stands a
+    `Long`. Reads nothing but `id`, `title` and `text`. A slice that does not begin with its row
+    group is decoded from the group's start and cut.
 
     Raises:
-      pyarrow.ArrowException, OSError: the row group is damaged or cannot be read.
+      pyarrow.ArrowException, OSError: the row group is damaged, too large or cannot be read.
     """
-    with (
-        storage.open_read(shard.path) as source,
-        pq.ParquetFile(source, page_checksum_verification=True) as file,
-    ):
-        columns = [name for name in COLUMNS if name in file.schema_arrow.names]
+    with storage.open_read(shard.path) as source:
+        metadata = pq.read_metadata(source)
+        known = metadata.schema.to_arrow_schema().names
+        names = [name for name in COLUMNS if name in known]
+        columns = pages.Columns(source, metadata.row_group(shard.row_group), names)
+        found = columns.pages()
+        if fault := pages.page_fault(found):
+            raise OSError(fault)
+        file = pq.ParquetFile(
+            columns,
+            metadata=metadata,
+            buffer_size=columns.buffer,
+            page_checksum_verification=True,
+        )
         row, end = 0, shard.start + shard.rows
         for batch in file.iter_batches(
-            _batch_rows(file.metadata.row_group(shard.row_group)),
+            pages.batch_rows(found, _BATCH_ROWS),
             row_groups=[shard.row_group],
-            columns=columns,
+            columns=names,
             use_threads=False,
         ):
             first, last = max(shard.start - row, 0), min(end - row, batch.num_rows)
             if first < last:
                 part = batch.slice(first, last - first)
-                yield {name: _as_bytes(part.column(name)) for name in columns}
+                most = {"text": max_chars}
+                yield {
+                    name: _as_bytes(part.column(name), most.get(name, MOST_NAME_CHARS))
+                    for name in names
+                }
             row += batch.num_rows
             if row >= end:
                 return
         raise pa.ArrowInvalid(f"row group ends after {row} rows, {end} expected")
-
-
-def _batch_rows(group: pq.RowGroupMetaData) -> int:
-    """Return how many rows to decode at a time: fewer where articles are huge."""
-    size = max(group.total_byte_size, 0) // max(group.num_rows, 1)
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(size, 1)))
 
 
 def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArticles:
@@ -81,8 +112,8 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
     """
     articles, errors = [], []
     dropped: Counter[str] = Counter()
-    row = shard.first_row
-    for columns in read_columns(shard):
+    row, room = shard.first_row, Room()
+    for columns in read_columns(shard, max_chars):
         titles, texts = columns["title"], columns["text"]
         ids = columns.get("id", [None] * len(texts))
         for raw_id, raw_title, raw_text in zip(ids, titles, texts, strict=True):
@@ -102,6 +133,8 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
                     dropped[NULL_TEXT] += 1
                 elif not text.strip():
                     dropped[BLANK_TEXT] += 1
+                elif fault := room.fault(text, shard.rows):
+                    errors.append(ArticleError(row, wiki_id, "read", fault))
                 else:
                     articles.append(Article(row, wiki_id, title, text))
             row += 1
@@ -124,7 +157,8 @@ def unreadable(shard: Shard, error: Exception) -> Failure:
     where = f"row group {shard.row_group}, {rows}"
     if shard.path.endswith(TOKENIZED):
         where = f"{shard.rows} lines from byte {shard.offset}"
-    return Failure(shard.path, where, redact(" ".join(str(error).split())))
+    reason = " ".join(str(error).split()) or "it takes too much memory"
+    return Failure(shard.path, where, redact(reason))
 
 
 def filter_short(batch: ShardArticles, min_tokens: int) -> ShardArticles:
@@ -151,7 +185,7 @@ class ReadArticles(beam.DoFn):
                 articles = read_rows(shard, self._max_chars)
         except ConnectionError:  # a store that fails is no fault of this shard
             raise
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, MemoryError) as error:
             yield beam.pvalue.TaggedOutput(FAILED, unreadable(shard, error))
             return
         yield articles
@@ -169,10 +203,18 @@ class FilterShort(beam.PTransform):
         return batches | beam.Map(filter_short, self.min_tokens)
 
 
-def _as_bytes(column: pa.Array) -> list[bytes | None]:
+def _as_bytes(column: pa.Array, max_chars: int) -> list[Any]:
     """Return a column's values undecoded, so that one bad string costs one row, not the batch."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not is_text(column.type):
         column = column.cast(pa.string())
-    return column.cast(pa.binary()).to_pylist()
+    if (pc.max(pc.binary_length(column.cast(pa.large_binary()))).as_py() or 0) <= max_chars:
+        return column.cast(pa.binary()).to_pylist()
+    # In UTF-8 a character takes a byte or more.
+    chars = pc.utf8_length(column).to_pylist()
+    raw = column.cast(pa.large_binary())
+    return [
+        Long(length) if (length or 0) > max_chars else raw[n].as_py()
+        for n, length in enumerate(chars)
+    ]

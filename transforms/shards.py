@@ -13,16 +13,18 @@ from transforms.records import Failure, Shard
 
 MAX_SHARDS_PER_GROUP = 16  # each slice of a row group decodes the group from its start
 MAX_SHARD_ROWS = 4096  # what a worker can hold
+MAX_SHARD_BYTES = 32 << 20  # of text, on average over a row group
 
 
-def cut_row_group(rows: int, shard_rows: int) -> list[tuple[int, int]]:
+def cut_row_group(rows: int, shard_rows: int, text: int = 0) -> list[tuple[int, int]]:
     """Cut a row group into (start, rows) slices of at most `shard_rows`, of nearly equal size.
 
     A group that would need more than 16 of them is cut into 16 larger ones, but no slice exceeds
-    4096 rows. Example: cut_row_group(8, 3) == [(0, 3), (3, 3), (6, 2)].
+    4096 rows, nor, on average, 32 MB of `text`, the bytes of the group's articles.
+    Example: cut_row_group(8, 3) == [(0, 3), (3, 3), (6, 2)].
     """
     pieces = min(-(-rows // shard_rows), MAX_SHARDS_PER_GROUP)
-    pieces = max(pieces, -(-rows // MAX_SHARD_ROWS))
+    pieces = max(pieces, -(-rows // MAX_SHARD_ROWS), min(rows, -(-text // MAX_SHARD_BYTES)))
     if not pieces:
         return []
     size, longer = divmod(rows, pieces)

@@ -19,6 +19,8 @@ from transforms.faults import attempt, without_panics
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
 
+MOST_TOKENS = 6_000_000  # of an article: the encoders take some 70 bytes for each
+_PIECE_CHARS = 1_000_000  # of a longer text, counted at a time
 _log = logging.getLogger(__name__)
 
 # What the two libraries must agree on before the fast one is used: each text touches a rule, or a
@@ -252,6 +254,18 @@ def load_tokenizer(path: str, quick: bool = True) -> ArticleTokenizer:
     return ArticleTokenizer(read_asset(path), quick)
 
 
+def count_fault(text: str, tokenizer: ArticleTokenizer) -> str | None:
+    """Say that a text has more tokens than an encoder can hold, or None; counted in pieces."""
+    if len(text) <= MOST_TOKENS // 4:  # a character has at most one for each byte
+        return None
+    count = 0
+    for start in range(0, len(text), _PIECE_CHARS):
+        count += len(tokenizer.encode(text[start : start + _PIECE_CHARS]))
+        if count > MOST_TOKENS:
+            return f"it has more than {MOST_TOKENS:,} tokens"
+    return None
+
+
 def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:
     """Return the batch with the tokens of every article; those that have some are checked."""
 
@@ -260,6 +274,8 @@ def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles
             if fault := check_tokens(article, tokenizer):
                 raise ValueError(fault)
             return article
+        if fault := count_fault(article.text, tokenizer):
+            raise ValueError(fault)
         return replace(article, tokens=tokenizer.encode(article.text))
 
     articles, errors = attempt("tokenize", batch.articles, encode, lambda article: article)

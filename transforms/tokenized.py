@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -24,7 +25,9 @@ from transforms.records import (
 
 SUFFIX = ".jsonl"  # what tells such a file from parquet
 MOST_NAME_CHARS = 10_000  # of an id or a title
-MOST_LINE_BYTES = 128 << 20  # its JSON takes some eight times that
+MOST_LINE_BYTES = 128 << 20
+MOST_VALUES = 8_000_000  # in a line of JSON: some take 70 bytes each
+MOST_SHARD_BYTES = 96 << 20  # of text that a shard holds
 FIELDS = ("title", "text", "tokens")
 
 
@@ -43,6 +46,24 @@ def length_fault(text: str | None, max_chars: int) -> str | None:
     return f"it has {len(text):,} characters, --max_article_chars is {max_chars:,}"
 
 
+class Room:
+    """How much text a shard may still hold: articles are many, and some are long."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def fault(self, text: str, rows: int) -> str | None:
+        """Say that there is no room for a text in a shard of so many rows, or None and take it."""
+        size = sys.getsizeof(text)
+        if self._bytes and self._bytes + size > MOST_SHARD_BYTES:
+            return (
+                f"its {len(text):,} characters are too much for a worker, with the other articles "
+                f"of its shard; run again with a --shard_rows smaller than {rows} and --overwrite"
+            )
+        self._bytes += size
+        return None
+
+
 def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
     """Read a shard of a file like filtered.jsonl: articles in row order, with their tokens.
 
@@ -54,6 +75,7 @@ def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
     """
     articles, errors = [], []
     dropped: Counter[str] = Counter()
+    room = Room()
     for row, line in enumerate(read_lines(shard), shard.first_row):
         fallback = fallback_id(shard.path, row)
         try:
@@ -61,6 +83,7 @@ def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
             if article and (
                 fault := name_fault(article.wiki_id, article.title)
                 or length_fault(article.text, max_chars)
+                or room.fault(article.text, shard.rows)
             ):
                 raise ValueError(fault)
         except ValueError as error:
@@ -111,6 +134,8 @@ def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
     Raises:
       ValueError: the line is no article with tokens; the text says what is wrong.
     """
+    if (values := sum(map(line.count, b",[{"))) > MOST_VALUES:
+        raise ValueError(f"it has some {values:,} values, more than {MOST_VALUES:,}")
     try:
         record: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError) as error:

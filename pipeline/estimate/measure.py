@@ -133,7 +133,7 @@ def _read(cluster: Cluster, max_chars: int) -> ShardArticles | Failure:
         return read_rows(located(cluster), max_chars)
     except ConnectionError:  # the store failed, which is no fault of the file
         raise
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:
         return unreadable(cluster.shard, error)
 
 

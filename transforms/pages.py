@@ -1,0 +1,248 @@
+"""The pages of a parquet column, looked at before they are decompressed.
+
+A page of a few bytes may be one of gigabytes, and a value that a dictionary has once may be in
+every row. Footers tell neither; the headers of the pages do, and Arrow takes as much memory as they
+say.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow.parquet as pq
+
+MOST_PAGE_BYTES = 256 << 20  # of the largest pages of all columns that are read, decompressed
+MOST_HELD_BYTES = 64 << 20  # of a row group's columns, compressed; more is read page by page
+BUFFER_BYTES = 4 << 20  # then read at a time
+BATCH_BYTES = 64 << 20  # decoded at a time, at most, or a single row
+_HEADER_BYTES = 256, 4096, 16 << 20  # tried in turn; Arrow takes no longer header
+_DICTIONARY = 2  # type of a page
+_DELTA_BYTE_ARRAY = 7  # encoding in which a value begins with a part of the one before
+_FALSE, _BYTE, _DOUBLE, _BINARY, _MAP, _STRUCT = 2, 3, 7, 8, 11, 12  # of Thrift
+_FIXED = {0: 0, 1: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}  # bytes of a field
+
+
+class Page(NamedTuple):
+    """What the header of a page says: bytes once decompressed, values, how they are written."""
+
+    size: int
+    values: int
+    is_dictionary: bool
+    is_delta: bool
+
+
+class Columns(io.RawIOBase):
+    """A parquet file of which the columns of one row group are read once, as Arrow wants them.
+
+    Where they are too large to be held, they are read from the file, and `buffer` says in pieces of
+    how many bytes.
+    """
+
+    def __init__(self, file: BinaryIO, group: pq.RowGroupMetaData, names: Sequence[str]) -> None:
+        self._file = file
+        self._position = 0
+        self._held: dict[int, bytes] = {}
+        columns = [group.column(n) for n in range(group.num_columns)]
+        self._chunks = {c.path_in_schema: c for c in columns if c.path_in_schema in names}
+        self.buffer = 0
+        if sum(c.total_compressed_size for c in self._chunks.values()) > MOST_HELD_BYTES:
+            self.buffer = BUFFER_BYTES
+
+    def pages(self) -> dict[str, list[Page]]:
+        """Return the pages of each column, as far as they can be told."""
+        return {name: list(self._pages(chunk)) for name, chunk in self._chunks.items()}
+
+    def _pages(self, chunk: pq.ColumnChunkMetaData) -> Iterator[Page]:
+        at = chunk.data_page_offset
+        if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < at:
+            at = chunk.dictionary_page_offset
+        end, left = at + chunk.total_compressed_size, chunk.num_values
+        if not self.buffer and chunk.total_compressed_size > 0:
+            self._file.seek(at)
+            self._held[at] = _read_all(self._file, chunk.total_compressed_size)
+        while at < end and left > 0:
+            found = self._header(at)
+            if found is None:  # Arrow says what is wrong with it
+                return
+            header, length = found
+            page = _page(header)
+            yield page
+            left -= 0 if page.is_dictionary else page.values
+            at += length + max(_number(header, 3), 0)
+
+    def _header(self, at: int) -> tuple[dict[int, Any], int] | None:
+        for size in _HEADER_BYTES:
+            self.seek(at)
+            content = self.read(size)
+            try:
+                return _read_struct(content, 0)
+            except (IndexError, ValueError, RecursionError):
+                if len(content) < size:
+                    return None
+        return None
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read from anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Change the position and return it."""
+        if whence == io.SEEK_SET:
+            self._position = offset
+        elif whence == io.SEEK_CUR:
+            self._position += offset
+        else:
+            self._position = self._file.seek(offset, whence)
+        return self._position
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, without a copy where they are all of a column."""
+        size = -1 if size is None else size
+        content = self._from_held(size) if size >= 0 else None
+        if content is None:
+            self._file.seek(self._position)
+            content = self._file.read() if size < 0 else _read_all(self._file, size)
+        self._position += len(content)
+        return content
+
+    def _from_held(self, size: int) -> bytes | None:
+        for start, content in self._held.items():
+            first = self._position - start
+            if first == 0 and size == len(content):
+                return content
+            if 0 <= first < len(content) and first + size <= len(content):
+                return content[first : first + size]
+        return None
+
+
+def page_fault(pages: dict[str, list[Page]]) -> str | None:
+    """Say that pages are too large to be decompressed, or None."""
+    sizes = {}
+    for name, found in pages.items():
+        dictionary = max((p.size for p in found if p.is_dictionary), default=0)
+        sizes[name] = dictionary + max((p.size for p in found if not p.is_dictionary), default=0)
+    if sum(sizes.values()) <= MOST_PAGE_BYTES:
+        return None
+    name = max(sizes, key=lambda n: sizes[n])
+    return (
+        f"a page of its column {name!r} takes {sizes[name]:,} bytes once it is decompressed, "
+        f"at most {MOST_PAGE_BYTES:,} are read; leave the longest articles out, or write the file "
+        "with fewer rows in a page"
+    )
+
+
+def batch_rows(pages: dict[str, list[Page]], most: int) -> int:
+    """Return how many rows may be decoded at a time, whatever lies in them."""
+    rows = most
+    while rows > 1 and sum(largest(found, rows) for found in pages.values()) > BATCH_BYTES:
+        rows //= 2
+    return rows
+
+
+def largest(pages: Sequence[Page], rows: int) -> int:
+    """Return how many bytes any `rows` neighbours of a column have at most, once decoded."""
+    data = [page for page in pages if not page.is_dictionary]
+    repeated = sum(page.size for page in pages if page.is_dictionary)
+    if any(page.is_delta for page in data):
+        repeated += sum(page.size for page in data)
+    most = held = values = first = 0
+    for page in data:
+        held += page.size
+        values += page.values
+        # What is between the first and the last page of a window lies in it whole.
+        while values - data[first].values - page.values > rows - 2 and data[first] is not page:
+            held -= data[first].size
+            values -= data[first].values
+            first += 1
+        most = max(most, held)
+    return most + rows * repeated
+
+
+def _page(header: dict[int, Any]) -> Page:
+    """Return what a PageHeader of parquet says."""
+    first, second = header.get(5), header.get(8)  # of the two versions of data pages
+    inner, place = (first, 2) if isinstance(first, dict) else (second, 4)
+    inner = inner if isinstance(inner, dict) else {}
+    return Page(
+        max(_number(header, 2), 0),
+        max(_number(inner, 1), 0),
+        _number(header, 1) == _DICTIONARY,
+        _number(inner, place) == _DELTA_BYTE_ARRAY,
+    )
+
+
+def _number(fields: dict[int, Any], name: int) -> int:
+    value = fields.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _read_all(file: BinaryIO, size: int) -> bytes:
+    """Read as many bytes as there are, up to `size`: a store may answer with fewer."""
+    content = file.read(size)
+    if len(content) == size or not content:
+        return content
+    pieces = [content]
+    while content and sum(map(len, pieces)) < size:
+        content = file.read(size - sum(map(len, pieces)))
+        pieces.append(content)
+    return b"".join(pieces)
+
+
+def _read_struct(content: bytes, at: int) -> tuple[dict[int, Any], int]:
+    """Read a struct in Thrift's compact form; return its fields by number, and where it ends."""
+    fields: dict[int, Any] = {}
+    name = 0
+    while kind := content[at]:
+        at += 1
+        if kind >> 4:
+            name += kind >> 4
+        else:
+            name, at = _read_number(content, at)
+        fields[name], at = _read_value(content, at, kind & 15, in_list=False)
+    return fields, at + 1
+
+
+def _read_value(content: bytes, at: int, kind: int, in_list: bool) -> tuple[Any, int]:
+    if kind in _FIXED:
+        return None, at + (in_list if kind <= _FALSE else _FIXED[kind])
+    if kind < _DOUBLE:
+        return _read_number(content, at)
+    if kind == _BINARY:
+        length, at = _read_unsigned(content, at)
+        return None, at + length
+    if kind == _STRUCT:
+        return _read_struct(content, at)
+    if kind >= _MAP:
+        raise ValueError(f"type {kind}")  # no header of a page has one
+    length, items, at = content[at] >> 4, content[at] & 15, at + 1
+    if length == 15:
+        length, at = _read_unsigned(content, at)
+    if length > len(content):
+        raise IndexError(length)
+    for _ in range(length):
+        _, at = _read_value(content, at, items, in_list=True)
+    return None, at
+
+
+def _read_unsigned(content: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while content[at] & 128:
+        value |= (content[at] & 127) << shift
+        shift += 7
+        at += 1
+    return value | content[at] << shift, at + 1
+
+
+def _read_number(content: bytes, at: int) -> tuple[int, int]:
+    value, at = _read_unsigned(content, at)
+    return value >> 1 ^ -(value & 1), at
