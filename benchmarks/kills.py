@@ -33,13 +33,13 @@ COPIES = 5  # of the built-in articles: 295 samples
 MOST_COMMANDS = 5
 
 
-def write_input(path: Path) -> Path:
+def write_input(path: Path, number: int = COPIES) -> Path:
     """Write the built-in articles several times over, each time under other ids."""
     table = pq.read_table(data_file("finewiki_sample.parquet"), columns=["id", "title", "text"])
     ids = table.column("id").to_pylist()
     copies = [
         table.set_column(0, "id", pa.array([f"{one}/{copy}" for one in ids]))
-        for copy in range(COPIES)
+        for copy in range(number)
     ]
     pq.write_table(pa.concat_tables(copies), path, row_group_size=8)
     return path
@@ -83,12 +83,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--options", default="--arrow")
+    parser.add_argument("--copies", type=int, default=COPIES, help="of the built-in articles")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     failures = 0
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
-        source = write_input(base / "in.parquet")
+        source = write_input(base / "in.parquet", options.copies)
 
         def command(out: Path) -> list[str]:
             given = ["run", "--input", str(source), "--output_dir", str(out), "--workers", "2"]

@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="beside one alone (default: 2)")
     parser.add_argument("--articles", default=str(data_file("finewiki_sample.parquet")))
     given = parser.parse_args()
-    ms = milliseconds_a_sample()
+    ms = milliseconds_a_sample(min(20, given.samples))
     print(f"pages of a sample: {ms:.1f} ms in one process")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
@@ -151,7 +151,7 @@ def main() -> None:
         made = pa.Table.from_pylist(list(recombined(given.articles, given.samples)))
         pq.write_table(made, corpus, row_group_size=GROUP_ROWS)
         pq.write_table(pa.table({"id": ["x"], "title": ["x"], "text": ["short"]}), short)
-        for workers in (1, given.workers):
+        for workers in sorted({1, given.workers}):
             output = place / f"out{workers}"
             start = run(short, place / f"start{workers}", workers)
             report(workers, start, run(corpus, output, workers), output, ms)

@@ -23,6 +23,8 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "options", "row"),
     [
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
+        ("kills", "--runs 1 --copies 1 --options=--no_report", "1 runs, 0 failures"),
+        ("pipeline", "--samples 4 --workers 1", "efficiency"),
     ],
 )
 def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
