@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import signal
 import struct
@@ -27,11 +26,8 @@ COMMAND = (sys.executable, "-P", "-m", "pipeline.footers")  # -P: nothing from t
 READY = b"ready\n"
 PATIENCE = 60.0  # seconds for one footer
 MOST_MEMORY = 1 << 30  # for one footer
-MOST_BYTES = 64 << 20  # of a footer: some 100,000 row groups of FineWiki
 MOST_ROWS = 10**9  # of a file: each shard of them has a line in the plan
 ROWS_PER_BYTE = 100  # of a file, at most, if it claims more than a million rows
-_TAIL_BYTES = 64 << 10  # fetched at once, as Arrow does: most footers are smaller
-_END_BYTES = 8  # the footer's length and the letters PAR1
 _SIZES = struct.Struct("<QQ")
 
 
@@ -41,28 +37,6 @@ class Layout(NamedTuple):
     groups: tuple[int, ...] = ()
     text: tuple[int, ...] = ()
     fault: str | None = None
-
-
-def fetch(file: BinaryIO) -> tuple[int, bytes]:
-    """Return the size of a parquet file and the bytes of its footer, to the end of the file.
-
-    Raises:
-      OSError: it is longer than the file or than what is read, or the file cannot be read.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _TAIL_BYTES, 0))
-    tail = file.read(_TAIL_BYTES)
-    length = int.from_bytes(tail[-_END_BYTES:-4], "little") + _END_BYTES
-    if len(tail) < _END_BYTES or not tail.endswith((b"PAR1", b"PARE")):
-        return size, tail[-_END_BYTES:]  # Arrow says what it is
-    if length > size:
-        raise OSError(f"its footer is damaged: it claims {length} bytes, the file has {size}")
-    if length > MOST_BYTES:
-        raise OSError(f"its footer has {length} bytes, more than {MOST_BYTES}")
-    if length > len(tail):
-        file.seek(size - length)
-        tail = file.read(length - len(tail)) + tail
-    return size, tail[-length:]
 
 
 def parse(footer: bytes, size: int) -> Layout:

@@ -17,7 +17,7 @@ from apache_beam.io.filesystem import FileSystem
 from pipeline import footers
 from pipeline.options import UsageError
 from pipeline.progress import say
-from transforms import storage
+from transforms import footer, storage
 from transforms.records import Failure, Shard
 from transforms.redact import redact
 from transforms.shards import MAX_SHARD_ROWS, MAX_SHARDS_PER_GROUP, cut_row_group
@@ -89,15 +89,15 @@ def read_footer(path: str, parse: Parse = footers.parse) -> InputFile:
     """Read the footer of one file; an unreadable one becomes a file with a fault."""
     try:
         with storage.open_read(path) as file:
-            size, footer = footers.fetch(file)
+            size, content = footer.fetch(file)
     except ConnectionError:  # the store failed, which is no fault of the file
         raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
-    layout = parse(footer, size)
+    layout = parse(content, size)
     if not layout.groups and layout.fault:
         size = 0
-    digest = hashlib.sha256(footer).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     return InputFile(path, size, layout.groups, layout.fault, (), layout.text, digest)
 
 
@@ -186,12 +186,13 @@ def plan_shards(
             continue
         for group, rows in enumerate(file.groups):
             offset = file.offsets[group] if file.offsets else None
+            digest = file.footer_sha256 if offset is None else None
             text = file.text[group] if file.text else 0
             for start, count in cut_row_group(rows, shard_rows, text):
                 position = first_row + start
                 wanted = count if num_articles is None else min(count, num_articles - position)
                 if wanted > 0:
-                    yield Shard(number, file.path, group, start, wanted, position, offset)
+                    yield Shard(number, file.path, group, start, wanted, position, offset, digest)
                     number += 1
             first_row += rows
 

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import footers, plan
 from tests.conftest import articles, write_parquet
+from transforms import footer
 
 I32, I64, STRING, LIST, STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
 BYTES, OPTIONAL, UTF8 = 6, 1, 0  # of parquet
@@ -129,7 +130,7 @@ def test_a_footer_longer_than_its_file_or_than_is_read(
 ) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles(*"abc"))
     content = path.read_bytes()
-    monkeypatch.setattr(footers, "MOST_BYTES", 100)
+    monkeypatch.setattr(footer, "MOST_BYTES", 100)
     assert "its footer has" in str(plan.read_footer(str(path)).fault)
     path.write_bytes(content[:-8] + b"\xff\xff\xff\x7fPAR1")
     damaged = (
@@ -140,7 +141,7 @@ def test_a_footer_longer_than_its_file_or_than_is_read(
 
 def test_a_footer_longer_than_what_is_fetched_at_once(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "a.parquet", articles(*"ab" * 300), group_rows=1)
-    assert len(footers.fetch(path.open("rb"))[1]) > 64 << 10
+    assert len(footer.fetch(path.open("rb"))[1]) > 64 << 10
     assert plan.read_footer(str(path)).groups == (1,) * 600
 
 

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import footers
 from pipeline.options import UsageError
 from pipeline.plan import (
     InputFile,
@@ -18,6 +17,7 @@ from pipeline.plan import (
     relative_names,
 )
 from tests.conftest import articles, write_parquet
+from transforms import footer
 from transforms.records import Failure, Shard
 
 A = InputFile("/in/a", 10, (5, 0, 3))
@@ -65,8 +65,8 @@ def test_read_footer(tmp_path: Path) -> None:
     texts = ["a" * 1000, "b" * 2000, "c" * 3000, None, "e"]
     path = write_parquet(tmp_path / "a.parquet", articles(*texts), group_rows=2)
     found = read_footer(str(path))
-    size, footer = path.stat().st_size, footers.fetch(path.open("rb"))[1]
-    digest = hashlib.sha256(footer).hexdigest()
+    size, content = path.stat().st_size, footer.fetch(path.open("rb"))[1]
+    digest = hashlib.sha256(content).hexdigest()
     assert found == InputFile(str(path), size, (2, 2, 1), None, (), found.text, digest)
     assert found.rows == 5
     for size, text in zip(found.text, (3000, 3000, 1), strict=True):  # and what parquet adds

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from transforms import metrics, pages, storage
 from transforms.columns import COLUMNS, is_text
+from transforms.footer import footers
 from transforms.planfile import FAILED
 from transforms.records import (
     BLANK_TEXT,
@@ -69,7 +70,7 @@ def read_columns(
       pyarrow.ArrowException, OSError: the row group is damaged, too large or cannot be read.
     """
     with storage.open_read(shard.path) as source:
-        metadata = pq.read_metadata(source)
+        metadata = footers.get(shard.path, source, shard.footer_sha256)
         known = metadata.schema.to_arrow_schema().names
         names = [name for name in COLUMNS if name in known]
         columns = pages.Columns(source, metadata.row_group(shard.row_group), names)

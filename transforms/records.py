@@ -51,7 +51,8 @@ class Shard(NamedTuple):
 
     number: position in the plan. start: first row within the row group. first_row: position of
     that row over all input rows. offset: in a file of JSON lines, which has no row groups, the byte
-    at which the rows begin. Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
+    at which the rows begin. footer_sha256: of the parquet file, if it is known.
+    Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
     """
 
     number: int
@@ -61,10 +62,14 @@ class Shard(NamedTuple):
     rows: int
     first_row: int
     offset: int | None = None
+    footer_sha256: str | None = None
 
     def has_rows_of(self, other: Shard) -> bool:
         """Tell whether two shards are the very same rows; the input may have moved meanwhile."""
-        return self._replace(path=other.path) == other
+        known = self.footer_sha256, other.footer_sha256
+        if None not in known and known[0] != known[1]:
+            return False
+        return self._replace(path=other.path, footer_sha256=other.footer_sha256) == other
 
 
 class Failure(NamedTuple):
