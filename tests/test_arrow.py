@@ -37,7 +37,8 @@ def test_the_schema_has_the_fields_of_a_sample_in_their_order() -> None:
     page = SCHEMA.field("font_metadata").type.field("tiny").type
     assert [field.name for field in page] == list(PAGE)
     assert [str(field.type) for field in page] == ["int32"] * 3 + ["bool"] + ["int32"] * 2
-    assert sample_schema(["a", "b"], stored=False).field("images").type == pa.struct([])
+    without = sample_schema(["a", "b"], stored=False)  # Parquet holds no empty struct
+    assert without.names == [name for name in SCHEMA.names if name != "images"]
 
 
 def test_the_description_is_the_one_that_datasets_would_write(tmp_path: Path) -> None:

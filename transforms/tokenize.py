@@ -219,7 +219,7 @@ def _checked(definition: bytes, reference: ReferenceTokenizer) -> FastTokenizer 
     if different:
         _log.warning(
             "fastokens differs from tokenizers on %r; tokenizing with tokenizers, slower",
-            different[0][:200],
+            different[0][:40],
         )
         return None
     return fast
