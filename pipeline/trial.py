@@ -31,7 +31,11 @@ def is_quick(options: RunOptions, files: Sequence[InputFile], asset: Asset) -> b
     """Tell whether fastokens may be used, after a trial that warns of what it finds."""
     if options.tokenizer == BUILTIN:
         return True
-    return try_out(asset.name, asset.content, list(sample(options, files)))
+    try:
+        articles = list(sample(options, files))
+    except ConnectionError:  # the store failed: the job says so, and how to go on
+        return False
+    return try_out(asset.name, asset.content, articles)
 
 
 def try_out(name: str, definition: bytes, articles: Sequence[Article]) -> bool:

@@ -62,7 +62,7 @@ def test_a_run_from_the_hub_is_the_run_from_a_download(
     assert command(f"download --language en --output_dir {tmp_path / 'wiki'}").code == 0
     local = run(tmp_path / "wiki", options=f"{SMALL} {options}", into="local")
     found = run(INPUT, options=f"{SMALL} {options} --workers {workers}", into="found")
-    assert (found.code, found.err) == (0, "")
+    assert (found.code, found.err) == (0, ""), found.err
     assert tree(found.path) == tree(local.path)
     assert found.manifest["source"] == [{"repo": FINEWIKI, "commit": commit}]
     assert [file["path"] for file in found.manifest["inputs"]] == ["000.parquet", "001.parquet"]
@@ -136,7 +136,7 @@ def test_a_connection_that_breaks_and_a_hub_that_is_busy_cost_nothing(
     reading.kept.clear()
     hub.cut, hub.statuses = 2, [503, 429]  # as often as is tried again here
     found = run(INPUT, options=SMALL)
-    assert (found.code, found.err) == (0, "")
+    assert (found.code, found.err) == (0, ""), found.err
     assert (hub.cut, hub.statuses) == (0, [])
     assert tree(found.path) == tree(expected.path)
 

@@ -288,9 +288,9 @@ def test_nothing_that_fails_in_the_report_fails_the_run(
     monkeypatch.setattr(run_module, "write_report", fail)
     found = run(SAMPLE, options="--num_articles 1 --modes tiny")
     assert found.code == 0
-    assert found.err == (
+    assert found.err.splitlines()[-1] == (
         "pagecast: warning: no report was made (ValueError: is broken); `pagecast report` tries "
-        "again\n"
+        "again"
     )
     assert not (found.path / "report.html").exists()
 

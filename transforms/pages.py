@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 MOST_PAGE_BYTES = 256 << 20  # of the largest pages of all columns that are read, decompressed
 MOST_HELD_BYTES = 64 << 20  # of a row group's columns, compressed; more is read page by page
 BUFFER_BYTES = 4 << 20  # then read at a time
+GAP_BYTES = 8192  # between two columns that are read at once, as Arrow does
 BATCH_BYTES = 64 << 20  # decoded at a time, at most, or a single row
 _HEADER_BYTES = 256, 4096, 16 << 20  # tried in turn; Arrow takes no longer header
 _DICTIONARY = 2  # type of a page
@@ -47,23 +48,32 @@ class Columns(io.RawIOBase):
         columns = [group.column(n) for n in range(group.num_columns)]
         self._chunks = {c.path_in_schema: c for c in columns if c.path_in_schema in names}
         self.buffer = 0
-        if sum(c.total_compressed_size for c in self._chunks.values()) > MOST_HELD_BYTES:
+        if sum(max(c.total_compressed_size, 0) for c in self._chunks.values()) > MOST_HELD_BYTES:
             self.buffer = BUFFER_BYTES
+        else:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Read the columns, neighbours at once: of a store each read is a request."""
+        together: list[tuple[int, int]] = []
+        for first, end in sorted(map(_range, self._chunks.values())):
+            if together and first - together[-1][1] <= GAP_BYTES:
+                together[-1] = together[-1][0], max(end, together[-1][1])
+            elif 0 <= first < end:
+                together.append((first, end))
+        for first, end in together:
+            self._file.seek(first)
+            self._held[first] = _read_all(self._file, end - first)
 
     def pages(self) -> dict[str, list[Page]]:
         """Return the pages of each column, as far as they can be told."""
         return {name: list(self._pages(chunk)) for name, chunk in self._chunks.items()}
 
     def _pages(self, chunk: pq.ColumnChunkMetaData) -> Iterator[Page]:
-        at = chunk.data_page_offset
-        if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < at:
-            at = chunk.dictionary_page_offset
-        end, left = at + chunk.total_compressed_size, chunk.num_values
-        if not self.buffer and chunk.total_compressed_size > 0:
-            self._file.seek(at)
-            self._held[at] = _read_all(self._file, chunk.total_compressed_size)
+        at, end = _range(chunk)
+        left = chunk.num_values
         while at < end and left > 0:
-            found = self._header(at)
+            found = self._header(at, end)
             if found is None:  # Arrow says what is wrong with it
                 return
             header, length = found
@@ -72,14 +82,15 @@ class Columns(io.RawIOBase):
             left -= 0 if page.is_dictionary else page.values
             at += length + max(_number(header, 3), 0)
 
-    def _header(self, at: int) -> tuple[dict[int, Any], int] | None:
-        for size in _HEADER_BYTES:
+    def _header(self, at: int, end: int) -> tuple[dict[int, Any], int] | None:
+        for most in _HEADER_BYTES:
+            size = min(most, end - at)
             self.seek(at)
             content = self.read(size)
             try:
                 return _read_struct(content, 0)
             except (IndexError, ValueError, RecursionError):
-                if len(content) < size:
+                if len(content) < most:
                     return None
         return None
 
@@ -123,6 +134,14 @@ class Columns(io.RawIOBase):
             if 0 <= first < len(content) and first + size <= len(content):
                 return content[first : first + size]
         return None
+
+
+def _range(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """Return where a column begins in the file, and where it ends."""
+    first = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < first:
+        first = chunk.dictionary_page_offset
+    return first, first + max(chunk.total_compressed_size, 0)
 
 
 def page_fault(pages: dict[str, list[Page]]) -> str | None:
