@@ -16,6 +16,8 @@ import pytest
 from pipeline import footers, plan
 from tests.conftest import articles, write_parquet
 from transforms import footer
+from transforms.articles import read_columns
+from transforms.records import Shard
 
 I32, I64, STRING, LIST, STRUCT = 5, 6, 8, 9, 12  # types of Thrift's compact protocol
 BYTES, OPTIONAL, UTF8 = 6, 1, 0  # of parquet
@@ -113,6 +115,9 @@ def test_a_footer_that_ends_its_reader_is_a_fault_of_its_file(tmp_path: Path) ->
         (names[4], 3, ""),
     ]
     assert found[0].fault == f"{crash}ABRT), as that of an encrypted file does"
+    # Nor do workers look at a column that is encrypted and not needed.
+    (batch,) = read_columns(Shard(0, names[3], 0, 0, 2, 0))
+    assert batch["text"] == [b"a", b"b"]
 
 
 @pytest.mark.parametrize("rows", [10**12, (1 << 62) - 1])

@@ -58,9 +58,9 @@ def test_pages_of_real_files(
     table = pa.table(articles(*texts))
     path = tmp_path / "a.parquet"
     pq.write_table(table, path, data_page_size=5000, write_batch_size=50, **how)
-    group = pq.read_metadata(path).row_group(0)
+    metadata = pq.read_metadata(path)
     with path.open("rb") as file:
-        found = pages.Columns(file, group, ["id", "title", "text"]).pages()
+        found = pages.Columns(file, metadata, 0, ["id", "title", "text"]).pages()
     assert {
         name: sum(p.values for p in ps if not p.is_dictionary) for name, ps in found.items()
     } == {

@@ -73,7 +73,7 @@ def read_columns(
         metadata = footers.get(shard.path, source, shard.footer_sha256)
         known = metadata.schema.to_arrow_schema().names
         names = [name for name in COLUMNS if name in known]
-        columns = pages.Columns(source, metadata.row_group(shard.row_group), names)
+        columns = pages.Columns(source, metadata, shard.row_group, names)
         found = columns.pages()
         if fault := pages.page_fault(found):
             raise OSError(fault)

@@ -41,12 +41,19 @@ class Columns(io.RawIOBase):
     how many bytes.
     """
 
-    def __init__(self, file: BinaryIO, group: pq.RowGroupMetaData, names: Sequence[str]) -> None:
+    def __init__(
+        self, file: BinaryIO, metadata: pq.FileMetaData, group: int, names: Sequence[str]
+    ) -> None:
         self._file = file
         self._position = 0
         self._held: dict[int, bytes] = {}
-        columns = [group.column(n) for n in range(group.num_columns)]
-        self._chunks = {c.path_in_schema: c for c in columns if c.path_in_schema in names}
+        paths = [metadata.schema.column(n).path for n in range(metadata.num_columns)]
+        # Only these are looked at: where another is encrypted, Arrow would end the process.
+        self._chunks = {
+            path: metadata.row_group(group).column(n)
+            for n, path in enumerate(paths)
+            if path in names
+        }
         self.buffer = 0
         if sum(max(c.total_compressed_size, 0) for c in self._chunks.values()) > MOST_HELD_BYTES:
             self.buffer = BUFFER_BYTES
