@@ -59,7 +59,7 @@ def test_which_variables_are_secret(tmp_path: Path) -> None:
         "AWS_SECRET_ACCESS_KEY": "aws-secret", "HF_TOKEN": "hub-token", "MY_API_KEY": "my-api-key",
         "AZURE_STORAGE_CONNECTION_STRING": "azure-string", "db_password": "pass-word",
         "TOKENIZERS_PARALLELISM": "false-or-true", "SHORT_TOKEN": "short", "KEYBOARD": "qwertyuiop",
-        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path), "HOME": "/root/of/all",
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path), "HOME": "/home/of/all",
     }  # fmt: skip
     assert secrets_of(environment) == {
         "aws-secret", "hub-token", "my-api-key", "azure-string", "pass-word",

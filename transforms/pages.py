@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow.parquet as pq
 
+from transforms.ranges import Seekable
+
 MOST_PAGE_BYTES = 256 << 20  # of the largest pages of all columns that are read, decompressed
 MOST_HELD_BYTES = 64 << 20  # of a row group's columns, compressed; more is read page by page
 BUFFER_BYTES = 4 << 20  # then read at a time
@@ -34,7 +36,7 @@ class Page(NamedTuple):
     is_delta: bool
 
 
-class Columns(io.RawIOBase):
+class Columns(Seekable):
     """A parquet file of which the columns of one row group are read once, as Arrow wants them.
 
     Where they are too large to be held, they are read from the file, and `buffer` says in pieces of
@@ -44,8 +46,8 @@ class Columns(io.RawIOBase):
     def __init__(
         self, file: BinaryIO, metadata: pq.FileMetaData, group: int, names: Sequence[str]
     ) -> None:
+        super().__init__()
         self._file = file
-        self._position = 0
         self._held: dict[int, bytes] = {}
         paths = [metadata.schema.column(n).path for n in range(metadata.num_columns)]
         # Only these are looked at: where another is encrypted, Arrow would end the process.
@@ -101,27 +103,8 @@ class Columns(io.RawIOBase):
                     return None
         return None
 
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be read from anywhere."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Change the position and return it."""
-        if whence == io.SEEK_SET:
-            self._position = offset
-        elif whence == io.SEEK_CUR:
-            self._position += offset
-        else:
-            self._position = self._file.seek(offset, whence)
-        return self._position
+    def _end(self) -> int:
+        return self._file.seek(0, io.SEEK_END)
 
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes, without a copy where they are all of a column."""

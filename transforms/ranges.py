@@ -12,20 +12,15 @@ from typing import Any
 Fetch = Callable[[str, int, int | None], tuple[bytes, int | None]]
 
 
-class ObjectReader(io.RawIOBase):
-    """A seekable file of an object. Nothing but what is asked for is fetched.
+class Seekable(io.RawIOBase):
+    """A file that is read and has a position, which nothing is asked for until it is read from."""
 
-    Args:
-      size_of: tells the size of an object.
-      fetch: fetches a range of one.
-    """
-
-    def __init__(self, path: str, size_of: Callable[[str], int], fetch: Fetch) -> None:
-        self._path = path
-        self._size_of = size_of
-        self._fetch = fetch
+    def __init__(self) -> None:
         self._position = 0
-        self._size: int | None = None
+
+    def _end(self) -> int:
+        """Return the size of the file."""
+        raise NotImplementedError
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -42,13 +37,32 @@ class ObjectReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Change the position and return it."""
         if whence == os.SEEK_END:
-            if self._size is None:
-                self._size = self._size_of(self._path)
-            offset += self._size
+            offset += self._end()
         elif whence == os.SEEK_CUR:
             offset += self._position
         self._position = max(0, offset)
         return self._position
+
+
+class ObjectReader(Seekable):
+    """A seekable file of an object. Nothing but what is asked for is fetched.
+
+    Args:
+      size_of: tells the size of an object.
+      fetch: fetches a range of one.
+    """
+
+    def __init__(self, path: str, size_of: Callable[[str], int], fetch: Fetch) -> None:
+        super().__init__()
+        self._path = path
+        self._size_of = size_of
+        self._fetch = fetch
+        self._size: int | None = None
+
+    def _end(self) -> int:
+        if self._size is None:
+            self._size = self._size_of(self._path)
+        return self._size
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer as far as the object goes, and return how far."""
