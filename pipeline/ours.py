@@ -29,6 +29,7 @@ from transforms.outputs import (
     SPLIT,
     TRACE,
 )
+from transforms.parts import arrow_path, find_part, merged_path, part_path
 from transforms.pictures import FILES, SHARDS
 from transforms.planfile import read_plan
 from transforms.receipts import read_pictures, receipt_path
@@ -43,6 +44,7 @@ SPLIT_FILE = re.compile(
     rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
 )
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
+PART_RECEIPT = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.json")
 PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
 PRIVATE_FILE = re.compile(
     rf"{storage.PRIVATE}/(?:"
@@ -111,19 +113,20 @@ def files_to_remove(output_dir: str) -> list[str]:
     """Return the paths of all that Pagecast wrote into a directory, the lock excepted.
 
     Pictures of finished shards are known by their receipts, others by their names and by the plan,
-    which says which rows and shards there are.
+    which says which rows and shards there are. The files of a split are known by its receipts.
 
     Raises:
       UsageError: there is something that Pagecast did not write; or no way to tell.
     """
     stored, shards = stored_in(output_dir), _planned(output_dir)
+    samples = {*split_files(output_dir), *whole_files(output_dir)}
     found, pictures = [], []
     for path, name in _everything(output_dir):
         if name == f"{storage.PRIVATE}/{LOCK}":
             continue
         if picture := PICTURE.fullmatch(name):
             pictures.append((_shard_of(picture, stored, shards), name, path))
-        elif not has_name_of_ours(name):
+        elif not has_name_of_ours(name) or (_is_of_samples(name) and name not in samples):
             _refuse(path)
         found.append(path)
     named: tuple[int, frozenset[str] | None] = (-1, None)
@@ -133,6 +136,73 @@ def files_to_remove(output_dir: str) -> list[str]:
         if number < 0 or (named[1] is not None and name not in named[1]):
             _refuse(path)
     return found
+
+
+def split_files(output_dir: str) -> list[str]:
+    """Return the names of the files of a split that an earlier run wrote, or was about to.
+
+    They are those that the parts' receipts name.
+    """
+    merged = was_merged(output_dir)
+    found = [merged_path("", split) for split in (TRAIN, VAL)] if merged is not False else []
+    for name in filter(PART_RECEIPT.fullmatch, _names_of_parts(output_dir)):
+        found += part_files(output_dir, name.removesuffix(".json"), merged or False)
+    described = {name.split("/")[0] for name in found if "/" in name}
+    return found + [f"{below}/{file}" for below in sorted(described) for file in (INFO, STATE)]
+
+
+def part_files(output_dir: str, part: str, merged: bool) -> list[str]:
+    """Return the names of a part's own files; a receipt that is damaged names all there may be."""
+    receipt = find_part(output_dir, part)
+    found = [] if merged else [part_path("", part, merge=False)]
+    if receipt is None or receipt.arrow is not None:
+        found.append(arrow_path("", part))
+    return found
+
+
+def remove_split(output_dir: str) -> None:
+    """Remove the split that is there: its files, what is left of its parts, last their receipts."""
+    storage.remove(storage.join(output_dir, name) for name in split_files(output_dir))
+    below = [f"{storage.PRIVATE}/parts/{name}" for name in _names_of_parts(output_dir)]
+    own = filter(has_name_of_ours, sorted(below, key=lambda name: name.endswith(".json")))
+    storage.remove([storage.join(output_dir, name) for name in own])
+
+
+def remove_arrow(output_dir: str) -> None:
+    """Remove the Arrow files of the split that is there, which is to have none from now on."""
+    names = [name for name in split_files(output_dir) if name.startswith(ARROW_DIRECTORIES)]
+    storage.remove(storage.join(output_dir, name) for name in names)
+
+
+def _names_of_parts(output_dir: str) -> list[str]:
+    paths = storage.files_in(storage.private(output_dir, "parts"))
+    return [path.rsplit("/", 1)[-1] for path in paths]
+
+
+def was_merged(output_dir: str) -> bool | None:
+    """Tell whether the parts of the split that is there are, or were to be, merged.
+
+    None where there is no split, or its record is damaged.
+    """
+    try:
+        return bool(json.loads(storage.read_bytes(storage.private(output_dir, SPLIT)))["merge"])
+    except ConnectionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def whole_files(output_dir: str) -> Iterator[str]:
+    """Yield the names of the files of all samples and of all kept articles, where they are ours."""
+    if was_merged(output_dir) is not False:
+        yield SAMPLES
+    whole = storage.private(output_dir, FILTERED_WHOLE)
+    if storage.exists(whole) or any(storage.files_in(storage.private(output_dir, "filtered"))):
+        yield FILTERED
+
+
+def _is_of_samples(name: str) -> bool:
+    return name in (SAMPLES, FILTERED) or SPLIT_FILE.fullmatch(name) is not None
 
 
 def _refuse(path: str) -> None:

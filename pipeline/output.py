@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline import ours, replaced, source
 from pipeline.options import UsageError
-from pipeline.ours import SPLIT_FILE, files_to_remove
+from pipeline.ours import files_to_remove
 from transforms import localfiles, storage
 from transforms.outputs import (
     CONFIG,
@@ -22,7 +22,6 @@ from transforms.outputs import (
     TRACE,
     fonts_of,
 )
-from transforms.parts import files_of_splits
 from transforms.records import Failure, Shard
 from transforms.versions import names_in_bytes
 
@@ -147,27 +146,24 @@ def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
     storage.remove(storage.private(output_dir, name) for name in (ERRORS, TRACE))
     record = storage.private(output_dir, SPLIT)
     content = json.dumps(split, indent=2).encode("ascii") + b"\n"
-    same = storage.exists(record) and storage.read_bytes(record) == content
-    for name in list(files_of_splits(output_dir)):
-        kept = same and (arrow or "_arrow/" not in name)
-        if SPLIT_FILE.fullmatch(name) and not kept:
-            storage.remove([storage.join(output_dir, name)])
-    if not same:
-        found = list(storage.files_in(storage.private(output_dir, "parts")))
-        names = [f"{storage.PRIVATE}/parts/{path.rsplit('/', 1)[-1]}" for path in found]
-        own = map(ours.has_name_of_ours, names)
-        storage.remove([path for path, its in zip(found, own, strict=True) if its])
+    if not storage.exists(record) or storage.read_bytes(record) != content:
+        ours.remove_split(output_dir)
+    elif not arrow:
+        ours.remove_arrow(output_dir)
     storage.commit(record, [content])
 
 
 def remove_output(output_dir: str, found: Iterable[str]) -> None:
     """Remove what Pagecast wrote into a directory, `files_to_remove`, but for the configuration.
 
-    The plan goes last: it tells what is ours.
+    Receipts go late, and the plan last: they tell what is ours.
     """
     last = [storage.private(output_dir, PLAN)]
     kept = {*last, storage.private(output_dir, CONFIG)}
-    storage.remove(path for path in found if path not in kept)
+    going = [path for path in found if path not in kept]
+    private = storage.private(output_dir, "")
+    storage.remove(path for path in going if not path.startswith(private))
+    storage.remove(path for path in going if path.startswith(private))
     if storage.is_local(output_dir):
         for directory, _, _ in os.walk(output_dir, topdown=False):
             name = os.path.relpath(directory, output_dir)

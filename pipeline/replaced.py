@@ -14,9 +14,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline import ours
 from transforms import storage
 from transforms.filtered import SUFFIX, piece_path
-from transforms.outputs import ERRORS, FILTERED, FILTERED_WHOLE, PLAN, SAMPLES, SPLIT
+from transforms.outputs import ERRORS, FILTERED_WHOLE, PLAN, SPLIT
 from transforms.pictures import tar_name
 from transforms.planfile import read_plan
 from transforms.receipts import read_pictures, receipt_path, shard_path
@@ -133,10 +134,11 @@ def go_on(
         shard, name = kept.get(entry.number, (None, None))
         if not (shard and shard.has_rows_of(entry) and name == old_names[entry.path]):
             gone.append(entry)
-    forget_shards(output_dir, gone, list(earlier.get("vision_modes", ())))
-    # What was merged or split is of all input.
-    storage.remove([storage.join(output_dir, name) for name in (FILTERED, SAMPLES)])
+    # What was merged or split is of all input, and known as ours by what is there of shards.
+    storage.remove([storage.join(output_dir, name) for name in ours.whole_files(output_dir)])
+    ours.remove_split(output_dir)
     storage.remove(storage.private(output_dir, name) for name in (SPLIT, FILTERED_WHOLE))
+    forget_shards(output_dir, gone, list(earlier.get("vision_modes", ())))
     before: dict[str, Any] = {"inputs": earlier["inputs"], FAILED_INPUTS: sorted(failed)}
     before |= {"source": earlier["source"]} if "source" in earlier else {}
     return {**marked(config, new, still), CONTINUES: {**before, "plan_sha256": _plan(output_dir)}}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
-from pipeline import lock, output, stores
+from pipeline import lock, ours, output, stores
 from pipeline.options import UsageError, usable_cpus
 from pipeline.parser import Parser
 from pipeline.pool import workers
@@ -90,10 +91,18 @@ def verify(argv: Sequence[str]) -> int:
 def repair(dataset: Dataset, faults: Iterable[Fault]) -> str:
     """Remove what the faults say, and the manifest; return a line that says what was done."""
     names = sorted({name for fault in faults for name in fault.remove} - {MANIFEST})
-    storage.remove(dataset.path(name) for name in [MANIFEST, *names])
     shards = sum(name.startswith(f"{PRIVATE}/shards/") for name in names)
-    parts = sum(name.startswith(f"{PRIVATE}/parts/") for name in names)
+    parts = [name for name in names if name.startswith(f"{PRIVATE}/parts/")]
+    merged = ours.was_merged(dataset.output_dir) or False
+    # Without its receipt nobody could tell whose a part's file is.
+    of_parts = [
+        name
+        for part in parts
+        for name in ours.part_files(dataset.output_dir, Path(part).stem, merged)
+    ]
+    storage.remove(dataset.path(name) for name in [MANIFEST, *of_parts, *names])
     return (
-        f"removed the receipts of {shards} shards and {parts} parts, {len(names) - shards - parts} "
-        "other files and the manifest; give the same `run` command as before to make them anew"
+        f"removed the receipts of {shards} shards and {len(parts)} parts, "
+        f"{len(names) - shards - len(parts)} other files and the manifest; "
+        "give the same `run` command as before to make them anew"
     )

@@ -14,6 +14,7 @@ from pipeline.output import check, claim, differences, retract
 from pipeline.plan import index_lines, read_footer
 from pipeline.prepare import _footer
 from tests.conftest import articles, tree, write_parquet
+from transforms.parts import NOTHING, Part, WrittenFile
 from transforms.planfile import plan_line
 from transforms.receipts import Receipt
 from transforms.records import ModePictures, Picture, Shard
@@ -145,6 +146,8 @@ OURS = [
     "images/base/00001.tar", "filtered.jsonl", "val_arrow/data-00000-of-00001.arrow",
     "train_arrow/state.json", "train_arrow/dataset_info.json",
     f"images/base/00000.tar.pagecast-tmp-{'0' * 32}", "_pagecast/lock",
+    "_pagecast/filtered.json", "_pagecast/parts/train-00001-of-00025.json",
+    "_pagecast/parts/val-00000-of-00001.json",
 ]  # fmt: skip
 FOREIGN = [
     "notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json", "images/cat.png",
@@ -281,28 +284,34 @@ def stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-SPLIT = {"seed": 42}
-SPLIT_FILES = [
-    "train.jsonl", "val.jsonl", "val-00000-of-00001.jsonl",
-    "train_arrow/data-00000-of-00001.arrow", "train_arrow/state.json",
-    "val_arrow/dataset_info.json",
+OPEN = {"seed": 42, "merge": False}  # its parts lie in the open
+PART = Part("val-00000-of-00001", "", 3, WrittenFile(5, "x"), WrittenFile(6, "y"), None)
+LINES = ["val-00000-of-00001.jsonl"]
+ARROW = [
+    "val_arrow/data-00000-of-00001.arrow", "val_arrow/dataset_info.json", "val_arrow/state.json",
 ]  # fmt: skip
-OTHERS = ["samples.jsonl", "filtered.jsonl", "other-of-jsonl", "train_arrow/cache-1.arrow"]
+OTHERS = [  # the first ones look as if a run had written them
+    "filtered.jsonl", "other-of-jsonl", "samples.jsonl", "train-00000-of-00002.jsonl",
+    "train.jsonl", "train_arrow/data-00000-of-00001.arrow", "train_arrow/state.json",
+    "val-00000-of-00002.jsonl", "val_arrow/cache-1.arrow",
+]  # fmt: skip
+RECEIPT = "_pagecast/parts/val-00000-of-00001.json"
 
 
-def written(out: Path) -> None:
+def written(out: Path, split: dict[str, Any] = OPEN) -> None:
     claim(str(out), CONFIG, overwrite=False)
-    retract(str(out), SPLIT, arrow=True)
+    retract(str(out), split, arrow=True)
     names = ["_pagecast/errors.jsonl", "_pagecast/failure.log", "split_manifest.json"]
-    for name in [*names, *SPLIT_FILES, *OTHERS, "_pagecast/parts/val-00000-of-00001.json"]:
+    for name in [*names, *LINES, *ARROW, *OTHERS, "_pagecast/parts/val-00000-of-00001.jsonl"]:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("x")
+    (out / RECEIPT).write_bytes(PART.to_json())
 
 
-def test_retract_leaves_nothing_of_another_split_behind(tmp_path: Path) -> None:
+def test_retract_removes_what_the_receipts_of_another_split_name(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "_pagecast/parts/mine.json").write_text("mine")
-    retract(str(tmp_path), {"seed": 43}, arrow=True)
+    retract(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(OTHERS)
     assert sorted(p.name for p in (tmp_path / "_pagecast").rglob("*.*")) == [
         "config.json", "mine.json", "split.json",
@@ -311,16 +320,44 @@ def test_retract_leaves_nothing_of_another_split_behind(tmp_path: Path) -> None:
 
 def test_retract_leaves_the_same_split_to_be_looked_at(tmp_path: Path) -> None:
     written(tmp_path)
-    retract(str(tmp_path), SPLIT, arrow=True)
-    assert sorted(tree(tmp_path)) == sorted(SPLIT_FILES + OTHERS)
-    assert (tmp_path / "_pagecast/parts/val-00000-of-00001.json").exists()
+    retract(str(tmp_path), OPEN, arrow=True)
+    assert sorted(tree(tmp_path)) == sorted(LINES + ARROW + OTHERS)
+    assert (tmp_path / RECEIPT).exists()
     assert not (tmp_path / "_pagecast/failure.log").exists()
 
 
 def test_arrow_files_that_are_not_kept_up_go(tmp_path: Path) -> None:
     written(tmp_path)
-    retract(str(tmp_path), SPLIT, arrow=False)
-    assert sorted(tree(tmp_path)) == sorted(SPLIT_FILES[:3] + OTHERS)
+    retract(str(tmp_path), OPEN, arrow=False)
+    assert sorted(tree(tmp_path)) == sorted(LINES + OTHERS)
+
+
+def test_of_a_merged_split_the_whole_files_are_ours(tmp_path: Path) -> None:
+    written(tmp_path, {**OPEN, "merge": True})
+    retract(str(tmp_path), OPEN, arrow=True)
+    assert sorted(tree(tmp_path)) == sorted({*LINES, *OTHERS} - {"train.jsonl"})
+
+
+@pytest.mark.parametrize("receipt", [b"", PART._replace(lines=NOTHING, arrow=NOTHING).to_json()])
+def test_a_part_that_was_begun_or_whose_receipt_is_damaged_is_ours(
+    tmp_path: Path, receipt: bytes
+) -> None:
+    written(tmp_path)
+    (tmp_path / RECEIPT).write_bytes(receipt)
+    retract(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
+    assert sorted(tree(tmp_path)) == sorted(OTHERS)
+
+
+@pytest.mark.parametrize("mine", OTHERS)
+def test_overwrite_refuses_what_only_looks_like_a_split_of_ours(tmp_path: Path, mine: str) -> None:
+    written(tmp_path)
+    for name in set(OTHERS) - {mine}:
+        (tmp_path / name).unlink()
+    with pytest.raises(UsageError, match=f"{mine} is not Pagecast's"):
+        claim(str(tmp_path), changed(shard_rows=1), overwrite=True)
+    (tmp_path / mine).unlink()
+    claim(str(tmp_path), changed(shard_rows=1), overwrite=True)
+    assert tree(tmp_path) == {}
 
 
 def test_a_damaged_configuration_is_named(tmp_path: Path) -> None:

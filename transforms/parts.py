@@ -24,7 +24,7 @@ from transforms.sealed import seal, unseal
 from transforms.split import TRAIN, VAL
 from transforms.storage import WrittenFile
 
-NOTHING = WrittenFile(-1, "")  # in place of lines that are still to be written
+NOTHING = WrittenFile(-1, "")  # in place of a file that is still to be written
 
 
 class Part(NamedTuple):
@@ -32,7 +32,8 @@ class Part(NamedTuple):
 
     references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
     Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
-    there and no longer in a file of their own.
+    there and no longer in a file of their own. A receipt is there before the files it names, so
+    that a file without one is not ours.
     """
 
     name: str
@@ -142,10 +143,14 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
         part = intact(earlier, settings)
     else:
         part = Part(name, digest, len(references), NOTHING, None, None)
+    if settings.schema is not None and part.arrow is None:
+        part = part._replace(arrow=NOTHING)
+    if NOTHING in (part.lines, part.arrow):
+        _commit_receipt(out, part)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
         part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
-    if settings.schema is not None and part.arrow is None:
+    if settings.schema is not None and part.arrow == NOTHING:
         path = arrow_path(out, name)
         part = part._replace(
             arrow=storage.commit_hashed(
@@ -154,8 +159,12 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
         )
     if part != earlier:
         storage.settle(out)
-        storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
+        _commit_receipt(out, part)
     return part
+
+
+def _commit_receipt(output_dir: str, part: Part) -> None:
+    storage.commit(part_receipt_path(output_dir, part.name), [part.to_json()], durable=True)
 
 
 def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
