@@ -70,7 +70,10 @@ def main() -> None:
     """Run the benchmark and print what it found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--samples", type=int, default=1000, help="about so many (default: 1000)")
-    parser.add_argument("--rounds", type=int, default=3, help="pairs of runs (default: 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="of runs, in turn (default: 3)")
+    parser.add_argument(
+        "--taskmanagers", type=int, nargs="+", default=[1, 2], help="of each cluster (default: 1 2)"
+    )
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     ratios = []
@@ -81,7 +84,7 @@ def main() -> None:
         print("round  TaskManagers  workers up   pages    rest     job")
         for number in range(given.rounds):
             found = []
-            for taskmanagers in (1, 2):
+            for taskmanagers in given.taskmanagers:
                 one = measure(taskmanagers, corpus, Path(name, f"{number}-{taskmanagers}"))
                 found.append(one)
                 print(
@@ -89,8 +92,8 @@ def main() -> None:
                     f"{one.rest:5.1f} s {one.job:5.1f} s",
                     flush=True,
                 )
-            ratios.append(found[1].job / found[0].job)
-    print(f"two / one: median {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
+            ratios.append(found[-1].job / found[0].job)
+    print(f"last / first: median {median(ratios):.2f}, from {min(ratios):.2f} to {max(ratios):.2f}")
 
 
 if __name__ == "__main__":

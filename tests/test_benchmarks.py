@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import render
+from pipeline.flink.__main__ import DEFAULT_FLINK
+from tests.runners import need_flink
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,9 +27,12 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
         ("kills", "--runs 1 --copies 1 --options=--no_report", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
+        ("flink", "--samples 8 --rounds 1 --taskmanagers 1", "last / first: median 1.00"),
     ],
 )
 def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
+    if name == "flink":
+        need_flink(DEFAULT_FLINK)
     command = [sys.executable, "-m", f"benchmarks.{name}", *options.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr
