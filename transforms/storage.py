@@ -54,6 +54,12 @@ def is_local(path: str) -> bool:
     return SCHEME.match(path) is None
 
 
+def protect(output_dir: str) -> None:
+    """Let this process write and remove nothing through a link inside an output directory."""
+    if is_local(output_dir):
+        localfiles.protect(output_dir)
+
+
 def join(base: str, *names: str) -> str:
     """Join path components below `base`, which may be a path or an object-store URL."""
     if is_local(base):
@@ -107,7 +113,6 @@ def open_read(path: str) -> BinaryIO:
 
 def open_write(path: str) -> BinaryIO:
     """Open a local file for writing under its own name, with the directories that it needs."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     return localfiles.open_new(path)
 
 
@@ -190,7 +195,7 @@ class Writer:
                 self._file.flush()
                 os.fsync(self._file.fileno())
             self._file.close()
-        os.replace(self._target, self.path)
+        localfiles.replace(self._target, self.path)
         if self._durable:
             _sync_directory(os.path.dirname(self.path) or ".")
 
@@ -310,8 +315,7 @@ def remove(paths: Iterable[str]) -> None:
     paths = iter(paths)
     for path in paths:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.remove(path)
+            localfiles.remove(path)
         else:  # together with all that follow: one request can remove many
             _store(path).remove(chain([path], paths))
 
