@@ -78,10 +78,11 @@ class RunOptions:
             raise UsageError("--quiet says less, --verbose more: choose one")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
-        try:
-            self.output_dir.encode()
-        except UnicodeEncodeError as error:  # Beam takes no such path
-            raise UsageError("--output_dir is not valid UTF-8") from error
+        for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path
+            try:
+                getattr(self, name).encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(f"--{name} is not valid UTF-8") from error
 
     def _check_numbers(self) -> None:
         at_least = {

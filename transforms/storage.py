@@ -73,9 +73,19 @@ def private(output_dir: str, *names: str) -> str:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file is there."""
+    """Tell whether a file is there.
+
+    Raises:
+      PermissionError: nobody may look.
+    """
     if is_local(path):
-        return os.path.exists(path)
+        try:
+            os.stat(path)
+        except PermissionError:
+            raise
+        except (OSError, ValueError):
+            return False
+        return True
     return path.count("/") > 2 and _store(path).exists(path)  # a bucket is no object
 
 
