@@ -129,6 +129,15 @@ def test_ids_that_the_vocabulary_lacks_are_told(tokenizer: ArticleTokenizer) -> 
     assert check_tokens(article, tokenizer) is not None
 
 
+def test_a_text_that_takes_an_encoder_too_much_is_told(
+    tokenizer: ArticleTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.tokenize.MOST_TOKENS", 100)
+    article = Article(0, "a", "T", "x " * 101, np.array([5], np.int32))
+    fault = "its text cannot be encoded (it has more than 100 tokens)"
+    assert check_tokens(article, tokenizer) == fault
+
+
 def test_tokens_that_a_normalizing_tokenizer_made_are_right() -> None:
     class Normalizing:
         control = np.array([1], np.int32)
