@@ -65,7 +65,7 @@ def add_options(parser: Parser, output_required: bool = True) -> None:
     data.number("context_tokens", "tokens drawn as a page", 1000)
     data.number("continuation_tokens", "tokens that follow", 1000)
     data.number("num_articles", "use only the first N rows")
-    data.number("max_article_chars", "longer articles fail", MAX_ARTICLE_CHARS)
+    data.number("max_article_chars", "longer articles fail; at most 40000000", MAX_ARTICLE_CHARS)
     data.number("max_errors", "articles that may fail with exit code still 0", 0)
     data.add("tokenizer", "or a hub id, or a directory", default=BUILTIN, metavar="NAME")
     data.add("tokenizer_revision", "commit or tag of the hub id", metavar="REV")

@@ -65,6 +65,7 @@ def download(argv: Sequence[str]) -> int:
     be_quiet(options.quiet)
     _check(options)
     out = os.path.abspath(options.output_dir)
+    storage.protect(out)
     try:
         begun = choose_commit(out, options.repo, options.revision)
         root = Place(begun.repo, begun.commit, "")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from transforms import hub, storage
+from transforms import hub, localfiles, storage
 from transforms.hub import RemoteFile
 
 Advance = Callable[[int], None]  # told of bytes that were checked or fetched, or were in vain
@@ -58,7 +58,6 @@ def fetch(
       ConnectionError: the hub failed, or what it sends has another hash than it says.
       StoppedError: `stop` was set; what was fetched is kept.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     with storage.naming(part_of(path)), _gathering(path) as part:
         if _gather(part, source, file, stop, advance) != _hash_of(file):
             advance(-file.size)
@@ -70,13 +69,13 @@ def fetch(
                     f"{source}: what the hub sends has the hash {got}, it should be "
                     f"{_hash_of(file)}; a proxy may have changed it"
                 )
-        os.replace(part_of(path), path)
+        localfiles.replace(part_of(path), path)
 
 
 @contextlib.contextmanager
 def _gathering(path: str) -> Iterator[Any]:
     """Open the file in which another one is gathered, for this process alone."""
-    with open(part_of(path), "a+b", buffering=0) as part:
+    with localfiles.open_kept(part_of(path)) as part:
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

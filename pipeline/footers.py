@@ -25,7 +25,7 @@ from transforms.columns import schema_fault
 COMMAND = (sys.executable, "-P", "-m", "pipeline.footers")  # -P: nothing from the working directory
 READY = b"ready\n"
 PATIENCE = 60.0  # seconds for one footer
-MOST_MEMORY = 1 << 30  # for one footer
+MOST_MEMORY = 640 << 20  # for one footer, the process included: each worker is to hold it too
 MOST_ROWS = 10**9  # of a file: each shard of them has a line in the plan
 ROWS_PER_BYTE = 100  # of a file, at most, if it claims more than a million rows
 _SIZES = struct.Struct("<QQ")
@@ -53,6 +53,8 @@ def parse(footer: bytes, size: int) -> Layout:
     except MemoryError:
         return Layout(fault="its footer takes too much memory")
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if "bad_alloc" in str(error):
+            return Layout(fault="its footer takes too much memory")
         return Layout(fault=" ".join(str(error).split()))
 
 

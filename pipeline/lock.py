@@ -84,7 +84,6 @@ def owner_of(output_dir: str) -> str | None:
 
 def _open(path: str, output_dir: str) -> io.FileIO:
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         return localfiles.open_kept(path)
     except OSError as error:
         raise UsageError(f"--output_dir {output_dir} cannot be made: {error}") from error

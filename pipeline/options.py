@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.articles import MAX_ARTICLE_CHARS
+from transforms.articles import MAX_ARTICLE_CHARS, MOST_ARTICLE_CHARS
 from transforms.images import PageSettings
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import VISION_MODES, VisionMode
@@ -78,10 +78,11 @@ class RunOptions:
             raise UsageError("--quiet says less, --verbose more: choose one")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
-        try:
-            self.output_dir.encode()
-        except UnicodeEncodeError as error:  # Beam takes no such path
-            raise UsageError("--output_dir is not valid UTF-8") from error
+        for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path
+            try:
+                getattr(self, name).encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(f"--{name} is not valid UTF-8") from error
 
     def _check_numbers(self) -> None:
         at_least = {
@@ -103,6 +104,11 @@ class RunOptions:
             raise UsageError(f"--num_articles is {self.num_articles}; it must be at least 1")
         if self.png_level > 9:
             raise UsageError(f"--png_level is {self.png_level}; it must be at most 9")
+        if self.max_article_chars > MOST_ARTICLE_CHARS:
+            raise UsageError(
+                f"--max_article_chars is {self.max_article_chars}; a worker has memory for at most "
+                f"{MOST_ARTICLE_CHARS}"
+            )
         if self.shard_rows > MAX_SHARD_ROWS:
             raise UsageError(
                 f"--shard_rows is {self.shard_rows}; a worker holds at most {MAX_SHARD_ROWS} rows"

@@ -46,13 +46,14 @@ def check(output_dir: str, overwrite: bool) -> list[str]:
 
 
 def refuse_links(output_dir: str) -> None:
-    """Make sure that all directories of an output directory are its own.
+    """Make sure that all directories of an output directory are its own, also from now on.
 
     Raises:
       UsageError: one is a link, or there is a pipe where a file would be.
     """
     if not storage.is_local(output_dir):
         return
+    storage.protect(output_dir)
     for path in localfiles.misplaced(output_dir, ("images", storage.PRIVATE)):
         what = "a link" if os.path.islink(path) else "a pipe, a socket or a device"
         raise UsageError(

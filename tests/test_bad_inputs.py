@@ -179,6 +179,7 @@ BAD = [
     Bad(dangling("link"), FULL + " --output_dir link", 2, "link "),
     Bad(both(directory("out"), file("out/thesis.tex", b"x")), FULL, 2, "holds something else"),
     Bad(nothing, FULL + " --output_dir \udcff", 2, "--output_dir is not valid UTF-8"),
+    Bad(nothing, FULL + " --tokenizer \udcff", 2, "--tokenizer is not valid UTF-8"),
     Bad(nothing, FULL + " --output_dir nosuch://bucket/x", 2, "x: there is no file system"),
     Bad(finished(file("out/_pagecast/config.json", b"")), FULL, 2, "config.json is damaged"),
     Bad(finished(file("out/_pagecast/config.json", b"\xff{")), FULL, 2, "config.json is damaged"),

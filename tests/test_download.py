@@ -353,3 +353,46 @@ def test_bytes_for_people() -> None:
     assert [readable(n) for n in (0, 999, 1000, 5_242_880, 40_100_000_000)] == [
         "0 bytes", "999 bytes", "1.0 kB", "5.2 MB", "40.1 GB",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "phrase"),
+    [
+        (lambda part, foreign: part.symlink_to(foreign), "is a link"),
+        (lambda part, foreign: part.hardlink_to(foreign), "another file's second name"),
+        (lambda part, _: os.mkfifo(part), "is a pipe"),
+        (lambda part, _: part.mkdir(), "Is a directory"),
+    ],
+)
+def test_what_is_gathered_is_gathered_in_a_file_of_its_own(
+    command: Command, commit: str, out: Path, tmp_path: Path, make: Any, phrase: str
+) -> None:
+    part, foreign = Path(part_of(str(out / B))), tmp_path / "foreign"
+    part.parent.mkdir(parents=True)
+    foreign.write_bytes(b"foreign")
+    make(part, foreign)
+    done = command(line(out))
+    said = refused(done, 1)
+    assert str(part) in said
+    assert phrase in said
+    assert foreign.read_bytes() == b"foreign"
+
+
+def test_nothing_is_fetched_through_a_linked_directory(
+    command: Command, commit: str, out: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign").mkdir()
+    out.mkdir()
+    (out / "data").symlink_to(tmp_path / "foreign")
+    assert f"{out}/data is a link" in refused(command(line(out)), 1)
+    assert not list((tmp_path / "foreign").iterdir())
+
+
+@pytest.mark.parametrize("name", [B, source.PINNED])
+def test_a_pipe_in_place_of_a_file_is_left(
+    command: Command, commit: str, out: Path, name: str
+) -> None:
+    (out / name).parent.mkdir(parents=True)
+    os.mkfifo(out / name)
+    assert f"{out / name} is a pipe" in refused(command(line(out)), 1)
+    assert (out / name).is_fifo()

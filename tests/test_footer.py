@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.plan import plan_shards, read_footer
@@ -74,3 +75,23 @@ def test_few_footers_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         with path.open("rb") as file:
             assert found.get(str(path), file, None) is found.get(str(path), file, None)
     assert len(found._found) == 1
+
+
+def test_a_footer_makes_room_before_it_is_made_sense_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of the largest at a time would be more than a worker may take."""
+    monkeypatch.setattr(footer, "KEPT_BYTES", 1)
+    found, kept = footer.Footers(), []
+    parse = pq.read_metadata
+
+    def counted(source: Any) -> pq.FileMetaData:
+        kept.append(len(found._found))
+        return parse(source)
+
+    monkeypatch.setattr(pq, "read_metadata", counted)
+    for name in "ab":
+        path = write_parquet(tmp_path / f"{name}.parquet", articles("x"))
+        with path.open("rb") as file:
+            found.get(str(path), file, None)
+    assert kept == [0, 0]

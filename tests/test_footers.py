@@ -54,8 +54,11 @@ def element(name: bytes, kind: int | None = None, children: int | None = None) -
     return record(*fields, *([] if kind is None else [(6, I32, signed(UTF8))]))
 
 
-def parquet(depth: int, rows: int) -> bytes:
-    """Return a file whose schema has groups `depth` deep, and whose one row group claims rows."""
+def parquet(depth: int, rows: int, more: int = 0) -> bytes:
+    """Return a file whose schema has groups `depth` deep, and whose one row group claims rows.
+
+    The group has `more` columns that say nothing but where they begin.
+    """
     names = (b"title", b"text")
     schema = [element(b"root", children=2 + (depth > 0)), *(element(name, BYTES) for name in names)]
     if depth:
@@ -67,6 +70,7 @@ def parquet(depth: int, rows: int) -> bytes:
         coding = [(1, I32, signed(BYTES)), (2, LIST, listed(I32, [signed(0)])), (3, LIST, path)]
         data = record(*coding, (4, I32, signed(0)), *sizes)
         columns.append(record((2, I64, signed(4)), (3, STRUCT, data)))
+    columns += [record((2, I64, signed(4)))] * more
     group = record((1, LIST, listed(STRUCT, columns)), (2, I64, signed(9)), (3, I64, signed(rows)))
     groups = [group] if rows else []
     footer = record(
@@ -128,6 +132,13 @@ def test_rows_that_no_file_of_the_size_holds(tmp_path: Path, rows: int) -> None:
     found = plan.read_footer(str(path))
     fault = f"its {size} bytes cannot hold the {rows} rows it claims"
     assert (found.fault, found.rows) == (fault, 0)
+
+
+def test_a_footer_that_takes_more_memory_than_a_worker_has_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet(0, 1, more=900_000))  # 3 bytes each here, 700 in memory
+    (found,) = plan.read_layouts([str(path)], 256)
+    assert found.fault == "its footer takes too much memory"
 
 
 def test_a_footer_longer_than_its_file_or_than_is_read(

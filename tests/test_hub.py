@@ -17,7 +17,7 @@ from tests.conftest import Command, Outcome, RunCommand, articles, tree
 from tests.hub import FINEWIKI, FakeHub
 from tests.stores import LONG, SMALL
 from transforms import hub as reading
-from transforms import hubcalls, storage
+from transforms import hubcalls, pages, storage
 from transforms.articles import read_columns
 from transforms.records import Shard
 
@@ -112,6 +112,24 @@ def test_only_the_needed_columns_are_fetched_in_one_request_a_row_group(hub: Fak
     assert len(hub.content) == 1  # the footer is known by now, and the second half of the group
     assert needed <= hub.content[0].sent < needed + 8192  # a small column between two is no gap
     assert hub.requests == []  # nor is it asked again where the content is
+
+
+def test_large_columns_come_in_few_requests(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request for each of their pages would take longer than the bytes."""
+    monkeypatch.setattr(pages, "MOST_HELD_BYTES", 1 << 20)
+    monkeypatch.setattr(pages, "BLOCK_BYTES", 1 << 19)
+    monkeypatch.setattr(pages, "BUFFER_BYTES", 1 << 17)
+    rng = random.Random(1)
+    texts = [rng.randbytes(900).hex() for _ in range(2000)]
+    sink = io.BytesIO()
+    pq.write_table(pa.table(articles(*texts)), sink, data_page_size=10_000, write_batch_size=5)
+    hub.push(FINEWIKI, {A: sink.getvalue()})
+    (path,) = plan.find_files([INPUT])
+    batches = list(read_columns(Shard(0, path, 0, 0, 2000, 0)))
+    assert [text.decode() for batch in batches for text in batch["text"]] == texts
+    blocks = len(sink.getvalue()) / pages.BLOCK_BYTES
+    assert len(hub.content) < 3 * blocks + 8, "for the pages, for the rows, for the footer"
+    assert max(request.sent for request in hub.content) <= pages.BLOCK_BYTES
 
 
 def test_a_push_is_not_mixed_into_a_run(

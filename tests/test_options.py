@@ -88,6 +88,10 @@ def test_beam_options_are_passed_on() -> None:
         ("--png_level 0", "--png_level is 0; it must be at least 1"),
         ("--png_level 10", "--png_level is 10; it must be at most 9"),
         ("--shard_rows 0", "--shard_rows is 0; it must be at least 1"),
+        (
+            "--max_article_chars 40000001",
+            "--max_article_chars is 40000001; a worker has memory for at most 40000000",
+        ),
         ("--shard_rows 4097", "--shard_rows is 4097; a worker holds at most 4096 rows"),
         ("--workers 0", "--workers is 0; it must be at least 1"),
         ("--max_errors -1", "--max_errors is -1; it must be at least 0"),

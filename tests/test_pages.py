@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +19,7 @@ from transforms.articles import ReadArticles, read_articles
 from transforms.pages import Page, batch_rows, largest
 from transforms.records import Article, Failure, Shard, ShardArticles
 from transforms.shards import cut_row_group
+from transforms.tokenize import ArticleTokenizer
 from transforms.tokenized import parse_article
 
 
@@ -143,15 +147,91 @@ def test_a_line_of_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_article(b'{"id": [' + b"{}," * 5 + b"{}", 0, "x")
 
 
-def test_an_article_of_more_tokens_than_an_encoder_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Characters:
-        def encode(self, text: str) -> list[int]:
-            return [1] * len(text)
+def encoded(tokenizer: ArticleTokenizer, *texts: str) -> tuple[list[str], list[str]]:
+    """Tokenize articles; return the ids of those that have tokens, and the reasons of others."""
+    given = tuple(Article(n, f"a{n}", "t", text) for n, text in enumerate(texts))
+    done = tokenizing.tokenize(ShardArticles(Shard(0, "a", 0, 0, 9, 0), given, {}), tokenizer)
+    return [a.wiki_id for a in done.articles], [e.reason for e in done.errors]
 
+
+@pytest.fixture
+def quick_tokenizer(small_tokenizer: Path) -> ArticleTokenizer:
+    found = ArticleTokenizer((small_tokenizer / "small/tokenizer.json").read_bytes())
+    assert found.is_quick
+    return found
+
+
+def test_an_article_of_more_tokens_than_an_encoder_holds(
+    quick_tokenizer: ArticleTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tokenizing, "MOST_TOKENS", 100)
-    batch = ShardArticles(
-        Shard(0, "a", 0, 0, 2, 0), (Article(0, "a", "t", "x" * 101), Article(1, "b", "t", "x")), {}
+    found = encoded(quick_tokenizer, "x " * 101, "x")
+    assert found == (["a1"], ["ValueError: it has more than 100 tokens"])
+
+
+def test_a_word_that_an_encoder_cannot_cut(
+    quick_tokenizer: ArticleTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizing, "MOST_WORD_BYTES", 100)
+    texts = "ab " * 100, "é" * 51, "x" + " " * 100 + "y", "ab " + "é" * 49 + " cd"
+    kept, reasons = encoded(quick_tokenizer, *texts)
+    assert kept == ["a0", "a3"]
+    assert reasons == ["ValueError: it has a word, or as much space, of over 100 bytes"] * 2
+
+
+def test_an_article_that_takes_the_reference_too_much_memory(
+    small_tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where fastokens is not used; its pieces are measured, never taken for the whole."""
+    definition = (small_tokenizer / "small/tokenizer.json").read_bytes()
+    tokenizer = ArticleTokenizer(definition, quick=False)
+    text = "Many words stand here. " * 50
+    whole = tokenizer.encode(text)
+    monkeypatch.setattr(tokenizing, "_PIECE_CHARS", 7)
+    monkeypatch.setattr(tokenizing, "MOST_MEMORY", 600_000)
+    assert np.array_equal(tokenizer.encode(text), whole)
+    assert encoded(tokenizer, text * 10, text) == (
+        ["a1"],
+        [
+            "ValueError: its 11,500 characters take tokenizers more than 600,000 bytes of memory; "
+            "cut the article, or leave it out"
+        ],
     )
-    done = tokenizing.tokenize(batch, Characters())  # type: ignore[arg-type]
-    assert [a.wiki_id for a in done.articles] == ["b"]
-    assert [e.reason for e in done.errors] == ["ValueError: it has more than 100 tokens"]
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"])
+def test_lengths_that_take_no_room_in_the_file(tmp_path: Path, encoding: str) -> None:
+    """A length takes Arrow 8 bytes, and the file next to none where all are the same."""
+    path = tmp_path / "a.parquet"
+    table = pa.table({"title": ["t"] * 10_000, "text": [""] * 10_000})
+    pq.write_table(table, path, use_dictionary=False, column_encoding={"text": encoding})
+    with path.open("rb") as file:
+        found = pages.Columns(file, pq.read_metadata(path), 0, ["text"]).pages()["text"]
+    assert sum(page.values for page in found) == 10_000
+    assert sum(page.size for page in found) >= 80_000
+
+
+def test_large_columns_are_fetched_in_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_HELD_BYTES", 0)
+    monkeypatch.setattr(pages, "BUFFER_BYTES", 1 << 16)
+    monkeypatch.setattr(pages, "BLOCK_BYTES", 1 << 18)
+    texts = [random.Random(n).randbytes(500).hex() for n in range(3000)]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(articles(*texts)), path, data_page_size=5000, write_batch_size=5)
+    reads: list[int] = []
+
+    class Remote(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            reads.append(size or 0)
+            return super().read(size)
+
+    metadata = pq.read_metadata(path)
+    columns = pages.Columns(Remote(path), metadata, 0, ["id", "title", "text"])
+    assert sum(map(len, columns.pages().values())) > 300
+    file = pq.ParquetFile(columns, metadata=metadata, buffer_size=columns.buffer)
+    found = [text for batch in file.iter_batches(100) for text in batch["text"].to_pylist()]
+    assert found == texts
+    assert len(reads) < 5 * path.stat().st_size / pages.BLOCK_BYTES
+    assert len(columns._blocks) <= pages.MOST_BLOCKS

@@ -28,6 +28,19 @@ def test_commit_leaves_nothing_of_a_failed_write(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
+def test_what_nobody_may_look_at_does_not_count_as_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    assert not storage.exists(str(tmp_path / "file"))
+    assert not storage.exists(str(tmp_path / ("x" * 1000)))
+    monkeypatch.setattr(storage.os, "stat", refuse)
+    with pytest.raises(PermissionError):
+        storage.exists(str(tmp_path / "file"))
+
+
 def test_a_file_that_is_replaced_has_another_version(tmp_path: Path) -> None:
     storage.commit(str(tmp_path / "a"), [b"one"])
     storage.commit(str(tmp_path / "b"), [b"one"])

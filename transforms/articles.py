@@ -40,6 +40,7 @@ from transforms.tokenized import SUFFIX as TOKENIZED
 
 _BATCH_ROWS = 128
 MAX_ARTICLE_CHARS = 20_000_000
+MOST_ARTICLE_CHARS = 40_000_000  # that a worker has memory to read, whatever they are
 
 
 class Long:

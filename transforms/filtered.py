@@ -67,6 +67,7 @@ def article_line(article: Article) -> bytes:
 
 def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
     """Commit a shard's kept articles, then the record of them."""
+    storage.protect(output_dir)
     number = batch.shard.number
     lines = map(article_line, batch.articles)
     written = storage.commit_hashed(piece_path(output_dir, number), lines)

@@ -70,6 +70,7 @@ class Footers:
                 "it changed while the run was going on: its footer is not the one that was planned "
                 "with; put the earlier file back and run the same command again"
             )
+        self._make_room(len(content))
         metadata = pq.read_metadata(pa.BufferReader(content))
         if sha256 is not None or storage.is_local(path):
             self._keep(known, metadata, len(content))
@@ -78,8 +79,12 @@ class Footers:
     def _keep(self, known: Hashable, metadata: pq.FileMetaData, size: int) -> None:
         with self._lock:
             self._found[known] = metadata, size
-            total = sum(size for _, size in self._found.values())
-            while total > KEPT_BYTES and len(self._found) > 1:
+
+    def _make_room(self, size: int) -> None:
+        """Let go of what would be too much with another one: they are up to 500 MB in memory."""
+        with self._lock:
+            total = size + sum(size for _, size in self._found.values())
+            while total > KEPT_BYTES and self._found:
                 total -= self._found.popitem(last=False)[1][1]
 
 

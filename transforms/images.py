@@ -148,6 +148,7 @@ class RenderPages(beam.DoFn):
         return rendered, pngs
 
     def _sink(self, batch: ShardSamples) -> PictureSink:
+        storage.protect(self._output_dir)
         if self._settings.form == NONE:
             return pictures.NoPictures()
         if self._settings.form == FILES:

@@ -15,10 +15,23 @@ from typing import BinaryIO
 
 # Without it the open of a pipe waits for its other end.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_protected: set[str] = set()  # directories below which no link is followed to write or remove
 
 
 class IrregularFileError(OSError):
     """It is a pipe, a socket, a device: nothing that could be read or written as a file."""
+
+
+class LinkError(OSError):
+    """A directory that was a run's own has become a link to somewhere else."""
+
+
+def protect(top: str) -> None:
+    """Let this process write and remove nothing below a directory through a linked one.
+
+    `top` itself and what is above may be links.
+    """
+    _protected.add(top)
 
 
 def open_read(path: str) -> BinaryIO:
@@ -45,10 +58,15 @@ def _open_regular(path: str, flags: int) -> int:
 def open_new(path: str) -> BinaryIO:
     """Open a new file for writing; what has its name gives way, and what that leads to stays.
 
+    Directories that it needs are made.
+
     Raises:
       IrregularFileError: it is a pipe, a socket or a device, which nobody of us has put there.
+      LinkError: it is below a link that is not to be followed.
       OSError: it cannot be made.
     """
+    _require_own_directories(path)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     try:
         return open(path, "xb")
     except FileExistsError:
@@ -57,12 +75,36 @@ def open_new(path: str) -> BinaryIO:
         return open(path, "xb")
 
 
+def replace(written: str, path: str) -> None:
+    """Give a file that is written its name; what has that name gives way.
+
+    Raises:
+      OSError: as for `open_new`, or `path` is a directory.
+    """
+    _require_own_directories(path)
+    _require_regular(path, follow=False)
+    os.replace(written, path)
+
+
+def remove(path: str) -> None:
+    """Remove a file, or a link to one; it may be gone already.
+
+    Raises:
+      OSError: it is below a link that is not to be followed, or cannot be removed.
+    """
+    _require_own_directories(path)
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.remove(path)
+
+
 def open_kept(path: str) -> FileIO:
-    """Open a file to read and to write in place, made if it is not there.
+    """Open a file to read and to write in place, made with its directories if it is not there.
 
     Raises:
       OSError: it is a link, or somebody else's file too, or no regular one.
     """
+    _require_own_directories(path)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -71,7 +113,7 @@ def open_kept(path: str) -> FileIO:
         if stat.S_ISLNK(status.st_mode):
             raise OSError(f"{path} is a link: what it leads to is not written; remove the link")
         _require_regular(path)
-        if status.st_nlink > 1:
+        if status.st_nlink > 1 and stat.S_ISREG(status.st_mode):
             raise OSError(f"{path} is another file's second name (a hard link): remove it")
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | _AT_ONCE
     return FileIO(os.open(path, flags, 0o666), "r+")
@@ -93,6 +135,20 @@ def misplaced(top: str, below: Sequence[str]) -> Iterator[str]:
             for entry in entries:
                 if not entry.is_file() and not entry.is_dir(follow_symlinks=False):
                     yield entry.path
+
+
+def _require_own_directories(path: str) -> None:
+    directory, below = os.path.dirname(path), []
+    while directory not in _protected:
+        below.append(directory)
+        if directory == (directory := os.path.dirname(directory)):
+            return
+    for own in below:
+        if os.path.islink(own):
+            raise LinkError(
+                f"{own} is a link: nothing is written or removed through it; put a directory "
+                "in its place"
+            )
 
 
 def _is_irregular(mode: int) -> bool:

@@ -52,6 +52,7 @@ def finish(results: Results, settings: FinishSettings) -> bool:
       InconsistentError: counts that must agree do not; no manifest is written.
     """
     out = settings.parts.output_dir
+    storage.protect(out)
     storage.commit(storage.private(out, ERRORS), _error_lines(results, out))
     if results.failures:
         return False

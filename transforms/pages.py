@@ -8,6 +8,7 @@ say.
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,12 +18,16 @@ from transforms.ranges import Seekable
 
 MOST_PAGE_BYTES = 256 << 20  # of the largest pages of all columns that are read, decompressed
 MOST_HELD_BYTES = 64 << 20  # of a row group's columns, compressed; more is read page by page
-BUFFER_BYTES = 4 << 20  # then read at a time
+BUFFER_BYTES = 4 << 20  # that Arrow then takes at a time
+BLOCK_BYTES = 16 << 20  # fetched at a time then: of a store each read is a request
+MOST_BLOCKS = 4  # held: one for each column that is read, and another
 GAP_BYTES = 8192  # between two columns that are read at once, as Arrow does
 BATCH_BYTES = 64 << 20  # decoded at a time, at most, or a single row
 _HEADER_BYTES = 256, 4096, 16 << 20  # tried in turn; Arrow takes no longer header
 _DICTIONARY = 2  # type of a page
 _DELTA_BYTE_ARRAY = 7  # encoding in which a value begins with a part of the one before
+_DELTA_LENGTHS = 6, _DELTA_BYTE_ARRAY  # encodings that may write a length in next to no bytes
+_LENGTH_BYTES = 8  # that Arrow then holds for each value of a page
 _FALSE, _BYTE, _DOUBLE, _BINARY, _MAP, _STRUCT = 2, 3, 7, 8, 11, 12  # of Thrift
 _FIXED = {0: 0, 1: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8}  # bytes of a field
 
@@ -39,8 +44,8 @@ class Page(NamedTuple):
 class Columns(Seekable):
     """A parquet file of which the columns of one row group are read once, as Arrow wants them.
 
-    Where they are too large to be held, they are read from the file, and `buffer` says in pieces of
-    how many bytes.
+    Where they are too large to be held, they are read in blocks of which a few are kept, and
+    `buffer` says how many bytes Arrow is to take at a time.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Columns(Seekable):
         super().__init__()
         self._file = file
         self._held: dict[int, bytes] = {}
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         paths = [metadata.schema.column(n).path for n in range(metadata.num_columns)]
         # Only these are looked at: where another is encrypted, Arrow would end the process.
         self._chunks = {
@@ -109,14 +115,38 @@ class Columns(Seekable):
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes, without a copy where they are all of a column."""
         size = -1 if size is None else size
-        content = self._from_held(size) if size >= 0 else None
+        content = self._from_blocks(size) if self.buffer else self._from_held(size)
         if content is None:
             self._file.seek(self._position)
             content = self._file.read() if size < 0 else _read_all(self._file, size)
         self._position += len(content)
         return content
 
+    def _from_blocks(self, size: int) -> bytes | None:
+        if size < 0:
+            return None
+        pieces: list[bytes] = []
+        while size > 0:
+            number, skipped = divmod(self._position + sum(map(len, pieces)), BLOCK_BYTES)
+            piece = self._block(number)[skipped : skipped + size]
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._blocks:
+            if len(self._blocks) >= MOST_BLOCKS:
+                self._blocks.popitem(last=False)
+            self._file.seek(number * BLOCK_BYTES)
+            self._blocks[number] = _read_all(self._file, BLOCK_BYTES)
+        self._blocks.move_to_end(number)
+        return self._blocks[number]
+
     def _from_held(self, size: int) -> bytes | None:
+        if size < 0:
+            return None
         for start, content in self._held.items():
             first = self._position - start
             if first == 0 and size == len(content):
@@ -182,12 +212,11 @@ def _page(header: dict[int, Any]) -> Page:
     first, second = header.get(5), header.get(8)  # of the two versions of data pages
     inner, place = (first, 2) if isinstance(first, dict) else (second, 4)
     inner = inner if isinstance(inner, dict) else {}
-    return Page(
-        max(_number(header, 2), 0),
-        max(_number(inner, 1), 0),
-        _number(header, 1) == _DICTIONARY,
-        _number(inner, place) == _DELTA_BYTE_ARRAY,
-    )
+    size, values = max(_number(header, 2), 0), max(_number(inner, 1), 0)
+    encoding = _number(inner, place)
+    if encoding in _DELTA_LENGTHS:
+        size += values * _LENGTH_BYTES
+    return Page(size, values, _number(header, 1) == _DICTIONARY, encoding == _DELTA_BYTE_ARRAY)
 
 
 def _number(fields: dict[int, Any], name: int) -> int:

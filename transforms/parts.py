@@ -136,6 +136,7 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
     What an earlier run wrote from the same lines, and what still is as that run left it, stays.
     """
     out = settings.output_dir
+    storage.protect(out)
     references = sorted_references(shards)
     digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
     earlier = find_part(out, name)

@@ -21,6 +21,7 @@ PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"
 
 def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) -> Receipt:
     """Commit a shard and return its receipt, which is written last."""
+    storage.protect(output_dir)
     articles: list[ArticleLines] = []
 
     def lines() -> Iterator[bytes]:
@@ -75,6 +76,7 @@ def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
 
     Its receipt is removed: from now on its files may change, so it counts as not done.
     """
+    storage.protect(output_dir)
     path = receipt_path(output_dir, shard.number)
     content = storage.read_bytes(path)
     receipt = Receipt.from_json(content)

@@ -54,6 +54,12 @@ def is_local(path: str) -> bool:
     return SCHEME.match(path) is None
 
 
+def protect(output_dir: str) -> None:
+    """Let this process write and remove nothing through a link inside an output directory."""
+    if is_local(output_dir):
+        localfiles.protect(output_dir)
+
+
 def join(base: str, *names: str) -> str:
     """Join path components below `base`, which may be a path or an object-store URL."""
     if is_local(base):
@@ -67,9 +73,19 @@ def private(output_dir: str, *names: str) -> str:
 
 
 def exists(path: str) -> bool:
-    """Tell whether a file is there."""
+    """Tell whether a file is there.
+
+    Raises:
+      PermissionError: nobody may look.
+    """
     if is_local(path):
-        return os.path.exists(path)
+        try:
+            os.stat(path)
+        except PermissionError:
+            raise
+        except (OSError, ValueError):
+            return False
+        return True
     return path.count("/") > 2 and _store(path).exists(path)  # a bucket is no object
 
 
@@ -107,7 +123,6 @@ def open_read(path: str) -> BinaryIO:
 
 def open_write(path: str) -> BinaryIO:
     """Open a local file for writing under its own name, with the directories that it needs."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     return localfiles.open_new(path)
 
 
@@ -190,7 +205,7 @@ class Writer:
                 self._file.flush()
                 os.fsync(self._file.fileno())
             self._file.close()
-        os.replace(self._target, self.path)
+        localfiles.replace(self._target, self.path)
         if self._durable:
             _sync_directory(os.path.dirname(self.path) or ".")
 
@@ -310,8 +325,7 @@ def remove(paths: Iterable[str]) -> None:
     paths = iter(paths)
     for path in paths:
         if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                os.remove(path)
+            localfiles.remove(path)
         else:  # together with all that follow: one request can remove many
             _store(path).remove(chain([path], paths))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from itertools import chain
 
 import apache_beam as beam
 import numpy as np
@@ -19,8 +21,12 @@ from transforms.faults import attempt, without_panics
 from transforms.records import Article, ShardArticles, Tokens
 from transforms.tokenized import check_tokens
 
-MOST_TOKENS = 6_000_000  # of an article: the encoders take some 70 bytes for each
-_PIECE_CHARS = 1_000_000  # of a longer text, counted at a time
+MOST_TOKENS = 6_000_000  # of a text for fastokens, which takes some 70 bytes for each
+MOST_WORD_BYTES = 8 << 20  # of what it cannot cut before it encodes, where it takes 50 for each
+MOST_MEMORY = 600 << 20  # bytes that tokenizers may take for a text
+_BYTE_MEMORY, _TOKEN_MEMORY = 90, 300  # of these for each byte, once normalized, and each token
+_PIECE_CHARS = 50_000  # of a longer text, measured at a time; one takes 18 when it is normalized
+_BETWEEN_WORDS = re.compile(r"(?<=\S)\s(?=\S)")
 _log = logging.getLogger(__name__)
 
 # What the two libraries must agree on before the fast one is used: each text touches a rule, or a
@@ -82,9 +88,10 @@ class ArticleTokenizer:
         """Return the token ids of a text, int32, with no special token added or recognized.
 
         Raises:
-          ValueError: a control token came out all the same.
+          ValueError: a control token came out all the same, or it takes too much memory.
         """
         if self._fast is not None:
+            self._check_count(self._fast, text)
             try:
                 tokens = self._fast.encode(text)
                 if not np.isin(tokens, self.control).any():
@@ -95,6 +102,18 @@ class ArticleTokenizer:
         if (control := np.isin(tokens, self.control)).any():
             raise ValueError(f"its text comes out as the control token {tokens[control][0]}")
         return tokens
+
+    def _check_count(self, fast: FastTokenizer, text: str) -> None:
+        """Refuse a text of more tokens than fastokens can hold, counted in pieces."""
+        if len(text) <= min(MOST_TOKENS, MOST_WORD_BYTES) // 4:  # bytes of a character, at most
+            return
+        count = 0
+        for piece in _pieces(text):
+            count += len(fast.encode(piece))
+            if count > MOST_TOKENS:
+                raise ValueError(f"it has more than {MOST_TOKENS:,} tokens")
+        if _longest_word(text) > MOST_WORD_BYTES:
+            raise ValueError(f"it has a word, or as much space, of over {MOST_WORD_BYTES:,} bytes")
 
     def decode(self, tokens: Tokens) -> str:
         """Return the text of token ids, special tokens skipped, spaces as they are.
@@ -161,14 +180,45 @@ class ReferenceTokenizer:
     @without_panics
     def encode(self, text: str) -> Tokens:
         """See `ArticleTokenizer.encode`."""
-        found = self._encoder.encode(text, add_special_tokens=False)
-        if not (byte_ids := self.vocabulary.byte_ids):
-            return np.array(found.ids, dtype=np.int32)
+        if len(text) > _PIECE_CHARS:
+            self._check_memory(text)
+        ids = self._encode(text)
+        byte_ids, unknown = self.vocabulary.byte_ids, self.vocabulary.unknown
+        if not byte_ids or not (ids == unknown).any():
+            return ids
+        found = self._encoder.encode(text, add_special_tokens=False)  # tells the pieces too
         tokens: list[int] = []
         for number, piece in zip(found.ids, found.tokens, strict=True):
-            unknown = number == self.vocabulary.unknown
-            tokens += [byte_ids[byte] for byte in piece.encode()] if unknown else [number]
+            tokens += [byte_ids[b] for b in piece.encode()] if number == unknown else [number]
         return np.array(tokens, dtype=np.int32)
+
+    def _encode(self, text: str) -> Tokens:
+        # Of all ways only this one keeps no offsets, which take as much again as the rest.
+        (found,) = self._encoder.encode_batch_fast([text], add_special_tokens=False)
+        return np.array(found.ids, dtype=np.int32)
+
+    def _check_memory(self, text: str) -> None:
+        """Refuse a text that takes too much memory: an account is kept of its bytes and tokens.
+
+        It is never encoded in pieces, as no cut is sure to leave the tokens what they are.
+        """
+        normalizer = self._encoder.normalizer
+        size = sum(
+            len((normalizer.normalize_str(piece) if normalizer else piece).encode())
+            for piece in _pieces(text)
+        )
+        if size * (_BYTE_MEMORY + _TOKEN_MEMORY) <= MOST_MEMORY:  # each byte a token, at most
+            return
+        memory = size * _BYTE_MEMORY
+        for piece in _pieces(text) if memory <= MOST_MEMORY else ():
+            memory += len(self._encode(piece)) * _TOKEN_MEMORY
+            if memory > MOST_MEMORY:
+                break
+        if memory > MOST_MEMORY:
+            raise ValueError(
+                f"its {len(text):,} characters take tokenizers more than {MOST_MEMORY:,} bytes of "
+                "memory; cut the article, or leave it out"
+            )
 
     @without_panics
     def decode(self, tokens: Tokens) -> str:
@@ -254,16 +304,19 @@ def load_tokenizer(path: str, quick: bool = True) -> ArticleTokenizer:
     return ArticleTokenizer(read_asset(path), quick)
 
 
-def count_fault(text: str, tokenizer: ArticleTokenizer) -> str | None:
-    """Say that a text has more tokens than an encoder can hold, or None; counted in pieces."""
-    if len(text) <= MOST_TOKENS // 4:  # a character has at most one for each byte
-        return None
-    count = 0
-    for start in range(0, len(text), _PIECE_CHARS):
-        count += len(tokenizer.encode(text[start : start + _PIECE_CHARS]))
-        if count > MOST_TOKENS:
-            return f"it has more than {MOST_TOKENS:,} tokens"
-    return None
+def _longest_word(text: str) -> int:
+    """Return the bytes of the longest part without a single space between two letters or signs."""
+    longest = start = 0
+    ends = (match.end() for match in _BETWEEN_WORDS.finditer(text))
+    for end in chain(ends, [len(text)]):
+        if 4 * (end - start) > longest:
+            longest = max(longest, len(text[start:end].encode()))
+        start = end
+    return longest
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _PIECE_CHARS] for start in range(0, len(text), _PIECE_CHARS))
 
 
 def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:
@@ -274,8 +327,6 @@ def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles
             if fault := check_tokens(article, tokenizer):
                 raise ValueError(fault)
             return article
-        if fault := count_fault(article.text, tokenizer):
-            raise ValueError(fault)
         return replace(article, tokens=tokenizer.encode(article.text))
 
     articles, errors = attempt("tokenize", batch.articles, encode, lambda article: article)

@@ -56,6 +56,7 @@ def write_report(output_dir: str, settings: ReportSettings) -> dict[str, Any]:
       ReportError: the dataset is not finished. OcrError: there is no Tesseract.
       SurveyError: a line of it is damaged. OSError: a file cannot be read or written.
     """
+    storage.protect(output_dir)
     manifest = read_manifest(output_dir)
     content = report_page(output_dir, manifest, settings)
     storage.commit(storage.join(output_dir, REPORT), [content.encode()])
