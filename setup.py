@@ -22,7 +22,7 @@ REQUIREMENTS = [
     "apache-beam>=2.77,<2.78",
     "fonttools>=4.60,<5",
     "huggingface_hub>=1.0,<3",
-    "matplotlib>=3.10,<4",  # the report's charts, at the end of every run
+    "Jinja2>=3.1,<4",  # the report
     "numpy>=2.0,<3",
     "psutil>=6,<8",
     "PyYAML>=6,<7",
@@ -67,7 +67,7 @@ setup(
     package_data={
         "pipeline.data": ["*.parquet", "*.json", "*.LICENSE"],
         "pipeline.flink": ["*.xml"],
-        "pipeline.report": ["*.css"],
+        "pipeline.report": ["*.css", "*.html"],
         "transforms.render.fonts": ["*.ttf", "*.LICENSE"],
     },
     install_requires=REQUIREMENTS,

@@ -1,23 +1,21 @@
-"""A job's state as one line of text: a bar that fits the terminal, or plain words for a log."""
+"""A job's state as one line of text: with a bar at a terminal, or plain words for a log."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.progress_bar import ProgressBar
-from rich.text import Text
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
+from pipeline import progress
 from pipeline.ledger import CHECKING, MERGING, PARTS, SHARDS, SPLITTING, State
-from pipeline.pace import Speed
-from pipeline.progress import readable
 
-GAP = "  "
-LEAST_BAR, MOST_BAR = 10, 40  # columns, with the gap before it
-NARROW = 60  # columns
-BEHIND_BAR = 4  # the rank of facts that leave the bar its columns
-MINUTE, HOUR, DAY = 60, 3600, 86400
+WINDOW = 300.0  # seconds; articles differ along the input, and so does the speed
+LEAST_SHARDS = 3  # for a speed that is worth showing
 DOING = {
     CHECKING: "checking what is there",
     SPLITTING: "planning the split",
@@ -25,103 +23,92 @@ DOING = {
 }
 
 
-def time_left(seconds: float) -> str:
-    """Return how long something will take, as exactly as one can tell: 40 s, 4 min, 1 h 10 min."""
-    if seconds < MINUTE - 5:
-        return f"{max(10, round(seconds, -1)):.0f} s left"
-    minutes = round(seconds / MINUTE)
-    if seconds < 99.5 * MINUTE:
-        return f"{minutes} min left"
-    if minutes < DAY // MINUTE:
-        return f"{minutes // 60} h {minutes % 60} min left"
-    hours = round(seconds / HOUR)
-    return f"{hours // 24} d {hours % 24} h left"
-
-
 def counted(number: int, what: str) -> str:
     """Return a number of things, e.g. 1,234 samples, or 1 error."""
     return f"{number:,} {what if number == 1 else f'{what}s'}"
 
 
-def done(state: State, of: str = " of ") -> str:
-    """Return what is done of what there is to do."""
-    if state.phase == SHARDS:
-        return f"{state.shards:,}{of}{counted(state.of, 'shard')}"
-    if state.phase == PARTS:
-        return f"{state.parts:,}{of}{counted(state.parts_of, 'part')}"
-    return DOING[state.phase]
+class Narrower(Progress):
+    """A bar that leaves the last column free: after it some terminals go on in the next line."""
+
+    def __init__(self, *columns: ProgressColumn, console: Console, **how: Any) -> None:
+        self._terminal = console  # what rich has of it is not there yet when it is first asked
+        super().__init__(*columns, console=console, **how)
+
+    def get_renderable(self) -> RenderableType:
+        """Return all that is shown."""
+        return Constrain(super().get_renderable(), self._terminal.width - 1)
 
 
-def plain_line(state: State, speed: Speed, seconds: float) -> str:
-    """Return a line for a log. It ends in the seconds since the start."""
-    facts = [
-        f"{state.shards:,} of {counted(state.of, 'shard')}",
-        counted(state.samples, "sample"),
-        *([per_second(speed.samples)] if speed.samples is not None else []),
-        readable(state.size),
-        counted(state.errors, "error"),
-        *([time_left(speed.left)] if speed.left is not None else []),
-        *([done(state)] if state.phase != SHARDS else []),
-        f"{seconds:.0f} s",
-    ]
-    return ", ".join(facts)
+class JobLine:
+    """The line about a job, from its states one after another.
 
+    Its speed is that of this run since its first shard: what comes before is the start of workers.
 
-def per_second(rate: float) -> str:
-    """Return samples a second, e.g. 68/s."""
-    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
+    Args:
+      clock: the time in seconds.
+    """
 
+    def __init__(self, shards: int, clock: Callable[[], float] = time.monotonic) -> None:
+        terminal = progress.Terminal()
+        self.bar = Narrower(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=terminal,
+            disable=not terminal.can_show,
+            expand=True,
+            get_time=clock,
+            redirect_stdout=False,
+            refresh_per_second=progress.REFRESHES,
+            speed_estimate_period=WINDOW,
+            transient=True,
+        )
+        self._started = clock()
+        self._clock = clock
+        self._line = self.bar.add_task(f"0 of {counted(shards, 'shard')}", total=shards, facts="")
+        self._shards = self.bar.add_task("", total=shards, visible=False, start=False)
 
-class Fact(NamedTuple):
-    """A piece of the line; `rank` says which pieces go in first."""
+    def update(self, state: State) -> None:
+        """Tell how far the job is now."""
+        task = self.bar.tasks[self._shards]
+        if state.new_shards and (not task.started or state.shards < task.completed):
+            self.bar.reset(self._shards, total=state.of, completed=state.shards)
+        self.bar.update(self._shards, completed=state.shards)
+        in_parts = state.phase in (PARTS, MERGING)
+        self.bar.update(
+            self._line,
+            description=self._done(state),
+            total=state.parts_of if in_parts else state.of,
+            completed=state.parts if in_parts else state.shards,
+            facts="  ".join(self._facts(state)),
+        )
 
-    text: str
-    rank: int
-    style: str = ""
+    def plain(self, state: State) -> str:
+        """Return a line for a log. It ends in the seconds since the start."""
+        self.update(state)
+        facts = [f"{state.shards:,} of {counted(state.of, 'shard')}", *self._facts(state)]
+        if state.phase != SHARDS:
+            facts.append(self._done(state))
+        return ", ".join([*facts, f"{self._clock() - self._started:.0f} s"])
 
-
-@dataclass(frozen=True)
-class LiveLine:
-    """The line at the bottom of a terminal. It never wraps: what matters less is left out."""
-
-    state: State
-    speed: Speed = field(default_factory=Speed)
-
-    def facts(self) -> list[Fact]:
-        """Return what could be told beside what is done, left to right."""
-        state, (rate, left) = self.state, self.speed
-        errors = counted(state.errors, "error")
-        return [
-            Fact(counted(state.samples, "sample"), 3),
-            *([Fact(per_second(rate), 4)] if rate is not None else []),
-            Fact(readable(state.size), 5),
-            Fact(errors, 1, "red") if state.errors else Fact(errors, 6),
-            *([Fact(time_left(left), 2, "cyan")] if left is not None else []),
-        ]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Render as many facts as fit, and a bar in what is left of the line."""
-        width = options.max_width - 1  # some terminals go on below after the last column
-        begin = done(self.state, " of " if width >= NARROW else "/")
-        space, chosen = width - len(begin), set()
-        for fact in sorted(self.facts(), key=lambda fact: fact.rank):
-            needed = len(GAP + fact.text)
-            if needed > space - (LEAST_BAR if fact.rank >= BEHIND_BAR else 0):
-                break
-            chosen.add(fact)
-            space -= needed
-        yield Text(begin[:width], end="", no_wrap=True)
-        if (bar := min(space - len(GAP), MOST_BAR)) >= LEAST_BAR - len(GAP):
-            yield Text(GAP, end="")
-            yield from console.render(self._bar(), options.update(width=bar))
-        for fact in self.facts():
-            if fact in chosen:
-                yield Text(GAP + fact.text, fact.style, end="")
-
-    def _bar(self) -> ProgressBar:
-        state = self.state
+    def _done(self, state: State) -> str:
         if state.phase == SHARDS:
-            return ProgressBar(state.of, state.shards, pulse=not state.shards)
+            return f"{state.shards:,} of {counted(state.of, 'shard')}"
         if state.phase == PARTS:
-            return ProgressBar(state.parts_of, state.parts)
-        return ProgressBar(pulse=True)
+            return f"{state.parts:,} of {counted(state.parts_of, 'part')}"
+        return DOING[state.phase]
+
+    def _facts(self, state: State) -> list[str]:
+        facts = [
+            counted(state.samples, "sample"),
+            progress.readable(state.size),
+            counted(state.errors, "error"),
+        ]
+        speed = self.bar.tasks[self._shards].speed
+        if state.phase == SHARDS and speed and state.new_shards > LEAST_SHARDS:
+            left = timedelta(seconds=round((state.of - state.shards) / speed))
+            samples = speed * state.new_samples / state.new_shards
+            facts.insert(1, f"{samples:,.0f}/s" if samples >= 10 else f"{samples:.1f}/s")
+            facts.append(f"{left} left")
+        return facts

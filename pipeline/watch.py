@@ -9,12 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
-from rich.live import Live
-
 from pipeline import progress
 from pipeline.ledger import SHARDS, Ledger, State
-from pipeline.liveline import LiveLine, plain_line
-from pipeline.pace import Pace, Speed
+from pipeline.liveline import JobLine
 from transforms import storage
 from transforms.inflight import REQUESTS
 from transforms.outputs import PLAN
@@ -92,15 +89,15 @@ class Follower:
     Whatever goes wrong with that is no concern of the job's.
 
     Args:
-      show: called with how far the job is and how fast it goes. every: seconds between two calls,
-        at most; where much is read there are more.
+      show: called with how far the job is. every: seconds between two calls, at most; where much is
+        read there are more.
     """
 
     def __init__(
         self,
         output_dir: str,
         modes: Sequence[str],
-        show: Callable[[State, Speed], None],
+        show: Callable[[State], None],
         every: float,
     ) -> None:
         self._output_dir = output_dir
@@ -109,8 +106,7 @@ class Follower:
         self._every = every
         self._pause = 0.0 if storage.is_local(output_dir) else STORE_PAUSE
         self._look: Look | None = None
-        self._pace = Pace()
-        self._latest: tuple[State, Speed] | None = None
+        self._latest: State | None = None
         self._over = threading.Event()
 
     def __enter__(self) -> Follower:
@@ -142,37 +138,26 @@ class Follower:
         if self._look is None:
             self._look = Look(self._output_dir, self._modes)
         for state in self._look.states():
-            self._latest = state, self._pace.speed(time.monotonic(), state)
+            self._latest = state
             if self._over.is_set():
                 return
             self._tell()
 
     def _tell(self) -> None:
         if self._latest is not None and not self._over.is_set():
-            self._show(*self._latest)
+            self._show(self._latest)
 
 
 @contextmanager
 def watch(output_dir: str, shards: int, modes: Sequence[str]) -> Iterator[None]:
     """Show how far a job is while it runs, as far as its output directory can be seen from here."""
-    terminal = progress.Terminal()
+    line = JobLine(shards)
     with ExitStack() as stack:
-        if terminal.can_show:
-            live = Live(
-                LiveLine(State(0, shards)),
-                console=terminal,
-                refresh_per_second=progress.REFRESHES,
-                transient=True,
-                redirect_stdout=False,
-            )
-
-            def show(state: State, speed: Speed) -> None:
-                live.update(LiveLine(state, speed))
-
-            stack.enter_context(progress.at_bottom(live))
-            stack.enter_context(Follower(output_dir, modes, show, PAUSE))
+        if not line.bar.disable:
+            stack.enter_context(progress.at_bottom(line.bar))
+            stack.enter_context(Follower(output_dir, modes, line.update, PAUSE))
         elif not progress.is_quiet():
-            tell = Lines()
+            tell = Lines(line)
             stack.enter_context(Follower(output_dir, modes, tell, progress.INTERVAL))
         yield
 
@@ -180,12 +165,13 @@ def watch(output_dir: str, shards: int, modes: Sequence[str]) -> Iterator[None]:
 class Lines:
     """Says how far a job is, now and then."""
 
-    def __init__(self) -> None:
-        self._started = self._last = time.monotonic()
+    def __init__(self, line: JobLine) -> None:
+        self._line = line
+        self._last = time.monotonic()
 
-    def __call__(self, state: State, speed: Speed) -> None:
+    def __call__(self, state: State) -> None:
         """Say it, unless it was said a moment ago."""
         now = time.monotonic()
         if now - self._last >= progress.INTERVAL:
             self._last = now
-            progress.say(plain_line(state, speed, now - self._started))
+            progress.say(self._line.plain(state))

@@ -38,7 +38,7 @@ def test_it_fits_the_screen_and_loads_all_it_shows(
     background = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(22, 23, 24)") == dark
     # What is drawn has the page's colours.
-    bar = browser.value("getComputedStyle(document.querySelector('svg path[style*=--bar]')).fill")
+    bar = browser.value("getComputedStyle(document.querySelector('svg .bar')).fill")
     assert bar == ("rgb(134, 182, 232)" if dark else "rgb(59, 110, 165)")
     messages = [event for event in browser.events if event.get("method") == "Log.entryAdded"]
     assert not messages

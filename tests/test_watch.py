@@ -15,7 +15,7 @@ import pytest
 
 from pipeline import progress, watch
 from pipeline.ledger import PARTS, State
-from pipeline.pace import Speed
+from pipeline.liveline import JobLine
 from pipeline.watch import Follower, Lines, Look
 from tests.conftest import articles, write_parquet
 from tests.stores import LONG, SMALL
@@ -112,7 +112,7 @@ def test_what_goes_wrong_is_no_concern_of_the_jobs(
     (tmp_path / "_pagecast").mkdir()
     told: list[State] = []
 
-    def show(state: State, _: Speed) -> None:
+    def show(state: State) -> None:
         told.append(state)
         raise OSError("the terminal is gone")
 
@@ -135,10 +135,10 @@ def test_a_line_is_said_now_and_then_in_a_log(
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    lines, state = Lines(), State(1, 3, 4, 8, 840, 1)
+    lines, state = Lines(JobLine(3, lambda: clock[0])), State(1, 3, 4, 8, 840, 1)
     for now in (100, 129.9, 130, 131, 159, 160.4):
         clock[0] = now
-        lines(state, Speed())
+        lines(state)
     assert capsys.readouterr().err == (
         "pagecast: 1 of 3 shards, 4 samples, 840 bytes, 1 error, 30 s\n"
         "pagecast: 1 of 3 shards, 4 samples, 840 bytes, 1 error, 60 s\n"

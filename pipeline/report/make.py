@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.report import contact, numbers, page
-from pipeline.report.distributions import distributions
-from pipeline.report.ink import ink
-from pipeline.report.markup import paragraph, section
+from pipeline.report import charts, pictures, tables
 from pipeline.report.ocr import legibility, load_reader, read_pages
 from pipeline.report.source import most_samples, sample_lines, whereof
 from pipeline.report.survey import Survey
@@ -17,7 +15,19 @@ from transforms import storage
 from transforms.outputs import MANIFEST, REPORT
 from transforms.reader import PageReader
 
+if TYPE_CHECKING:
+    import jinja2
+
+CHOSEN = 8  # samples shown at all modes
 INKED = 32  # samples whose pages are decoded; a page takes some 10 ms
+
+# Control characters are no HTML; Unicode has a picture of each.
+CONTROL = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+
+Values = Mapping[str, Counter[Any]]
 
 
 class ReportError(Exception):
@@ -79,29 +89,110 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
     for line in sample_lines(output_dir, manifest, most):
         survey.add(line)
     options = manifest["options"]
-    pictures = contact.Pictures(PageReader(output_dir), options["images"], options["png_level"])
-    looked = whereof(survey.samples, manifest)
-    empty = section("distributions", "Distributions", paragraph("There are no samples."))
-    sections = [
-        numbers.overview(manifest),
-        distributions(survey, inks(survey, modes, pictures), looked) if survey.samples else empty,
-        numbers.left_out(manifest, numbers.error_reasons(output_dir)),
-        numbers.split_section(manifest),
-    ]
+    pages = pictures.Pictures(PageReader(output_dir), options["images"], options["png_level"])
+    found: dict[str, Any] = {
+        "manifest": manifest,
+        "looked_at": whereof(survey.samples, manifest),
+        "job": tables.job(manifest),
+        "modes": tables.modes(manifest),
+        "left_out": tables.left_out(manifest, tables.error_reasons(output_dir)),
+        "split": tables.split(manifest),
+    }
     if survey.samples:
-        if read is not None:
-            readings = read_pages(survey.chosen[: settings.ocr], modes, pictures.image, read)
-            sections.append(legibility(readings, reader))
-        chosen = survey.chosen[: contact.CHOSEN]
-        sections.append(contact.contact_sheet(chosen, modes, pictures))
-        sections.append(contact.worst_pages(survey.worst, pictures, looked))
-    return page.page(manifest["versions"]["pagecast"], sections)
+        chosen = [(line, modes) for line in survey.chosen[:CHOSEN]]
+        worst = [(line, [mode]) for line, mode in survey.worst]
+        found |= {
+            "charts": distributions(survey, inks(survey, modes, pages)),
+            "samples": pictures.gallery(chosen, pages, pictures.SHEET_BYTES),
+            "worst": pictures.gallery(worst, pages, pictures.WORST_BYTES),
+        }
+    if survey.samples and read is not None:
+        readings = read_pages(survey.chosen[: settings.ocr], modes, pages.image, read)
+        found |= {"legibility": legibility(readings), "reader": reader}
+    return template().render(found)
 
 
-def inks(survey: Survey, modes: list[str], pictures: contact.Pictures) -> dict[str, Counter[float]]:
+def template() -> jinja2.Template:
+    """Return the report's template. Whatever it shows is text and nothing else to a browser."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__ or "", "."),
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        finalize=printable,
+    )
+    environment.filters |= {"number": number, "shorten": shorten}
+    environment.globals |= {
+        "width": charts.WIDTH, "left": charts.LEFT, "right": charts.RIGHT, "bars": charts.BARS,
+        "row_height": charts.ROW, "axis": charts.AXIS,
+    }  # fmt: skip
+    return environment.get_template("report.html")
+
+
+def printable(value: object) -> object:
+    """Return a value with pictures in place of control characters, which HTML does not have."""
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value
+    return value.translate(CONTROL).encode("utf-8", "replace").decode()
+
+
+def number(value: float) -> str:
+    """Return a number for people: 12,345 or 0.25."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def shorten(value: object, most: int = 200) -> str:
+    """Return a text, cut after `most` characters."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def distributions(survey: Survey, inked: Mapping[str, Counter[float]]) -> list[Any]:
+    """Return a title, a chart and a table of each distribution."""
+    of_modes = survey.by_mode.items()
+    pages = max(values.total() for values in inked.values())
+    found: list[Any] = []
+
+    def add(
+        title: str,
+        caption: str,
+        values: Mapping[str, Counter[Any]],
+        axis: str,
+        scale: str = "whole",
+    ) -> None:
+        notes = {name: tables.median(of) for name, of in values.items() if of}
+        chart = charts.distribution(values, notes, axis, scale)
+        found.append((title, chart, tables.distribution(caption, values)))
+
+    tokens = {"articles": survey.article_tokens}
+    add("Length", "Tokens", tokens, "tokens of a kept article", "log")
+    sizes = {mode: of.font_sizes for mode, of in of_modes}
+    add("Font size", "Font size", sizes, "pixels")
+    add("Lines", "Lines", {mode: of.lines for mode, of in of_modes}, "lines of the whole text")
+    cut = {
+        mode: {
+            "whole": 100 * (survey.samples - of.truncated) / survey.samples,
+            "truncated": 100 * of.truncated / survey.samples,
+            "with clipped lines": 100 * of.clipped / survey.samples,
+        }
+        for mode, of in of_modes
+    }
+    axis = "% of pages; a page may be truncated and clipped"
+    found.append(("Truncation", charts.shares(cut, axis), tables.cut(survey)))
+    of_samples = f"Ink of {pages:,} samples"
+    add(of_samples, of_samples, inked, "% of a page", "linear")
+    missing = {mode: of.missing for mode, of in of_modes if of.missing}
+    groups = {mode: charts.missing_groups(values) for mode, values in missing.items()}
+    chart = charts.shares(groups, "characters without a glyph on a page, % of pages")
+    found.append(("Missing glyphs", chart, tables.distribution("Missing glyphs", missing)))
+    return found
+
+
+def inks(survey: Survey, modes: list[str], pages: pictures.Pictures) -> dict[str, Counter[float]]:
     """Return for each mode how many of the chosen samples' pages have so much ink, in percent."""
     found: dict[str, Counter[float]] = {mode: Counter() for mode in modes}
     for sample in map(json.loads, survey.chosen[:INKED]):
         for mode in modes:
-            found[mode][round(ink(pictures.image(sample, mode)), 2)] += 1
+            found[mode][round(pictures.ink(pages.image(sample, mode)), 2)] += 1
     return found

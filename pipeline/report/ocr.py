@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from pipeline.report.markup import paragraph, section, table
-from pipeline.report.numbers import quantile
+from pipeline.report.tables import Table, quantile
 
 Sample = dict[str, Any]
 READ_AS = "--psm 6"  # a page is one block of text; Tesseract need not look for columns
@@ -89,20 +88,10 @@ def read_pages(
     return readings
 
 
-def legibility(readings: dict[str, list[Reading]], reader: str) -> str:
-    """Return the section of what came of reading pages."""
+def legibility(readings: dict[str, list[Reading]]) -> Table:
+    """Return what came of reading pages."""
     head = ["mode", "pages", "font size, median", "error rate, least", "median", "most", "mean"]
-    return section(
-        "legibility",
-        "Legibility",
-        paragraph(
-            f"Character error rate of {reader}, a plain reader of scanned pages: how many "
-            "characters have to change, for each one of the text, to get from what it reads to the "
-            "whole text of the page. What a page does not show counts as errors. It tells which "
-            "sizes are hard to read, not what a vision encoder makes of them."
-        ),
-        table("Character error rate", head, [_row(mode, of) for mode, of in readings.items()]),
-    )
+    return Table("Character error rate", head, [_row(mode, of) for mode, of in readings.items()])
 
 
 def _row(mode: str, readings: list[Reading]) -> tuple[object, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
@@ -111,73 +110,22 @@ def compare(
       expected: the samples that should be there, in this order.
       known: the digest of each sample's line by its number, 0 where it is not known.
     """
-    regular = np.ones(len(numbers), bool)
-    if not np.array_equal(numbers, expected):
-        regular = in_order(places_in(expected, numbers))
-        yield from _irregular(numbers, expected, regular)
-    wanted = known[numbers[regular]]
-    differs = (wanted != digests[regular]) & (wanted != UNKNOWN)
-    for line in np.flatnonzero(regular)[differs]:
-        what = f"line {line + 1} differs from its shard"
-        yield LineFault(int(numbers[line]), int(line), what)
-
-
-def _irregular(
-    numbers: Numbers, expected: Numbers, regular: npt.NDArray[np.bool_]
-) -> Iterator[LineFault]:
-    """Yield what is too many, too few or out of order; `regular` are the lines in their order."""
-    right = {int(numbers[line]): int(line) + 1 for line in np.flatnonzero(regular)}
-    wanted = set(expected.tolist())
-    moved = []
-    for line in np.flatnonzero(~regular):
-        number = int(numbers[line])
-        if number == NO_SAMPLE:
-            yield LineFault(None, None, f"line {line + 1} is no sample of this dataset")
-        elif number not in wanted:
-            yield LineFault(number, None, f"line {line + 1} does not belong there")
-        elif number in right:
-            first, second = sorted((right[number], int(line) + 1))
-            yield LineFault(number, None, f"is there twice, in lines {first} and {second}")
-        else:
-            moved.append((number, int(line) + 1))
-    for number in expected[~np.isin(expected, numbers)].tolist():
-        yield LineFault(number, None, "is missing")
-    if moved:
-        number, first = moved[0]
-        more = f", and {len(moved) - 1} more are" if len(moved) > 1 else ""
-        yield LineFault(number, None, f"line {first} is not in the order of the file{more}")
-
-
-def places_in(expected: Numbers, numbers: Numbers) -> Numbers:
-    """Return the place of each number among the expected ones, -1 where it is not there."""
-    order = np.argsort(expected, kind="stable")
-    at = np.searchsorted(expected, numbers, sorter=order)
-    at[at == len(expected)] = 0
-    found = order[at] if len(expected) else np.full(len(numbers), -1)
-    there = expected[found] == numbers if len(expected) else np.zeros(len(numbers), bool)
-    return np.where(there, found, -1)
-
-
-def in_order(places: Numbers) -> npt.NDArray[np.bool_]:
-    """Tell which lines are in order: the longest series of them whose places increase.
-
-    So one line that was moved or repeated is one fault, wherever it went.
-    """
-    ends: list[int] = []  # the smallest place that ends a series of each length,
-    lines: list[int] = []  # and the line that has it
-    before = np.full(len(places), -1)
-    for line, place in enumerate(places.tolist()):
-        if place >= 0:
-            length = bisect_left(ends, place)
-            before[line] = lines[length - 1] if length else -1
-            ends[length : length + 1] = [place]
-            lines[length : length + 1] = [line]
-    kept = np.zeros(len(places), bool)
-    line = lines[-1] if lines else -1
-    while line >= 0:
-        kept[line] = True
-        line = int(before[line])
-    return kept
+    both = min(len(numbers), len(expected))
+    same = numbers[:both] == expected[:both]
+    if wrong := int((~same).sum()) + max(len(numbers), len(expected)) - both:
+        first = int(np.argmin(same)) if not same.all() else both
+        missing = len(np.setdiff1d(expected, numbers))
+        more = len(numbers) - len(expected) + missing
+        yield LineFault(
+            None,
+            None,
+            f"line {first + 1} is the first of {wrong:,} that are not the samples they should be: "
+            f"{missing:,} samples are missing, {more:,} lines too many",
+        )
+    wanted = known[expected[:both]]
+    differs = same & (wanted != digests[:both]) & (wanted != UNKNOWN)
+    for line in np.flatnonzero(differs):
+        yield LineFault(int(numbers[line]), int(line), f"line {line + 1} differs from its shard")
 
 
 def differing_fields(line: bytes, wanted: bytes) -> str:

@@ -1,0 +1,127 @@
+"""The report's tables: what the manifest says, what was left out and why, and the distributions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.report.survey import Survey
+from transforms import storage
+from transforms.outputs import ERRORS
+
+MOST_REASONS = 20
+DIGITS = re.compile(r"\d[\d,.]*")
+QUANTILES = (("least", 0.0), ("5%", 0.05), ("median", 0.5), ("95%", 0.95), ("most", 1.0))
+
+
+class Table(NamedTuple):
+    """A table whose first column names the rows; the others are numbers."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def job(manifest: Mapping[str, Any]) -> Table:
+    """Return the job's numbers."""
+    counts, split = manifest["counts"], manifest["split"]
+    rows = [
+        ("articles in", counts["rows_read"]),
+        ("articles kept", counts["kept"]),
+        ("articles dropped", sum(counts["dropped"].values())),
+        ("articles failed", counts["failed"]),
+        ("samples", counts["samples"]),
+        ("pages stored", counts["pages"]),
+        ("samples to train on", split["train"]["samples"]),
+        ("samples in val", split["val"]["samples"]),
+    ]
+    return Table("The job", ["what", "how many"], rows)
+
+
+def modes(manifest: Mapping[str, Any]) -> Table:
+    """Return the vision modes."""
+    sizes = [
+        (mode, of["px"], of["vision_tokens"] or "none", str(of["ratio"] or "none"))
+        for mode, of in manifest["vision_modes"].items()
+    ]
+    return Table(
+        f"Vision modes, each page of {manifest['options']['context_tokens']:,} tokens",
+        ["mode", "pixels a side", "vision tokens", "tokens for each of them"],
+        sizes,
+    )
+
+
+def left_out(manifest: Mapping[str, Any], errors: Counter[tuple[str, str]]) -> Table:
+    """Return dropped and failed articles by reason."""
+    rows: list[tuple[object, ...]] = [
+        (f"dropped: {reason.replace('_', ' ')}", n)
+        for reason, n in manifest["counts"]["dropped"].items()
+    ]
+    shown = errors.most_common(MOST_REASONS)
+    rows += [(f"failed to {step}: {reason}", n) for (step, reason), n in shown]
+    if rest := errors.total() - sum(n for _, n in shown):
+        rows.append(("failed for other reasons", rest))
+    return Table("Articles by reason", ["reason", "articles"], rows)
+
+
+def error_reasons(output_dir: str) -> Counter[tuple[str, str]]:
+    """Return how many articles failed by step and reason, where numbers count for nothing."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    path = storage.private(output_dir, ERRORS)
+    if storage.exists(path):
+        with storage.open_read(path) as lines:
+            for error in map(json.loads, lines):
+                if error["kind"] == "article":
+                    # So a million articles that fail alike are one row, and one entry in memory.
+                    reasons[error["step"], DIGITS.sub("N", error["reason"][:100])] += 1
+    # Ties by name, or the order of the file would decide.
+    return Counter(dict(sorted(reasons.items())))
+
+
+def split(manifest: Mapping[str, Any]) -> Table:
+    """Return the sizes of the split."""
+    rows = [(name, of["samples"], of["articles"]) for name, of in manifest["split"].items()]
+    return Table("Sizes", ["split", "samples", "articles"], rows)
+
+
+def quantile(values: Counter[Any], share: float) -> Any:
+    """Return the smallest value that at least `share` of all do not exceed."""
+    wanted = share * values.total()
+    for value in sorted(values):
+        wanted -= values[value]
+        if wanted <= 0:
+            return value
+    raise ValueError("there are no values")
+
+
+def median(values: Counter[Any]) -> str:
+    """Return the median in words."""
+    middle = quantile(values, 0.5)
+    return f"median {middle:,}" if isinstance(middle, int) else f"median {middle:.1f}"
+
+
+def distribution(caption: str, by_name: Mapping[str, Counter[Any]]) -> Table:
+    """Return quantiles and mean of values, a name a row."""
+    rows = []
+    for name, values in by_name.items():
+        if values:
+            mean = sum(value * n for value, n in values.items()) / values.total()
+            found = (quantile(values, share) for _, share in QUANTILES)
+            rows.append((name, *found, round(mean, 2)))
+    return Table(caption, ["", *(name for name, _ in QUANTILES), "mean"], rows)
+
+
+def cut(survey: Survey) -> Table:
+    """Return how many pages do not show all of their text."""
+
+    def share(part: int) -> str:
+        return f"{100 * part / survey.samples:.2f}%"
+
+    rows = [
+        (mode, of.truncated, share(of.truncated), of.clipped, share(of.clipped))
+        for mode, of in survey.by_mode.items()
+    ]
+    return Table("Pages that lack text", ["mode", "truncated", "", "with clipped lines", ""], rows)
