@@ -17,7 +17,7 @@ LONGEST = (
     "test_run.py",
     "test_forms.py",
     "test_reader.py",
-    "test_estimate_outputs.py",
+    "test_plan_command.py",
     "test_page.py",
     "test_fuzz.py",
     "test_bad_inputs.py",

@@ -47,10 +47,11 @@ def test_a_seed_decides_the_choice() -> None:
 @pytest.mark.parametrize("articles", [10, 99, 250, 1000, ROWS - 1])
 def test_clusters_are_blocks_of_shards_and_stand_for_all_rows(articles: int, seed: int) -> None:
     choice = choose(UNEVEN, articles, seed)
-    assert len(choice.clusters) == min(articles, CLUSTERS)
+    assert len({cluster.rows for cluster in choice.clusters}) == len(choice.clusters)
+    assert len(choice.clusters) <= min(articles, CLUSTERS)
     assert choice.read <= articles
     for rows, shard, _ in choice.clusters:
-        assert 0 < rows.rows <= articles // len(choice.clusters)
+        assert 0 < rows.rows <= articles // min(articles, CLUSTERS)
         before = rows.start - shard.start
         assert 0 <= before <= shard.rows - rows.rows
         assert rows == shard._replace(

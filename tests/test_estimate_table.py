@@ -61,7 +61,7 @@ def test_columns_stand_under_each_other() -> None:
 
 def facts(**changes: Any) -> dict[str, Any]:
     known = about_values(0, 0, 0)
-    files = {"files": known, "bytes": known, "disk": about_values(2e12, 1.9e12, 2.1e12)}
+    files = {"files": known, "disk": about_values(2e12, 1.9e12, 2.1e12)}
     disk = {
         "path": "/x", "needed": files["disk"], "free": 10, "needed_files": known,
         "free_files": None, "has_room": False, "may_have_room": False,
@@ -84,7 +84,8 @@ def facts(**changes: Any) -> dict[str, Any]:
         "missing_glyphs": {"share": 0.0, "scripts": {}},
         "pictures": dict.fromkeys(("files", "shards", "none"), files),
         "outputs": dict.fromkeys(("train_arrow, val_arrow", "filtered.jsonl", "rest"), files),
-        "asked_for": files,
+        "asked_for": ["files", "rest"],
+        "all_asked_for": files,
         "most_at_any_time": files,
         "seconds": about_values(40_000, 30_000, 60_000),
         "workers": 2,
@@ -95,7 +96,7 @@ def facts(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_table_fits_a_screen_and_says_all_of_it() -> None:
-    lines = table(facts(), {"shards": False}).splitlines()
+    lines = table(facts()).splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == ("read 5,000 articles at 100 places, drew 200 of their samples;")
     text = "\n".join(lines)
@@ -121,20 +122,20 @@ def test_the_table_fits_a_screen_and_says_all_of_it() -> None:
 )
 def test_the_last_line_is_about_the_disk(found: dict[str, Any], text: str) -> None:
     disk = {**facts()["disk"], **found}
-    assert text in table(facts(disk=disk), {}).splitlines()[-1]
+    assert text in table(facts(disk=disk)).splitlines()[-1]
 
 
 def test_without_a_directory_no_disk_is_asked() -> None:
-    last = table(facts(disk=None), {}).splitlines()[-1]
+    last = table(facts(disk=None)).splitlines()[-1]
     assert last == "no --output_dir on a disk was given, so none was asked for its room"
 
 
 def test_all_that_is_exact_says_so() -> None:
     read = {"articles": 32, "places": 4, "samples_drawn": 59, "all_articles": True}
     some = facts(looked_at=read, samples=about_values(59, 59, 59))
-    assert table(some, {}).startswith("read all articles, drew all their samples: the numbers are")
+    assert table(some).startswith("read all articles, drew all their samples: the numbers are")
     more = facts(looked_at=read, samples=about_values(60, 60, 60))
-    assert table(more, {}).startswith("read all articles, drew 59 of their samples: counts are")
+    assert table(more).startswith("read all articles, drew 59 of their samples: counts are")
 
 
 def test_warnings() -> None:

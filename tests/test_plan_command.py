@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.estimate import estimate
+from pipeline.estimate import measure
 from pipeline.estimate.command import command_line, parse
 from pipeline.options import UsageError
 from tests.conftest import SAMPLE, Command, Outcome, RunCommand, articles, write_parquet
@@ -116,11 +116,61 @@ def test_a_font_that_lacks_a_script_is_warned_about(command: Command, tmp_path: 
     assert found.err.endswith("; give a --font that has them\n")
 
 
+def sizes(path: Path, pattern: str) -> list[int]:
+    return [file.stat().st_size for file in path.glob(pattern) if file.is_file()]
+
+
+def exactly(value: int) -> dict[str, int]:
+    return {"estimate": value, "low": value, "high": value}
+
+
+def test_of_a_small_input_counts_and_pages_are_exact(demo: Outcome, command: Command) -> None:
+    found = planned(command, f"--input {SAMPLE} --modes tiny,small,base,large")
+    counts, split = demo.manifest["counts"], demo.manifest["split"]
+    for name in ("kept", "samples", "pages", "failed"):
+        assert found[name] == exactly(counts[name])
+    assert found["articles"] == counts["rows_read"]
+    assert found["dropped"] == {name: exactly(n) for name, n in counts["dropped"].items()}
+    assert found["val"] == split["val"]["samples"]
+    assert found["train"] == split["train"]["samples"] + split["unused"]["samples"]
+    for mode in found["modes"]:
+        assert mode["bytes"] == exactly(sum(sizes(demo.path, f"images/{mode['mode']}/*")))
+    files = [file for file in demo.path.rglob("*") if file.is_file()]
+    assert found["all_asked_for"]["files"]["estimate"] == pytest.approx(len(files), abs=20)
+    disk = sum(512 * file.stat().st_blocks for file in files)
+    assert found["all_asked_for"]["disk"]["estimate"] == pytest.approx(disk, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("form", "more"), [("shards", "--image_shards --arrow --filtered"), ("none", "--no_images")]
+)
+def test_all_forms_and_outputs_come_out_as_planned(
+    form: str, more: str, command: Command, run: RunCommand
+) -> None:
+    given = f"--modes tiny,base --no_report {more}"
+    found, done = planned(command, f"--input {SAMPLE} {given}"), run(SAMPLE, options=given)
+    assert done.code == 0
+    each = {**found["pictures"], **found["outputs"]}
+    for name, pattern in {
+        form: "images/*/*",
+        "_pagecast/shards": "_pagecast/shards/*",
+        "samples.jsonl": "samples.jsonl",
+        "filtered.jsonl": "filtered.jsonl",
+        "train.jsonl, val.jsonl": "[tv]*.jsonl",
+        "train_arrow, val_arrow": "*_arrow/*.arrow",
+    }.items():
+        made = sizes(done.path, pattern)
+        assert (name in found["asked_for"]) == (bool(made) or name == "none")
+        if made:  # a block of each file is half empty; the last article of val is not in train
+            planned_size = each[name]["disk"]["estimate"]
+            assert planned_size == pytest.approx(sum(made), rel=0.06, abs=len(made) * 4096)
+
+
 def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
     demo: Outcome, tokenizer: ArticleTokenizer, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A third of 32 articles, for several seeds: nearly all intervals have to contain it."""
-    monkeypatch.setattr(estimate, "ArticleTokenizer", lambda definition: tokenizer)
+    monkeypatch.setattr(measure, "ArticleTokenizer", lambda definition: tokenizer)
     counts = demo.manifest["counts"]
     pictures = sum(file.stat().st_size for file in demo.path.glob("images/tiny/*.png"))
     hits = 0
@@ -131,7 +181,7 @@ def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
         for values, truth in (
             (found["kept"], counts["kept"]),
             (found["samples"], counts["samples"]),
-            (found["pictures"]["files"]["bytes"], pictures),
+            (found["modes"][0]["bytes"], pictures),
         ):
             assert values["low"] < values["high"]
             hits += values["low"] <= truth <= values["high"]

@@ -9,11 +9,8 @@ from typing import NamedTuple
 
 from pipeline import configfile, stores
 from pipeline.commandline import parse_run
-from pipeline.estimate.disk import UNKNOWN_BLOCK, disk_of
-from pipeline.estimate.estimate import Effort, estimate
-from pipeline.estimate.facts import facts
-from pipeline.estimate.outputs import ARTICLES, ROWS_OF_SPLIT, WHOLE
-from pipeline.estimate.room import Room, room_in
+from pipeline.estimate.estimate import estimate, facts
+from pipeline.estimate.outputs import UNKNOWN_BLOCK, disk_of, room_in
 from pipeline.estimate.table import table, warnings
 from pipeline.options import RunOptions, UsageError
 from pipeline.parser import Parser
@@ -21,7 +18,6 @@ from pipeline.prepare import look
 from pipeline.progress import describe, one_line, say
 from pipeline.streams import tell
 from transforms import storage
-from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import ArticleError, Failure
 from transforms.redact import redact
 
@@ -96,16 +92,17 @@ def plan(argv: Sequence[str]) -> int:
     sources = look(run, writes=options.has_output)
     local = options.has_output and storage.is_local(sources.output_dir)
     disk = disk_of(sources.output_dir) if local else None
-    effort = Effort(options.sample, max(DRAWN, options.sample // DRAWN_SHARE), options.seed)
-    found = estimate(run, sources, effort, disk.block if disk else UNKNOWN_BLOCK)
-    room: Room | None = None
+    drawn = max(DRAWN, options.sample // DRAWN_SHARE)
+    block = disk.block if disk else UNKNOWN_BLOCK
+    found = estimate(run, sources, block, options.sample, drawn, options.seed)
+    room = None
     if disk is not None:
-        room = room_in(sources.output_dir, disk, found, run.overwrite)
+        room = room_in(sources.output_dir, disk, found.outputs.peak, run.overwrite)
     known = facts(found, run, room)
     if options.json:
         tell(json.dumps(known, indent=2))
     else:
-        tell(table(known, _asked(run)))
+        tell(table(known))
         tell(one_line(redact(command_line(options))))
     for warning in warnings(known):
         say(f"warning: {warning}")
@@ -116,12 +113,6 @@ def command_line(options: PlanOptions) -> str:
     """Return the `run` that was asked about, for a shell."""
     place = [] if options.has_output else ["--output_dir", "DIR"]
     return shlex.join(["pagecast", "run", *options.words, *place])
-
-
-def _asked(run: RunOptions) -> dict[str, bool]:
-    """Return which of all outputs the run is to write."""
-    forms = {form: form == run.pages.form for form in (FILES, SHARDS, NONE)}
-    return {**forms, WHOLE: run.merge, ROWS_OF_SPLIT: run.arrow, ARTICLES: run.filtered}
 
 
 def _tell_failures(failures: Sequence[Failure], errors: Sequence[ArticleError]) -> int:

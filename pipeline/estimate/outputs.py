@@ -1,157 +1,186 @@
-"""Which files a run leaves: how many, how many bytes, and what they take on the disk."""
+"""What a run leaves on the disk, and whether the disk has room for it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from typing import NamedTuple
 
-import numpy as np
-
-from pipeline.estimate.drawing import ARROW, BLOCKS, LINE, PNG, RECEIPT, TAR
-from pipeline.estimate.forecast import SAMPLES, Totals, Values
-from pipeline.estimate.measure import FILTERED
+from pipeline.estimate.interval import Interval
+from pipeline.estimate.measure import ARROW, BLOCKS, FILTERED, LINE, SAMPLES, TAR, Measured
+from pipeline.options import RunOptions
+from pipeline.progress import readable
 from transforms.assign import part_count
-from transforms.pictures import END_OF_TAR, FILES, NONE
-from transforms.split import SplitSettings, targets
+from transforms.outputs import SAMPLES as WHOLE
+from transforms.pictures import FILES, NONE, SHARDS
+from transforms.split import targets
 
-RECEIPT_BYTES = 500  # of a shard without samples
-PLAN_BYTES = 200  # a shard's line in the plan
-REPORT_BYTES = 4_000_000
-SMALL_BYTES = 20_000  # configuration, manifest and the like, which with two assets are
-SMALL_FILES = 9
+UNKNOWN_BLOCK = 4096  # bytes; of most file systems
 ENTRY_BYTES = 64  # of a file's name in its directory
-DIRECTORIES = 12
-PICTURES, PAGES, POOL, WHOLE, SPLIT, ROWS_OF_SPLIT, ARTICLES, REST = (
-    "images", "pages", "_pagecast/shards", "samples.jsonl", "train.jsonl, val.jsonl",
-    "train_arrow, val_arrow", "filtered.jsonl", "the rest",
+RECEIPT_BYTES, PAGE_BYTES = 500, 130  # of a shard and of a page in its receipt
+REPORT_BYTES = 4_000_000
+SMALL_BYTES = 20_000  # configuration, manifest and the like
+SMALL_FILES = 20  # with directories
+POOL, SPLIT, ROWS, ARTICLES, REST = (
+    "_pagecast/shards", "train.jsonl, val.jsonl", "train_arrow, val_arrow", "filtered.jsonl",
+    "the rest",
 )  # fmt: skip
 
 
-class Wanted(NamedTuple):
-    """What a run is to write, as its options say.
+class Files(NamedTuple):
+    """Files that belong together: how many, and what they take on the disk."""
 
-    assets: bytes of tokenizer and font. block: in so many bytes the disk counts.
+    files: Interval
+    disk: Interval
+
+    def __add__(self, other: Files) -> Files:  # type: ignore[override]
+        return Files(self.files + other.files, self.disk + other.disk)
+
+
+NOTHING = Files(Interval(), Interval())
+
+
+class Outputs(NamedTuple):
+    """All that a run may leave: pictures in each form, other files by name; which are asked for."""
+
+    pictures: dict[str, Files]
+    others: dict[str, Files]
+    asked: set[str]
+
+    @property
+    def end(self) -> Files:
+        """What is there in the end."""
+        every = {**self.pictures, **self.others}
+        return sum((every[name] for name in self.asked), NOTHING)
+
+    @property
+    def peak(self) -> Files:
+        """The most that is there at any time: what is merged is there twice meanwhile."""
+        twice = Interval()
+        if WHOLE in self.asked:
+            twice = max(twice, self.others[SPLIT].disk + self.others[WHOLE].disk * -1.0)
+        if ARTICLES in self.asked:
+            twice = max(twice, self.others[ARTICLES].disk)
+        return Files(self.end.files, self.end.disk + twice)
+
+
+def split_sizes(samples: float, options: RunOptions) -> tuple[int, int]:
+    """Return about how many samples val and train get; the rest of val's last article is unused."""
+    val, train = targets(round(samples), options.split, samples > 1)
+    return val, max(min(train, round(samples) - val), 0)
+
+
+def outputs(found: Measured, options: RunOptions, shards: int, assets: int, block: int) -> Outputs:
+    """Return all that a run may leave.
+
+    Args:
+      assets: bytes of tokenizer and fonts. block: bytes in which the disk counts.
+    """
+    samples, nothing = found.counts[SAMPLES], Interval()
+    val, train = split_sizes(samples.estimate, options)
+    share = min(options.max_samples / samples.estimate, 1.0) if samples.estimate else 0.0
+    line = found.bytes.get(LINE, nothing)
+    lines = samples * line
+    parts = part_count(val, round(line.estimate)) + part_count(train, round(line.estimate))
+    stored = 0 if options.no_images else len(options.modes)
+    receipts = samples * float(PAGE_BYTES * (1 + stored)) + float(RECEIPT_BYTES * shards)
+
+    def some(number: int, size: Interval) -> Files:
+        """Return files whose last blocks are half empty, about."""
+        return Files(nothing + number, size + number * block / 2)
+
+    small = SMALL_BYTES + assets + REPORT_BYTES * (not options.no_report)
+    pages = samples * float(len(options.modes))
+    pictures = {
+        FILES: Files(
+            pages, samples * found.bytes.get(BLOCKS, nothing) + pages * float(ENTRY_BYTES)
+        ),
+        SHARDS: some(shards * len(options.modes), samples * found.bytes.get(TAR, nothing)),
+        NONE: NOTHING,
+    }
+    others = {
+        POOL: some(2 * shards, lines + receipts),
+        SPLIT: some(2 if options.merge else parts, lines * share),
+        WHOLE: some(1, lines),
+        ROWS: some(parts + 4, samples * found.bytes.get(ARROW, nothing) * share),
+        ARTICLES: some(2, found.counts[FILTERED]),
+        REST: some(SMALL_FILES + parts, nothing + float(small)),
+    }
+    wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
+    asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
+    return Outputs(pictures, others, asked)
+
+
+class Disk(NamedTuple):
+    """What may still be written: bytes and files, None where there is no such limit; its block.
+
+    path: a directory on it.
     """
 
-    modes: Sequence[str]
-    form: str
-    split: SplitSettings
-    merge: bool
-    arrow: bool
-    filtered: bool
-    report: bool
-    assets: int
-    shards: int
+    path: str
+    free: int | None
+    free_files: int | None
     block: int
 
 
-class Files(NamedTuple):
-    """Files that belong together: how many, their bytes, and what these take on the disk."""
-
-    number: Values
-    size: Values
-    disk: Values
-
-    def __add__(self, other: Files) -> Files:  # type: ignore[override]
-        return Files(self.number + other.number, self.size + other.size, self.disk + other.disk)
-
-
-def pictures(totals: Totals, wanted: Wanted, form: str, mode: str) -> Files:
-    """Return the pictures of one mode in one of the three forms."""
-    samples = totals[SAMPLES]
-    if form == NONE or PNG + mode not in totals:
-        return _nothing(samples)
-    if form == FILES:
-        disk = totals[BLOCKS + mode] + samples * ENTRY_BYTES
-        return Files(samples, totals[PNG + mode], disk)
-    return _some(totals[TAR + mode] + wanted.shards * len(END_OF_TAR), wanted.shards, wanted)
-
-
-def all_pictures(totals: Totals, wanted: Wanted, form: str) -> Files:
-    """Return the pictures of all modes."""
-    parts = (pictures(totals, wanted, form, mode) for mode in wanted.modes)
-    return sum_of([_nothing(totals[SAMPLES]), *parts])
+def disk_of(directory: str) -> Disk | None:
+    """Return the disk that a directory is or will be on, or None where that cannot be known."""
+    path = os.path.abspath(directory)
+    while not os.path.isdir(path):
+        if path == (above := os.path.dirname(path)):
+            return None
+        path = above
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    block = found.f_frsize or found.f_bsize or UNKNOWN_BLOCK
+    return Disk(
+        path,
+        # Some network and virtual file systems say that they have nothing, at all.
+        found.f_bavail * block if found.f_blocks else None,
+        found.f_favail if found.f_files else None,
+        block,
+    )
 
 
-def outputs(totals: Totals, wanted: Wanted) -> dict[str, Files]:
-    """Return all that a run may leave, asked for or not, but the pictures."""
-    samples = totals[SAMPLES]
-    nothing = np.zeros_like(samples)
-    lines, rows = totals.get(LINE, nothing), totals.get(ARROW, nothing)
-    receipts = totals.get(RECEIPT, nothing) + RECEIPT_BYTES * wanted.shards
-    used = np.minimum(samples, wanted.split.max_samples)
-    share = np.divide(used, samples, out=np.zeros_like(samples), where=samples > 0)
-    parts = part_numbers(totals, wanted)
-    small = SMALL_BYTES + wanted.assets + PLAN_BYTES * wanted.shards + REPORT_BYTES * wanted.report
-    return {
-        POOL: _some(lines, wanted.shards, wanted) + _some(receipts, wanted.shards, wanted),
-        SPLIT: _some(share * lines, 2 if wanted.merge else parts, wanted),
-        WHOLE: _some(lines, 1, wanted),
-        ROWS_OF_SPLIT: _some(share * rows, parts + 4, wanted),
-        ARTICLES: _some(totals.get(FILTERED, nothing), 2, wanted),
-        REST: _some(nothing + small, SMALL_FILES + wanted.report + parts, wanted),
-    }
+class Room(NamedTuple):
+    """What a run needs of a disk, beside what an earlier one has done: bytes and files."""
+
+    disk: Disk
+    bytes: Interval
+    files: Interval
+
+    def lacks(self, end: str) -> bool:
+        """Tell whether the disk is too small: by the "estimate", or even by the "low" end."""
+        needs = ((self.bytes, self.disk.free), (self.files, self.disk.free_files))
+        return any(free is not None and getattr(need, end) > free for need, free in needs)
+
+    def __str__(self) -> str:
+        need, (path, free, free_files, _) = self.bytes, self.disk
+        if free is not None and need.estimate > free:
+            low, high = readable(need.low), readable(need.high)
+            between = "" if low == high else f" ({low} to {high})"
+            told = f"{readable(need.estimate)}{between}"
+            return f"{told}; {readable(free)} are free on the disk of {path}"
+        files = f"{self.files.estimate:,.0f} files"
+        return f"{files}; {free_files or 0:,} more can be made on the disk of {path}"
 
 
-def asked_for(totals: Totals, wanted: Wanted) -> list[Files]:
-    """Return the files of all that the options ask for."""
-    left_out = set()
-    if not wanted.merge:
-        left_out.add(WHOLE)
-    if not wanted.arrow:
-        left_out.add(ROWS_OF_SPLIT)
-    if not wanted.filtered:
-        left_out.add(ARTICLES)
-    others = outputs(totals, wanted)
-    chosen = [files for name, files in others.items() if name not in left_out]
-    return [all_pictures(totals, wanted, wanted.form), *chosen]
+def room_in(directory: str, disk: Disk, most: Files, overwrite: bool) -> Room:
+    """Return what a run needs beside the files that are there: they stay, or are removed first."""
+    size = number = 0
+    for above, _, names in os.walk(directory):
+        for name in names:
+            if name == WHOLE and not overwrite:  # the old one is there until the new one is whole
+                continue
+            try:
+                length = os.stat(os.path.join(above, name), follow_symlinks=False).st_size
+            except OSError:  # it has just gone
+                continue
+            size += length + -length % disk.block
+            number += 1
+    return Room(disk, _less(most.disk, size), _less(most.files, number))
 
 
-def peak(totals: Totals, wanted: Wanted) -> Files:
-    """Return the most that is there at any time: files that are merged are there twice meanwhile.
-
-    First the parts of val, then those of train, then the shards' samples, which stay, and last
-    the kept articles, which do not.
-    """
-    end = sum_of(asked_for(totals, wanted))
-    others = outputs(totals, wanted)
-    split, whole, articles = others[SPLIT], others[WHOLE], others[ARTICLES]
-    most = end.disk
-    if wanted.merge:
-        most = np.maximum(most, end.disk - whole.disk + split.disk)
-    if wanted.filtered:
-        most = np.maximum(most, end.disk + articles.disk)
-    twice = 2 * wanted.shards if wanted.filtered else 0
-    return Files(end.number + twice + DIRECTORIES, end.size, most)
-
-
-def part_numbers(totals: Totals, wanted: Wanted) -> int:
-    """Return in how many parts the split is written."""
-    samples = round(float(totals[SAMPLES][0]))
-    line = -(-round(float(totals[LINE][0])) // max(samples, 1)) if LINE in totals else 0
-    val, train = split_sizes(samples, wanted.split)
-    return part_count(val, line) + part_count(train, line)
-
-
-def split_sizes(samples: int, split: SplitSettings) -> tuple[int, int]:
-    """Return about how many samples val and train get; the rest of val's last article is unused."""
-    val, train = targets(samples, split, samples > 1)
-    return val, max(min(train, samples - val), 0)
-
-
-def sum_of(files: Sequence[Files]) -> Files:
-    """Return files together."""
-    first, *others = files
-    for other in others:
-        first = first + other
-    return first
-
-
-def _nothing(like: Values) -> Files:
-    zeros = np.zeros_like(like)
-    return Files(zeros, zeros, zeros)
-
-
-def _some(size: Values, number: int, wanted: Wanted) -> Files:
-    """Return a number of files whose last blocks are half empty, about."""
-    return Files(np.full_like(size, number), size, size + number * wanted.block / 2)
+def _less(need: Interval, there: int) -> Interval:
+    return Interval(*(max(value - there, 0.0) for value in need))

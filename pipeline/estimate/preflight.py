@@ -7,15 +7,13 @@ what is certain counts: a run that may fit is started.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from pipeline.estimate.disk import Disk, disk_of
+from pipeline.estimate.outputs import Disk, disk_of, room_in
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from pipeline.plan import InputFile
 from pipeline.prepare import Sources
 from pipeline.progress import say
 from transforms import storage
-from transforms.pictures import FILES, NONE
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
 TOKEN_BYTES = 2  # of text, at least; other tokenizers may know no longer tokens than a byte
@@ -26,15 +24,8 @@ FIXED_BYTES, FIXED_FILES, SHARD_BYTES = 30_000_000, 100, 10_000
 ARTICLES, DRAWN = 1500, 60  # looked at where the bound does not fit
 
 
-class Bound(NamedTuple):
-    """What a run will write at most: bytes, and files."""
-
-    bytes: int
-    files: int
-
-
-def bound(files: Iterable[InputFile], options: RunOptions, block: int) -> Bound:
-    """Return a generous bound from the footers alone."""
+def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> bool:
+    """Tell whether a generous bound from the footers alone is within what is free."""
     text = rows = groups = 0
     for file in files:
         for number, count in enumerate(file.groups):
@@ -44,25 +35,18 @@ def bound(files: Iterable[InputFile], options: RunOptions, block: int) -> Bound:
                 groups += 1
         text += 0 if file.text or file.fault else file.size  # JSON lines
     shards = rows // options.shard_rows + groups
-    token = TOKEN_BYTES if options.tokenizer == BUILTIN else 1
     stride = options.context_tokens + options.continuation_tokens
-    samples = text // (token * stride)
-    stored = () if options.pages.form == NONE else options.modes
-    pages = sum(int(mode.px**2 * PIXEL_BYTES) + 2 * block for mode in stored)
+    samples = text // ((TOKEN_BYTES if options.tokenizer == BUILTIN else 1) * stride)
+    stored = () if options.no_images else options.modes
+    pages = sum(int(mode.px**2 * PIXEL_BYTES) + 2 * disk.block for mode in stored)
     # Escaped, a byte of text takes two at most: a character of three bytes is six.
     line = NUMBER_BYTES * stride + 500 * (1 + len(options.modes))
-    articles = (NUMBER_BYTES + 4) * text if options.filtered else 0
-    size = samples * (pages + COPIES * line) + COPIES * 2 * text + articles
-    size += FIXED_BYTES + shards * (SHARD_BYTES + 2 * block)
-    number = samples * len(stored) if options.pages.form == FILES else shards * len(stored)
-    return Bound(size, number + 5 * shards + samples // 1000 + FIXED_FILES)
-
-
-def fits(most: Bound, disk: Disk) -> bool:
-    """Tell whether a bound is within what is free."""
-    return not (
-        (disk.free is not None and most.bytes > disk.free)
-        or (disk.free_files is not None and most.files > disk.free_files)
+    size = samples * (pages + COPIES * line) + COPIES * 2 * text + FIXED_BYTES
+    size += (NUMBER_BYTES + 4) * text * options.filtered + shards * (SHARD_BYTES + 2 * disk.block)
+    number = (shards if options.image_shards else samples) * len(stored)
+    number += 5 * shards + samples // 1000 + FIXED_FILES
+    return (disk.free is None or size <= disk.free) and (
+        disk.free_files is None or number <= disk.free_files
     )
 
 
@@ -75,7 +59,7 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     if options.no_preflight or not storage.is_local(sources.output_dir):
         return
     disk = disk_of(sources.output_dir)
-    if disk is None or fits(bound(sources.files, options, disk.block), disk):
+    if disk is None or surely_fits(sources.files, options, disk):
         return
     try:
         _look(options, sources, disk)
@@ -86,11 +70,10 @@ def preflight(options: RunOptions, sources: Sources) -> None:
 
 
 def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
-    from pipeline.estimate.estimate import Effort, estimate
-    from pipeline.estimate.room import room_in
+    from pipeline.estimate.estimate import estimate
 
-    found = estimate(options, sources, Effort(ARTICLES, DRAWN, 0), disk.block)
-    room = room_in(sources.output_dir, disk, found, options.overwrite)
+    found = estimate(options, sources, disk.block, ARTICLES, DRAWN)
+    room = room_in(sources.output_dir, disk, found.outputs.peak, options.overwrite)
     if room.lacks("low"):
         raise UsageError(
             f"this run needs about {room}; {ways_out(options)}, or start it with --no_preflight"
@@ -101,11 +84,11 @@ def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
 
 def ways_out(options: RunOptions) -> str:
     """Return what needs less room than these options do."""
-    ways = []
-    if options.pages.form != NONE:
-        ways.append("--no_images")
-    if options.pages.form == FILES:
-        ways.append("--image_shards")
-    if options.pages.form != NONE and len(options.modes) > 1:
-        ways.append("fewer --modes")
-    return f"use {', '.join([*ways, 'a smaller --num_articles'])} or another disk"
+    stored = not options.no_images
+    ways = {
+        "--no_images": stored,
+        "--image_shards": stored and not options.image_shards,
+        "fewer --modes": stored and len(options.modes) > 1,
+        "a smaller --num_articles": True,
+    }
+    return f"use {', '.join(way for way, helps in ways.items() if helps)} or another disk"

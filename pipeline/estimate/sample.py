@@ -41,14 +41,14 @@ class Choice(NamedTuple):
 
     @property
     def read(self) -> int:
-        """Rows to be read, each counted once."""
-        return sum({cluster.rows: cluster.rows.rows for cluster in self.clusters}.values())
+        """Rows to be read."""
+        return sum(cluster.rows.rows for cluster in self.clusters)
 
 
 def choose(shards: Sequence[Shard], articles: int, seed: int) -> Choice:
     """Return about `articles` rows of the shards, or all where there are no more.
 
-    A block may be chosen twice; then it counts twice.
+    A block that is chosen twice is there once, with twice the weight.
     """
     ends = list(accumulate(shard.rows for shard in shards))
     total = ends[-1] if ends else 0
@@ -56,15 +56,17 @@ def choose(shards: Sequence[Shard], articles: int, seed: int) -> Choice:
         return Choice([Cluster(shard, shard, 1.0) for shard in shards], total, True)
     clusters = min(CLUSTERS, articles)
     chance = Random(seed)
-    found = []
+    found: dict[Shard, Cluster] = {}
     for number in range(clusters):
         first, last = number * total // clusters, (number + 1) * total // clusters
         row = chance.randrange(first, last)
         place = bisect_right(ends, row)
         shard = shards[place]
         block = _block(shard, row - (ends[place] - shard.rows), articles // clusters)
-        found.append(Cluster(block, shard, (last - first) / block.rows))
-    return Choice(found, total, False)
+        weight = (last - first) / block.rows
+        before = found[block].weight if block in found else 0.0
+        found[block] = Cluster(block, shard, before + weight)
+    return Choice(list(found.values()), total, False)
 
 
 def _block(shard: Shard, row: int, size: int) -> Shard:

@@ -8,23 +8,20 @@ from typing import Any
 
 from pipeline.progress import one_line, readable
 
-FORMS = {
+LABELS = {
     "files": "images, a file a page",
     "shards": "images: --image_shards",
     "none": "images: --no_images",
+    "train_arrow, val_arrow": "train_arrow, val_arrow: --arrow",
+    "filtered.jsonl": "filtered.jsonl: --filtered",
 }
-OPTIONAL = {"train_arrow, val_arrow": "--arrow", "filtered.jsonl": "--filtered"}
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 MANY_MISSING = 0.01  # of the characters on pages
 
 
-def table(found: Mapping[str, Any], asked: Mapping[str, bool]) -> str:
-    """Return all of it.
-
-    Args:
-      asked: the names of forms of pictures and of outputs, and whether the run is to write them.
-    """
-    parts = [_looked_at(found), *_counts(found), "", *_modes(found), "", *_files(found, asked), ""]
+def table(found: Mapping[str, Any]) -> str:
+    """Return all of it."""
+    parts = [_looked_at(found), *_counts(found), "", *_modes(found), "", *_files(found), ""]
     return "\n".join([*parts, _time(found), *_disk(found)])
 
 
@@ -122,19 +119,10 @@ def _counts(found: Mapping[str, Any]) -> list[str]:
         *([("failed", about(found["failed"]))] if found["failed"]["estimate"] else []),
         ("samples", about(found["samples"])),
         ("pages", about(found["pages"])),
-        ("train, val", f"at most {about_most(found['train'], found)}, {found['val']:,}"),
+        ("train, val", f"at most {found['train']:,}, {found['val']:,}"),
     ]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {value}" for name, value in rows]
-
-
-def about_most(count: int, found: Mapping[str, Any]) -> str:
-    """Return how many samples train gets, rounded where that depends on how many there are."""
-    samples = found["samples"]
-    if samples["low"] == samples["high"] or count + found["val"] < samples["low"]:
-        return f"{count:,}"
-    margin = {"estimate": count, "low": 0, "high": samples["high"] - samples["low"]}
-    return about(margin).split(" ")[0]
 
 
 def _modes(found: Mapping[str, Any]) -> list[str]:
@@ -157,27 +145,21 @@ def _modes(found: Mapping[str, Any]) -> list[str]:
     return [*columns(rows), f"characters on pages that the font lacks: {lacking}"]
 
 
-def _files(found: Mapping[str, Any], asked: Mapping[str, bool]) -> list[str]:
+def _files(found: Mapping[str, Any]) -> list[str]:
     rows = [("in brackets: not asked for", "files", "on the disk")]
-
-    def row(name: str, label: str, files: Mapping[str, Any]) -> None:
-        shown = label if asked.get(name, True) else f"[{label}]"
-        rows.append((shown, about_files(files["files"]), amount(files["disk"])))
-
-    for form, files in found["pictures"].items():
-        row(form, FORMS[form], files)
-    for name, files in found["outputs"].items():
-        row(name, f"{name}: {OPTIONAL[name]}" if name in OPTIONAL else name, files)
-    row("", "all that is asked for", found["asked_for"])
-    most, end = found["most_at_any_time"], found["asked_for"]
+    for name, files in {**found["pictures"], **found["outputs"]}.items():
+        label = LABELS.get(name, name)
+        shown = label if name in found["asked_for"] else f"[{label}]"
+        rows.append((shown, *_amounts(files)))
+    most, end = found["most_at_any_time"], found["all_asked_for"]
+    rows.append(("all that is asked for", *_amounts(end)))
     if most["disk"]["estimate"] > 1.01 * end["disk"]["estimate"]:
-        row("", "at most, while merging", most)
+        rows.append(("at most, while merging", *_amounts(most)))
     return columns(rows)
 
 
-def about_files(values: Mapping[str, int]) -> str:
-    """Return a number of files as far as it is known."""
-    return about(values).split(" ")[0]
+def _amounts(files: Mapping[str, Any]) -> tuple[str, str]:
+    return about(files["files"]).split(" ")[0], amount(files["disk"])
 
 
 def _time(found: Mapping[str, Any]) -> str:
