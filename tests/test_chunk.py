@@ -4,7 +4,8 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 
 from tests.conftest import in_beam
-from transforms.chunk import ExpandChunks, expand_chunks
+from transforms import chunk
+from transforms.chunk import ExpandChunks, expand_articles, expand_chunks
 from transforms.records import Article, ArticleError, Sample, Shard, ShardArticles, ShardSamples
 from transforms.tokenize import ArticleTokenizer
 
@@ -41,6 +42,20 @@ def test_samples_know_their_article() -> None:
     (sample,) = expand_chunks(article(5), 2, 3, listed)
     assert (sample.row, sample.wiki_id, sample.title) == (7, "w7", "T")
     assert sample.total_article_tokens == 5
+
+
+def test_a_shard_has_no_more_samples_than_a_worker_can_hold(
+    tokenizer: ArticleTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk, "MOST_SAMPLES", 5)
+    batch = ShardArticles(
+        Shard(0, "p", 0, 0, 3, 0), tuple(article(n, row) for row, n in enumerate((6, 8, 4))), {}
+    )
+    found = expand_articles(batch, 1, 1, tokenizer)
+    assert [len(samples) for samples in found.articles] == [3, 2]
+    (error,) = found.errors
+    assert (error.row, error.step) == (1, "chunk")
+    assert error.reason.startswith("ValueError: its 4 samples are too many for a worker")
 
 
 def test_expand_chunks_stage(tmp_path, tokenizer_json: bytes, tokenizer: ArticleTokenizer) -> None:

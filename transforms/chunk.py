@@ -15,6 +15,7 @@ from transforms.tokenize import ArticleTokenizer, load_tokenizer
 # What the tokens of the articles that are long enough do not keep: how many stand for what the
 # vocabulary lacks, and how many articles they do not decode to as they are.
 UNKNOWN_TOKENS, CHANGED_ARTICLES = "unknown_tokens", "changed_articles"
+MOST_SAMPLES = 100_000  # of a shard: with their pages' metadata each takes some 3 kB of memory
 
 
 def expand_chunks(
@@ -48,14 +49,23 @@ def expand_articles(
 ) -> ShardSamples:
     """Return the samples of a shard; an article without a whole chunk has none.
 
-    Losses are counted unless the tokenizer is known to have none.
+    Losses are counted unless the tokenizer is known to have none. An article whose samples a worker
+    has no memory for, beside those before it, fails.
     """
     losses = Counter({UNKNOWN_TOKENS: 0, CHANGED_ARTICLES: 0})
+    room = MOST_SAMPLES
 
     def expand(article: Article) -> tuple[Sample, ...]:
+        nonlocal room
+        assert article.tokens is not None, "an article is tokenized before it is cut"
+        if (number := len(article.tokens) // (context + continuation)) > room:
+            raise ValueError(
+                f"its {number:,} samples are too many for a worker, with those of the other "
+                "articles of its shard; run again with a smaller --shard_rows, or longer samples"
+            )
+        room -= number
         samples = expand_chunks(article, context, continuation, tokenizer.decode)
         if not tokenizer.lossless:
-            assert article.tokens is not None, "or it would not have been cut"
             changed = tokenizer.changes(article.text, article.tokens)
             losses[CHANGED_ARTICLES] += changed
             losses[UNKNOWN_TOKENS] += tokenizer.unknown_in(article.tokens)
