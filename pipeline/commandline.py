@@ -19,8 +19,8 @@ from pipeline.options import (
     usable_cpus,
 )
 from pipeline.parser import Parser, similar
-from transforms.articles import MAX_ARTICLE_CHARS
-from transforms.records import VISION_MODES, VisionMode
+from transforms.limits import MAX_ARTICLE_CHARS
+from transforms.modes import VISION_MODES, VisionMode
 
 CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
 PAGE_SIZES = range(64, 4097)  # in pixels

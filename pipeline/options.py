@@ -6,13 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from transforms.articles import MAX_ARTICLE_CHARS, MOST_ARTICLE_CHARS
 from transforms.images import PageSettings
+from transforms.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
+from transforms.modes import VISION_MODES, VisionMode
 from transforms.pictures import FILES, NONE, SHARDS
-from transforms.records import VISION_MODES, VisionMode
 from transforms.render.breaking import LINE_BREAKS
 from transforms.render.page import LAYOUTS
-from transforms.shards import MAX_SHARD_ROWS
 from transforms.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"

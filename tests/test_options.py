@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.commandline import parse_run
 from pipeline.options import UsageError
-from transforms.records import VISION_MODES
+from transforms.modes import VISION_MODES
 
 GIVEN = ["--input", "a.parquet", "--output_dir", "out"]
 

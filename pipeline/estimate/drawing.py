@@ -14,8 +14,9 @@ from pipeline.estimate.clock import Clock
 from transforms.arrow import sample_schema, to_batch
 from transforms.chunk import expand_chunks
 from transforms.images import PageSettings, render_sample
+from transforms.modes import VisionMode
 from transforms.pictures import FILES, NONE, digest_of, tar_member
-from transforms.records import Article, Sample, Tokens, VisionMode
+from transforms.records import Article, Sample, Tokens
 from transforms.render import PageRenderer
 from transforms.render.characters import MissingGlyphs
 
