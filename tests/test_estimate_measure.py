@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.commandline import parse_run
 from pipeline.estimate.drawing import BLOCKS, LINE, PNG, TAR, Drawing
 from pipeline.estimate.forecast import DRAWN
 from pipeline.estimate.measure import Cuts, Measured, measure
 from pipeline.estimate.sample import Choice, Cluster, choose
 from pipeline.plan import plan_shards, read_footer
-from tests.conftest import articles, write_parquet
+from tests.conftest import articles, parse_run, write_parquet
 from transforms.records import Failure, Shard, Tokens
 from transforms.render.fonts import default_font
 
