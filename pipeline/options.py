@@ -241,8 +241,9 @@ class RunOptions:
             raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
         if self.quiet and self.verbose:
             raise UsageError("--quiet says less, --verbose more: choose one")
-        if not self.input:
-            raise UsageError("--input names no file")
+        for name in ("input", "font"):
+            if getattr(self, name) == ():
+                raise UsageError(f"--{name} names no file")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
         for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path

@@ -129,6 +129,8 @@ def test_wrong_use_says_what_and_why_in_one_line(args: str, message: str) -> Non
         (["--output_dir", "o"], "--input is required"),
         (["--input", "a"], "--output_dir is required"),
         (["--input", "a", "--output_dir", ""], "--output_dir is empty"),
+        (["--input", "--output_dir", "o"], "--input names no file"),
+        (["--input", "a", "--output_dir", "o", "--font"], "--font names no file"),
     ],
 )
 def test_what_is_missing_is_named(argv: list[str], message: str) -> None:
