@@ -20,6 +20,7 @@ REQUIREMENTS = [
     "fastokens==0.3.5; platform_machine in 'x86_64 AMD64 arm64 aarch64'",
     "zlib-ng==1.1.0",
     "apache-beam>=2.77,<2.78",
+    "cyclopts>=5.5,<6",
     "fonttools>=4.60,<5",
     "huggingface_hub>=1.0,<3",
     "Jinja2>=3.1,<4",  # the report
@@ -27,7 +28,6 @@ REQUIREMENTS = [
     "psutil>=6,<8",
     "PyYAML>=6,<7",
     "rich>=14,<16",
-    "shtab>=1.7,<2",
     "tokenizers>=0.22,<0.24",
     "transformers>=5.0,<6",
 ]

@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import tempfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -21,13 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.pipeline import recombined
-from pipeline.__main__ import main as pagecast
 from pipeline.data import data_file
 from pipeline.flink import rest
-from pipeline.flink.__main__ import DEFAULT_FLINK, arguments_for, parse
+from pipeline.flink.__main__ import DEFAULT_FLINK, beam_args
 from pipeline.flink.cluster import ClusterSettings, LocalCluster
 from pipeline.flink.distribution import flink_home
 from pipeline.flink.jar import job_server, without_flink
+from pipeline.options import RunOptions
+from pipeline.run import run
 
 GROUP_ROWS = 16  # so that there are some shards for each slot
 
@@ -53,9 +55,9 @@ def measure(taskmanagers: int, corpus: Path, out: Path) -> Measured:
         flink_home(DEFAULT_FLINK), (without_flink(jar),), taskmanagers, 1, cpus
     )
     with LocalCluster(settings) as cluster:
-        options = parse(["--input", str(corpus), "--output_dir", str(out)])
-        arguments = arguments_for(options, cluster.master, DEFAULT_FLINK, jar, 1, taskmanagers)
-        if pagecast(arguments):
+        options = RunOptions((str(corpus),), str(out), runner="FlinkRunner")
+        more = beam_args(options, cluster.master, DEFAULT_FLINK, jar, 1, taskmanagers, is_ours=True)
+        if run(replace(options, beam_args=more)):
             raise SystemExit("the job failed")
         (job,) = rest.get(cluster.master, "jobs/overview")["jobs"]
         vertices = rest.get(cluster.master, f"jobs/{job['jid']}")["vertices"]

@@ -5,87 +5,87 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
-from importlib import metadata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline import be_safe, signals, streams
 from pipeline.streams import OutputError
 
-COMMANDS = {
-    "download": "fetch FineWiki from the Hugging Face hub",
-    "plan": "say what a run will make, how long it takes, and if the disk has room",
-    "run": "make samples, pages and a train/val split of articles",
-    "verify": "check a dataset, and mend it",
-    "report": "show a dataset in one HTML page",
-    "completion": "print what makes a shell complete all this",
-}
-USAGE = """usage: pagecast COMMAND [options]
+if TYPE_CHECKING:
+    from cyclopts import App
 
-Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression.
-
-{commands}
-
-`pagecast COMMAND --help` lists the options, `pagecast --version` says which version this is.
-Exit codes: 0 done, 1 failed or faulty, 2 wrong use, 130 stopped.
-
-example:
-  pagecast run --input 'enwiki/*.parquet' --output_dir out"""
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 STOPPED = "stopped; give the same command again to go on"
+HELP = ("-h", "--help")
 
 
-def main(argv: Sequence[str] | None = None, is_program: bool = False) -> int:
+def main(
+    argv: Sequence[str] | None = None, is_program: bool = False, app: App | None = None
+) -> int:
     """Carry out a command line and return its exit code; errors are one line each.
 
     Args:
       is_program: whether this process does nothing else.
+      app: another command line than Pagecast's own.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     if not is_program:
         signals.forget()
-    if arguments and arguments[0] in ("-h", "--help", "help", "--version"):
-        return _answer(_version() if arguments[0] == "--version" else usage())
-    from pipeline import logs
-
-    logs.begin()  # before Beam is imported
     from pipeline.options import UsageError
-    from pipeline.progress import be_quiet, say
-    from pipeline.run import JobError, reason
 
-    logs.choose(verbose=False)
-    be_quiet(False)
-    failure, code = "", DONE
+    failure, code, is_stopped = "", DONE, False
     try:
-        try:
-            code = _function(arguments, is_program)(arguments[1:])
-        except SystemExit as done:  # of --help
-            code = int(done.code or DONE)
+        code = _carry_out(words, is_program, app)
         streams.flush()
     except UsageError as error:
         failure, code = str(error), WRONG_USE
     except OutputError as error:
         failure, code = str(error), error.code
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        is_stopped = True
     except Exception as error:
+        from pipeline.run import JobError, reason
+
         failure, code = str(error) if isinstance(error, JobError) else reason(error), FAILED
-    if signals.stopped() or code == INTERRUPTED:  # what failed is what the stop broke off
+    # What failed is what the stop broke off; a command may also say itself that it was stopped.
+    if is_stopped or (signals.stopped() and code != INTERRUPTED):
         return _interrupted(is_program)
     if failure:
+        from pipeline.progress import say
+
         say(f"error: {failure}")
     return code
 
 
-def _answer(text: str) -> int:
-    """Print a text, and return the exit code."""
-    try:
-        streams.tell(text)
-    except OutputError as error:
-        if str(error):
-            streams.complain(f"pagecast: error: {error}")
-        return error.code
-    return DONE
+def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
+    """Do what a command line says; with --help it says only that, whatever else it says."""
+    from pipeline.commandline import help_of, parse
+    from pipeline.commands import APP, version
+    from pipeline.options import UsageError
+
+    app = app or APP
+    if app is APP and words[:1] == ["--version"]:
+        streams.tell(version())
+        return DONE
+    if app is APP and words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    before = words[: words.index("--")] if "--" in words else words
+    asked = [word for word in before if word not in HELP]
+    if asked != before and (app is not APP or not asked or asked[0] in APP):
+        streams.tell(help_of(app, asked))
+        return DONE
+    if app is APP and not words:
+        *others, last = APP
+        raise UsageError(
+            f"no command; the commands are {', '.join(others)} and {last} (see `pagecast --help`)"
+        )
+    from pipeline import logs, progress
+
+    logs.begin()  # before Beam is imported
+    logs.choose(verbose=False)
+    progress.be_quiet(False)
+    command = parse(app, words, is_program)
+    return int(command.function(*command.bound.args, **command.bound.kwargs) or DONE)
 
 
 def _interrupted(is_program: bool) -> int:
@@ -107,60 +107,6 @@ def _leave_stopped(code: int) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"pagecast: {STOPPED}\n".encode())
     os._exit(code)
-
-
-def usage() -> str:
-    """Return what `pagecast --help` says."""
-    width = max(map(len, COMMANDS))
-    lines = (f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
-    return USAGE.format(commands="\n".join(lines))
-
-
-def _version() -> str:
-    return f"pagecast {metadata.version('pagecast')}"
-
-
-def _function(arguments: Sequence[str], is_program: bool) -> Callable[[Sequence[str]], int]:
-    """Import what the command needs, and nothing of the others: some are slow to."""
-    command = _command(arguments)
-    if command == "run":
-        from pipeline.run import run
-
-        return partial(run, is_program=is_program)
-    if command == "plan":
-        from pipeline.estimate.command import plan
-
-        return plan
-    if command == "verify":
-        from pipeline.verify import verify
-
-        return verify
-    if command == "report":
-        from pipeline.report.command import report
-
-        return report
-    if command == "download":
-        from pipeline.download import download
-
-        return download
-    from pipeline.completion import completion
-
-    return completion
-
-
-def _command(arguments: Sequence[str]) -> str:
-    from pipeline.options import UsageError
-    from pipeline.parser import similar
-
-    if arguments and arguments[0] in COMMANDS:
-        return arguments[0]
-    *others, last = COMMANDS
-    given, hint = "no command", f"the commands are {', '.join(others)} and {last}"
-    if arguments:
-        given = f"unknown command {arguments[0]!r}"
-        meant = similar(arguments[0], COMMANDS, 0.6)  # they are short
-        hint = f"did you mean {meant}?" if meant else hint
-    raise UsageError(f"{given}; {hint} (see `pagecast --help`)")
 
 
 def program() -> None:

@@ -1,214 +1,313 @@
-"""The command line of `run`, and of what is around it: options, groups, defaults."""
+"""All command lines, by Cyclopts: from the fields of options to help, completion and errors.
+
+What is done here beside the library, and the test that fails without it:
+
+- help in columns, since its panels take 54 lines for `run`:
+  test_the_help_of_every_command_fits_a_screen;
+- options that are not ours are looked up among Beam's, which drops a misspelt one silently:
+  test_wrong_use_says_what_and_why_in_one_line;
+- what is missing is said in a few words, after what is unknown, which may be it misspelt:
+  test_a_misspelt_option_of_any_command_suggests_the_right_one.
+"""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from inspect import BoundArguments, signature
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners import create_runner
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts.help import HelpPanel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from pipeline import configfile
-from pipeline.options import (
-    BUILTIN,
-    LOCAL_RUNNER,
-    RunOptions,
-    UsageError,
-    is_dataflow,
-    usable_cpus,
+from pipeline.configfile import Given, given, read_config
+from pipeline.options import LOCAL_RUNNER, UsageError, is_dataflow
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+SCREEN = 80  # columns of the narrowest terminal in use
+CLOSE = 0.75  # similarity of what was meant by a misspelt name, of 1
+OPTION = re.compile(r"--([a-z_]+)")
+# Beam's options of how many workers there are, on any runner but ours.
+WORKERS = (
+    "--num_workers",
+    "--max_num_workers",
+    "--parallelism",
+    "--max_parallelism",
+    "--sdk_worker_parallelism",
+    "--direct_num_workers",
+    "--direct_running_mode",
 )
-from pipeline.parser import Parser, similar
-from transforms.articles import MAX_ARTICLE_CHARS
-from transforms.records import VISION_MODES, VisionMode
+# Beam's options of which every one is another runner's, but for what any worker heeds.
+ELSEWHERE = (
+    "DirectOptions",
+    "WorkerOptions",
+    "PortableOptions",
+    "JobServerOptions",
+    "FlinkRunnerOptions",
+    "SparkRunnerOptions",
+    "PrismRunnerOptions",
+)
+HEEDED = (
+    "--default_sdk_harness_log_level",
+    "--sdk_harness_log_level_overrides",
+    "--max_cache_memory_usage_mb",
+    "--element_processing_timeout_minutes",
+)
+# Names have underscores; hyphens are taken too. A switch has no opposite, a list all that follows.
+# What is given again wins, so that a script's options can be overruled after it.
+AS_TYPED = Parameter(
+    name_transform=str,
+    negative="",
+    consume_multiple=True,
+    allow_repeating=True,
+    show_choices=False,
+)
 
-CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
-PAGE_SIZES = range(64, 4097)  # in pixels
-BEAM = "Any other option is Beam's own, e.g. --runner PrismRunner."
 
+class Call(NamedTuple):
+    """What a command may want to know beside its options: the words, and which options they are.
 
-def run_parser() -> Parser:
-    """Return the parser of `run`."""
-    parser = Parser(
-        "pagecast run",
-        "--input PATH ... --output_dir DIR",
-        "Turn articles in parquet files into samples, pages and a train/val split.",
-        "pagecast run --input 'enwiki/*.parquet' --output_dir out --modes base",
-        BEAM,
-    )
-    add_options(parser)
-    return parser
-
-
-def add_options(parser: Parser, output_required: bool = True) -> None:
-    """Add the options of `run`, each a field of `RunOptions`.
-
-    Args:
-      output_required: whether there is no job without --output_dir.
+    given: names of options of the command line and of its file. is_program: whether this process
+    does nothing else.
     """
-    where = parser.group("where")
-    where.add(
-        "input",
-        "parquet files, globs, directories, hf://datasets/...",
-        nargs="+",
-        required=True,
-        metavar="PATH",
-    )
-    where.add("output_dir", "directory for everything", required=output_required, metavar="DIR")
-    where.add("config", "YAML or TOML file of options; those given here win", metavar="FILE")
-    where.switch("overwrite", "remove what an earlier run left in DIR first")
-    where.switch("force_unlock", "go on though another run may hold DIR")
-    where.switch("no_preflight", "start though the disk seems too small")
 
-    data = parser.group("what becomes a sample")
-    data.number("min_tokens", "shortest article that is kept", 2000)
-    data.number("context_tokens", "tokens drawn as a page", 1000)
-    data.number("continuation_tokens", "tokens that follow", 1000)
-    data.number("num_articles", "use only the first N rows")
-    data.number("max_article_chars", "longer articles fail; at most 40000000", MAX_ARTICLE_CHARS)
-    data.number("max_errors", "articles that may fail with exit code still 0", 0)
-    data.add("tokenizer", "or a hub id, or a directory", default=BUILTIN, metavar="NAME")
-    data.add("tokenizer_revision", "commit or tag of the hub id", metavar="REV")
-
-    pages = parser.group("pages")
-    pages.add(
-        "modes",
-        "sizes, or NAME=PX",
-        default=",".join(mode.name for mode in VISION_MODES),
-        type=parse_modes,
-        metavar="A,B",
-    )
-    pages.add(
-        "font",
-        "fonts instead of DejaVu Sans, the first first",
-        nargs="+",
-        metavar="FILE",
-    )
-    pages.add("layout", "basic, or raqm for shaping", default="basic", metavar="NAME")
-    pages.add(
-        "line_break", "spaces, or unicode for CJK and the like", default="spaces", metavar="NAME"
-    )
-    pages.number("png_level", "deflate effort, 1 to 9", 5)
-    pages.switch("image_shards", "one tar of pages for each shard and mode")
-    pages.switch("no_images", "store no pages; a reader draws them on demand")
-
-    split = parser.group("split")
-    split.number("max_samples", "samples in train and val together", 510_000)
-    split.number("val_size", "samples in val", 10_000)
-    split.number("seed", "seed of the hashes that decide the split", 42)
-    split.switch("no_merge", "leave train and val as part files")
-
-    more = parser.group("more outputs")
-    more.switch("arrow", "the split for datasets.load_from_disk too")
-    more.switch("filtered", "the kept articles with their tokens too")
-    more.switch("no_report", "make no report.html at the end")
-
-    how = parser.group("how it runs")
-    how.add("runner", "Beam runner", default=LOCAL_RUNNER, metavar="NAME")
-    how.number("workers", "local processes", usable_cpus())
-    how.number("shard_rows", "rows per unit of work", 256)
-    how.switch("quiet", "no progress, only what went wrong and the table")
-    how.switch("verbose", "all that Beam and other libraries tell")
+    words: Sequence[str]
+    given: frozenset[str]
+    is_program: bool = False
 
 
-def parse_modes(text: str) -> tuple[VisionMode, ...]:
-    """Return the vision modes of a comma-separated list, smallest page first.
+class Command(NamedTuple):
+    """A function, and what to call it with."""
 
-    An entry is the name of a mode, or NAME=PX for another size.
-    """
-    known = {mode.name: mode for mode in VISION_MODES}
-    chosen: dict[str, VisionMode] = {}
-    for entry in (entry.strip() for entry in text.split(",")):
-        mode = known.get(entry)
-        if custom := CUSTOM_MODE.fullmatch(entry):
-            mode = VisionMode(custom[1], int(custom[2]))
-            if mode.px not in PAGE_SIZES:
-                raise argparse.ArgumentTypeError(
-                    f"{entry}: a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} pixels a side"
-                )
-        if mode is None:
-            raise argparse.ArgumentTypeError(
-                f"unknown mode {entry!r}; the modes are {', '.join(known)}, or NAME=PX"
+    function: Callable[..., Any]
+    bound: BoundArguments
+
+
+class Columns:
+    """Help as Cyclopts lays it out, but with one line for each option, and none for borders."""
+
+    def render_usage(self, console: Console, options: Any, usage: Any) -> None:
+        """Say how the command is called."""
+        console.print(f"usage: {usage}")
+
+    def __call__(self, console: Console, options: Any, panel: HelpPanel) -> None:
+        """Say which options there are, each with its default."""
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for entry in panel.entries:
+            if entry.default not in (None, "False"):
+                entry.description.append(Text(f"[{entry.default}]"))
+            table.add_row(
+                Text(f"  {' '.join(entry.display_labels_with_metavar)}"), entry.description
             )
-        same = known.get(mode.name) or chosen.get(mode.name, mode)
-        if same != mode:
-            raise argparse.ArgumentTypeError(f"{entry}: {mode.name} is {same.px} pixels already")
-        chosen[mode.name] = mode
-    return tuple(sorted(chosen.values(), key=lambda mode: (mode.px, mode.name)))
+        if panel.entries:
+            console.print(f"{panel.title}:", table, sep="\n")
 
 
-def parse_run(argv: Sequence[str], others: Sequence[str] = ()) -> RunOptions:
-    """Return the options of a `run` command line.
+def new_app(
+    name: str, about: str, example: str, more: str = "", config: Any = read_config, **how: Any
+) -> App:
+    """Return a command line without commands or options.
 
     Args:
-      others: options of a command around it, which may have been meant by a misspelt one.
+      example: one command line that works.
+      more: what else there is to know.
+    """
+    return App(
+        name=name,
+        help=about,
+        help_format="plaintext",
+        help_formatter=Columns(),
+        help_epilogue=epilogue(example, more),
+        default_parameter=AS_TYPED,
+        config=config,
+        help_flags=(),  # it is looked for before anything else
+        version_flags=(),
+        print_error=False,
+        exit_on_error=False,
+        verbose=False,
+        **how,
+    )
+
+
+def epilogue(example: str, more: str = "") -> str:
+    """Return what comes after the options in help."""
+    return f"example:\n  {example}" + f"\n{more}" * bool(more)
+
+
+def help_of(app: App, words: Sequence[str]) -> str:
+    """Return the help of the command that the words name, whatever else is among them."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=SCREEN, highlight=False, color_system=None, emoji=False, markup=False
+    )
+    app.help_print(words, console=console)
+    return "\n".join(map(str.rstrip, stream.getvalue().rstrip().split("\n")))
+
+
+def parse(app: App, words: Sequence[str], is_program: bool = False) -> Command:
+    """Return the command that the words name, with its options.
 
     Raises:
-      UsageError: an option is unknown, missing or wrong; its text is one line.
+      UsageError: an option is unknown, missing or wrong, on the command line or in its `--config`;
+        the text is one line.
     """
-    parser = run_parser()
-    known, beam_args = parse_known(parser, argv, others)
-    parser.require(known)
-    values = vars(known)
-    values["input"] = tuple(values["input"])
-    values["font"] = tuple(values["font"]) if values["font"] else None
-    return RunOptions(**values, beam_args=tuple(beam_args))
-
-
-def parse_known(
-    parser: Parser, argv: Sequence[str], others: Sequence[str] = ()
-) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options of a parser that has those of `run`, and Beam's; some may be missing.
-
-    Raises:
-      UsageError: an option is unknown or wrong, on the command line or in its --config.
-    """
-    config, given = configfile.split(argv)
-    from_file: list[str] = []
-    if config is not None:
-        from_file = configfile.arguments(config)
+    with given() as found:
         try:
-            _parse(parser, from_file, others)
+            function, bound, unused, ignored = app.parse_known_args(list(words))
+        except CycloptsError as error:
+            if isinstance(error, MissingArgumentError) and found.arguments is not None:
+                refuse_unknown(app, found, error.unused_tokens or [], _taken_by(found))
+            raise UsageError(_in_file(found, *_told(app, words, error))) from error
         except UsageError as error:
-            raise UsageError(f"--config {config}: {error}") from error
-    known, beam_args = _parse(parser, [*from_file, *given], others)
-    del known.config
-    return known, beam_args
+            names = OPTION.findall(str(error))
+            raise UsageError(_in_file(found, str(error), names)) from error
+        if found.arguments is None:
+            return Command(function, bound)  # Cyclopts' own, e.g. of completion
+        refuse_unknown(app, found, unused, ignored)
+        others = tuple(argument for _, argument in found.others) + tuple(unused)
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = _with(value, others)
+        if "call" in signature(function).parameters:
+            bound.arguments["call"] = Call(words, frozenset(found.names), is_program)
+        return Command(function, bound)
 
 
-def _parse(
-    parser: Parser, argv: Sequence[str], others: Sequence[str]
-) -> tuple[argparse.Namespace, list[str]]:
-    known, beam_args = parser.parse_known_args(argv)
-    _refuse_unknown(parser, beam_args, others, known.runner)
-    _refuse_unusable(known.runner)
-    return known, beam_args
+def _with(options: Any, others: tuple[str, ...]) -> Any:
+    """Return options with those that are Beam's, if they take any."""
+    if not is_dataclass(options) or isinstance(options, type):
+        return options
+    for field in fields(options):
+        if field.name in ("beam_args", "store_args"):
+            return replace(options, **{field.name: others})
+    return options
+
+
+def _taken_by(found: Given) -> list[str]:
+    """Return the names of what is parsed into beside the options, e.g. `beam_args`."""
+    return [argument.field_info.name for argument in found.arguments or () if not argument.parse]
+
+
+def _told(app: App, words: Sequence[str], error: CycloptsError) -> tuple[str, list[str]]:
+    """Return what is wrong as one line, and the options of which it is."""
+    error.verbose = False
+    said = " ".join(str(error).split()).rstrip(".")
+    name = error.argument.name if error.argument is not None else ""
+    if name not in said:  # a converter of several values said it
+        said = f"invalid value for {name}: {said}"
+    if isinstance(error, MissingArgumentError):
+        typed = error.keyword or next((w for w in words if w.partition("=")[0] == name), None)
+        said = f"{typed} needs a value" if typed else f"{name} is required"
+    command = " ".join([app.name[0], *(error.command_chain or ())])
+    return f"{said[0].lower()}{said[1:]} (see `{command} --help`)", [name.lstrip("-")]
+
+
+def _in_file(found: Given, said: str, names: Iterable[str]) -> str:
+    """Return what is wrong, after the place in the file where it stands, if it does."""
+    place = next((found.places[name] for name in names if name in found.places), None)
+    return said if place is None else f"{place}: {said}"
+
+
+def refuse_unknown(app: App, found: Given, unused: Sequence[str], taken: Iterable[str]) -> None:
+    """Refuse what neither Pagecast nor Beam knows, or what means nothing here.
+
+    Args:
+      unused: words of the command line that are none of the command's options.
+      taken: what the command takes beside them: `beam_args`, `store_args` or nothing of Beam's.
+
+    Raises:
+      UsageError: there is such a word, or one such in the file.
+    """
+    if not found.others and not unused and found.runner == LOCAL_RUNNER:
+        return
+    beam = _Beam(app, found, taken)
+    for place, argument in found.others:
+        try:
+            beam.refuse([argument])
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from error
+    beam.refuse(unused)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Beam's options are declared for argparse."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+class _Beam:
+    """Those of Beam's options that a command takes."""
+
+    def __init__(self, app: App, found: Given, taken: Iterable[str]) -> None:
+        self.command, self.runner, self.own = found.command(app), found.runner, found.options
+        self.parser, self.elsewhere = _Parser(), _Parser()
+        for options in _classes(set(taken)):
+            options._add_argparse_args(self.parser)
+            if options.__name__ in ELSEWHERE:
+                options._add_argparse_args(self.elsewhere)
+        if "beam_args" in taken:
+            _refuse_unusable(self.runner)
+
+    def refuse(self, args: Sequence[str]) -> None:
+        for argument in args if self.runner == LOCAL_RUNNER else ():
+            name = _with_underscores(argument)
+            if name in WORKERS:
+                raise UsageError(f"{name} has no effect here; use --workers N")
+            if name in self.elsewhere._option_string_actions and name not in HEEDED:
+                raise UsageError(f"{name} has no effect with --runner {LOCAL_RUNNER}")
+        _, unknown = self.parser.parse_known_args(args)
+        # Other runners' job servers add options that cannot be known here, so those pass.
+        has_no_job_server = self.runner == LOCAL_RUNNER or is_dataflow(self.runner)
+        for argument in unknown:
+            name = argument.partition("=")[0]
+            if not name.startswith("--"):
+                raise UsageError(f"unexpected argument {argument!r} (see `{self.command} --help`)")
+            beams = list(self.parser._option_string_actions) if has_no_job_server else []
+            if meant := similar(_with_underscores(argument), [*self.own, *beams]):
+                raise UsageError(f"unknown option {name}; did you mean {meant}?")
+            if has_no_job_server:
+                raise UsageError(f"unknown option {name} (see `{self.command} --help`)")
+
+
+def _with_underscores(argument: str) -> str:
+    """Return the name of an option as it is declared, however it was typed."""
+    name = argument.partition("=")[0]
+    return f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name
+
+
+def _classes(taken: set[str]) -> list[type[PipelineOptions]]:
+    """Return Beam's classes of options, imported only where they are asked for: that takes long."""
+    if not taken & {"beam_args", "store_args"}:
+        return []
+    from apache_beam.options import pipeline_options as beam
+
+    if "store_args" in taken:
+        return [beam.S3Options, beam.GoogleCloudOptions]
+    return beam.PipelineOptions.__subclasses__()
 
 
 def _refuse_unusable(runner: str) -> None:
     """Refuse a runner that Beam does not have, which else only the job finds."""
+    from apache_beam.runners import create_runner
+
     try:
         create_runner(runner)
     except (ValueError, ImportError, AttributeError) as error:
         raise UsageError(f"--runner {runner} cannot be used: {error}") from error
 
 
-def _refuse_unknown(parser: Parser, args: list[str], others: Sequence[str], runner: str) -> None:
-    """Refuse what neither Pagecast nor Beam knows: Beam would drop a misspelt option silently.
-
-    Other runners' job servers add options that cannot be known here, so those pass.
-    """
-    beam = Parser(parser.prog, "", "", "")
-    for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(beam)
-    _, unknown = beam.parse_known_args(args)
-    also = [*others, *(beam.names if is_dataflow(runner) else ())]  # it has no job server
-    for argument in unknown:
-        name = argument.split("=")[0]
-        has_no_job_server = runner == LOCAL_RUNNER or is_dataflow(runner)
-        if not name.startswith("--") or has_no_job_server or similar(name, [*parser.names, *also]):
-            parser.refuse([argument], also)
-    if runner == LOCAL_RUNNER:
-        for argument in args:
-            if argument.startswith("--direct_"):
-                raise UsageError(f"{argument.split('=')[0]} has no effect here; use --workers N")
+def similar(name: str, known: Iterable[str], close: float = CLOSE) -> str | None:
+    """Return the one of the known names that was probably meant."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=close)), None)

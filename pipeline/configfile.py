@@ -1,24 +1,34 @@
-"""Options from a file and into one: YAML or TOML, by the names of the command line."""
+"""Options from a file and into one: YAML or TOML, by the names of the command line.
+
+YAML as its version 1.2 has it, and by the types of the options: a value is the text that stands
+there, which the option then takes for a number, a switch or itself. PyYAML's own reading is that of
+version 1.1, where 010 is 8 and `no` is false (test_values_are_what_stands_there).
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, NoReturn
 
-import yaml
+from cyclopts import App, Token
+from cyclopts.argument import Argument, ArgumentCollection
 
-from pipeline.options import RunOptions, UsageError
-from transforms import storage
+from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, names_of_modes
 from transforms.redact import redact
 
 OPTION = "--config"
-SEVERAL = ("input", "font")  # options that take several values; Beam's are given several times
+NULL = ("", "~", "null", "Null", "NULL")
+SWITCH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+UNTAGGED = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 # Of one command, not of the job: another one would not want them by surprise.
 MOMENTARY = (
+    "config",
     "overwrite",
     "force_unlock",
     "no_preflight",
@@ -46,89 +56,185 @@ staging_location streaming subnetwork temp_location template_location transform_
 update use_public_ips worker_disk_type worker_harness_container_image worker_machine_type
 worker_region worker_zone zone
 """
-NAME = re.compile(r"[A-Za-z]\w*")
+NAME = re.compile(r"[A-Za-z][\w-]*")
 ABOUT = "# The options of the last run here: pagecast run --config THIS_FILE --output_dir DIR\n"
 
 
-def split(argv: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the path that --config names, if any, and the other arguments.
+class Entry(NamedTuple):
+    """An option in a file: its name, its values as they stand there, and the line.
 
-    Raises:
-      UsageError: it names none, or there are two.
+    is_list: whether they stand in a list. is_plain: whether it is a value without quotes.
     """
-    paths, rest = [], []
-    left = iter(argv)
-    for argument in left:
-        name, equals, value = argument.partition("=")
-        if name == OPTION:
-            paths.append(value if equals else next(left, ""))
-        else:
-            rest.append(argument)
-    if len(paths) > 1 or "" in paths:
-        raise UsageError(f"{OPTION} takes one file, once")
-    return (paths[0] if paths else None), rest
+
+    name: str
+    values: tuple[str, ...]
+    line: int
+    is_list: bool = False
+    is_plain: bool = False
 
 
-def expand(argv: Sequence[str]) -> list[str]:
-    """Return a command line with the options of its --config in place of it, first of all."""
-    path, rest = split(argv)
-    return rest if path is None else [*arguments(path), *rest]
+@dataclass
+class Given:
+    """What a command line and its file gave, as far as the library does not say.
+
+    names: of the options that were given. places: where those in the file stand. others: what is
+    in the file and none of the command's options, as arguments, each with its place.
+    """
+
+    arguments: ArgumentCollection | None = None
+    commands: tuple[str, ...] = ()
+    names: set[str] = field(default_factory=set)
+    places: dict[str, str] = field(default_factory=dict)
+    others: list[tuple[str, str]] = field(default_factory=list)
+
+    def command(self, app: App) -> str:
+        """Return the command as it is typed."""
+        return " ".join([app.name[0], *self.commands])
+
+    @property
+    def options(self) -> dict[str, Argument]:
+        """The command's options, by name with dashes; of two the first, as Cyclopts has it."""
+        return {
+            argument.name: argument
+            for argument in reversed(self.arguments or ())
+            if argument.parse and argument.name.startswith("--")
+        }
+
+    @property
+    def runner(self) -> str:
+        """The runner that was asked for."""
+        argument = self.options.get("--runner")
+        if argument is None:
+            return LOCAL_RUNNER
+        return argument.tokens[0].value if argument.tokens else str(argument.field_info.default)
 
 
-def arguments(path: str) -> list[str]:
-    """Return the options in a file as arguments.
+_given: ContextVar[Given] = ContextVar("given")
+
+
+@contextmanager
+def given() -> Iterator[Given]:
+    """Take down what one command line gives."""
+    token = _given.set(found := Given())
+    try:
+        yield found
+    finally:
+        _given.reset(token)
+
+
+def read_config(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Add what is in the file that --config names, if any; what was typed wins.
 
     Raises:
       UsageError: it cannot be read, or is no table of options and values.
     """
-    return [
-        argument
-        for name, value in _read(path).items()
-        for argument in _arguments_of(f"{OPTION} {path}", name, value)
-    ]
+    found = _given.get()
+    found.arguments, found.commands = arguments, commands
+    options = found.options
+    found.names |= {name[2:] for name, argument in options.items() if argument.tokens}
+    config = options.get(OPTION)
+    if config is None or not config.tokens:
+        return
+    path = os.path.expanduser(config.tokens[0].value)
+    for entry in _read(path):
+        place = f"{OPTION} {path}, line {entry.line}"
+        argument = options.get(f"--{entry.name}")
+        if argument is None:
+            found.others += [(place, word) for word in _words(entry)]
+        elif not argument.tokens and _is_something(entry, argument, place):
+            found.names.add(entry.name)
+            found.places[entry.name] = place
+            for index, value in enumerate(entry.values):
+                argument.append(Token(keyword=argument.name, value=value, index=index))
 
 
-def _read(path: str) -> Mapping[Any, Any]:
+def _is_something(entry: Entry, argument: Argument, place: str) -> bool:
+    """Tell whether an entry has a value, of the kind that the option takes."""
+    takes_several = argument.token_count()[1]
+    if entry.is_list and not takes_several and entry.name != "modes":
+        raise UsageError(f"{place}: {entry.name} takes one value, not a list")
+    if entry.is_plain and entry.values[0] in NULL:
+        return False
+    if argument.hint is bool and (entry.is_list or entry.values[0] not in SWITCH):
+        raise UsageError(f"{place}: {entry.name} is {entry.values[0]!r}; it must be true or false")
+    return True
+
+
+def _words(entry: Entry) -> Iterator[str]:
+    """Yield what is an option of Beam's, or none, as one would type it."""
+    (first, *_) = entry.values or ("",)
+    if not entry.is_plain:
+        yield from (f"--{entry.name}={value}" for value in entry.values)
+    elif first in SWITCH:
+        yield from [f"--{entry.name}"] * SWITCH[first]  # what is off is left out
+    elif first not in NULL:
+        yield f"--{entry.name}={first}"
+
+
+def _read(path: str) -> list[Entry]:
+    import yaml  # as late as can be, like all that help does not need
+
+    from transforms import storage
+
     kind = os.path.splitext(path)[1].lower()
     if kind not in (".toml", ".yaml", ".yml"):
         raise UsageError(f"{OPTION} {path}: its name must end in .yaml, .yml or .toml")
     try:
         content = storage.read_bytes(path).decode()
-        found = tomllib.loads(content) if kind == ".toml" else yaml.safe_load(content)
+        return list((_toml if kind == ".toml" else _yaml)(path, content))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise UsageError(f"{OPTION} {path} cannot be read: {why}") from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise UsageError(f"{OPTION} {path}: it must be lines of an option and its value")
-    return found
 
 
-def _arguments_of(where: str, name: Any, value: Any) -> Iterator[str]:
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name == OPTION[2:]:
-        raise UsageError(f"{where}: {name!r} is not the name of an option")
-    option = f"--{name}"
-    if isinstance(value, bool):
-        yield from [option] * value  # what is off is left out
-    elif isinstance(value, list):
-        items = [_text(where, name, item) for item in value]
-        if name == "modes":
-            yield f"{option}={','.join(items)}"
-        elif name not in SEVERAL:
-            yield from (f"{option}={item}" for item in items)
-        elif items:
-            if wrong := next((item for item in items if item.startswith("-")), None):
-                raise UsageError(f"{where}: {name} {wrong!r} begins like an option")
-            yield from [option, *items]
-    elif value is not None:
-        yield f"{option}={_text(where, name, value)}"
+def _wrong(path: str, line: int, why: str) -> NoReturn:
+    raise UsageError(f"{OPTION} {path}, line {line}: {why}")
 
 
-def _text(where: str, name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UsageError(f"{where}: {name} must be a value, or a list of values")
-    return str(value)
+def _name(path: str, line: int, name: str) -> str:
+    if not NAME.fullmatch(name) or name == OPTION[2:]:
+        _wrong(path, line, f"{name!r} is not the name of an option")
+    return name.replace("-", "_")
+
+
+def _yaml(path: str, content: str) -> Iterator[Entry]:
+    """Yield the options of a YAML file. The base loader has no types: all values are texts."""
+    import yaml
+
+    root = yaml.compose(content, Loader=yaml.BaseLoader)
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        _wrong(path, root.start_mark.line + 1, "it must be lines of an option and its value")
+    lines: dict[str, int] = {}
+    for key, value in root.value:
+        line = key.start_mark.line + 1
+        name = _name(path, line, str(key.value))
+        if name in lines:
+            _wrong(path, line, f"{name} stands in line {lines[name]} already")
+        lines[name] = line
+        several = isinstance(value, yaml.SequenceNode)
+        nodes = value.value if several else [value]
+        for node in [value, *nodes]:
+            if node.tag not in UNTAGGED:
+                _wrong(path, line, f"{name} has the tag {node.tag}: values have none here")
+        if not all(isinstance(node, yaml.ScalarNode) for node in nodes):
+            _wrong(path, line, f"{name} must be a value, or a list of values")
+        plain = not several and value.style is None
+        yield Entry(name, tuple(node.value for node in nodes), line, several, plain)
+
+
+def _toml(path: str, content: str) -> Iterator[Entry]:
+    for key, value in tomllib.loads(content).items():
+        said = re.search(rf"^\s*[\[\"']*{re.escape(key)}\b", content, re.MULTILINE)
+        line = content.count("\n", 0, said.end() if said else 0) + 1
+        name = _name(path, line, key)
+        several = isinstance(value, list)
+        values = value if several else [value]
+        if any(isinstance(each, dict | list) for each in values):
+            _wrong(path, line, f"{name} must be a value, or a list of values")
+        texts = [str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+        yield Entry(name, tuple(texts), line, several, isinstance(value, bool))
 
 
 def effective(options: RunOptions) -> bytes:
@@ -136,13 +242,14 @@ def effective(options: RunOptions) -> bytes:
 
     Paths on this machine become absolute, so that it can be used from anywhere.
     """
+    import yaml
+
     found: dict[str, Any] = {}
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if field.name not in MOMENTARY and value is not None:
-            found[field.name] = value
-    known = {mode.name for mode in RunOptions.modes}
-    found["modes"] = [m.name if m.name in known else f"{m.name}={m.px}" for m in options.modes]
+    for each in fields(RunOptions):
+        value = getattr(options, each.name)
+        if each.name not in MOMENTARY and value is not None:
+            found[each.name] = value
+    found["modes"] = names_of_modes(options.modes)
     found["input"] = [_absolute(path) for path in options.input]
     found["tokenizer"] = _absolute_file(options.tokenizer)
     if options.font:
@@ -166,6 +273,8 @@ def _absolute_file(given: str) -> str:
 
 
 def _absolute(path: str) -> str:
+    from transforms import storage
+
     return os.path.abspath(path) if storage.is_local(path) else path
 
 

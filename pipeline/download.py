@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import threading
@@ -13,18 +12,14 @@ from typing import NamedTuple
 from pipeline import source
 from pipeline.catalog import find_files
 from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
-from pipeline.options import UsageError
-from pipeline.parser import Parser
+from pipeline.options import FINEWIKI, DownloadOptions, UsageError
 from pipeline.progress import ByteCount, be_quiet, one_line, readable, say
 from pipeline.streams import tell
 from transforms import hub, storage
 from transforms.hub import Place, RemoteFile
 
 DONE, FAILED = 0, 1
-FINEWIKI = "HuggingFaceFW/finewiki"
 BEGUN = ".pagecast-download.json"  # what is being fetched, until all of it is there
-EXAMPLE = "pagecast download --language en --output_dir finewiki"
-MORE = "HF_TOKEN is the token, where a dataset wants one; HF_ENDPOINT another hub."
 
 
 class LocalFile(NamedTuple):
@@ -34,34 +29,12 @@ class LocalFile(NamedTuple):
     path: str
 
 
-def download_parser() -> Parser:
-    """Return the parser of `download`."""
-    it = Parser(
-        "pagecast download",
-        "--language CODE --output_dir DIR",
-        "Fetch FineWiki, or another dataset of parquet files, from the Hugging Face hub.",
-        EXAMPLE,
-        MORE,
-    )
-    what = it.group("what")
-    what.add("language", "Wikipedia's code: en, de, simple", metavar="CODE")
-    what.add("subset", "a directory of the dataset, or of its data/", metavar="NAME")
-    what.add("repo", "the dataset", default=FINEWIKI, metavar="OWNER/NAME")
-    what.add("revision", "branch, tag or commit", default=hub.DEFAULT_REVISION, metavar="REV")
-    how = it.group("where and how")
-    how.add("output_dir", "where the files go", required=True, metavar="DIR")
-    how.number("workers", "files at a time", 4)
-    how.switch("quiet", "no progress")
-    return it
-
-
-def download(argv: Sequence[str]) -> int:
-    """Carry out a `download` command line and return its exit code.
+def download(options: DownloadOptions) -> int:
+    """Fetch what was asked for, and return the exit code.
 
     Raises:
       UsageError: wrong use; no file was fetched.
     """
-    options = download_parser().parse_args(argv)
     be_quiet(options.quiet)
     _check(options)
     out = os.path.abspath(options.output_dir)
@@ -88,15 +61,13 @@ def download(argv: Sequence[str]) -> int:
     return DONE
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: DownloadOptions) -> None:
     if options.language and options.subset:
         raise UsageError("--language names a subset already: choose it or --subset")
     if options.repo == FINEWIKI and not (options.language or options.subset):
         raise UsageError("--language is missing: which Wikipedia, e.g. --language en?")
     if options.repo != FINEWIKI and options.language:
         raise UsageError(f"--language is of {FINEWIKI}; for another --repo give --subset")
-    if options.workers < 1:
-        raise UsageError(f"--workers is {options.workers}; it must be at least 1")
     if not storage.is_local(options.output_dir):
         raise UsageError(
             f"--output_dir {options.output_dir}: files are fetched to a disk; `run` reads "

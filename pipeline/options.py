@@ -1,26 +1,139 @@
-"""What `run` was asked to do: frozen, checked settings. No I/O: what is wrong touches no disk."""
+"""What each command can be told: an option is a field, with its type, default, help, group, bounds.
+
+The command line, the file of `--config`, help and completion follow from these fields, so this
+imports nothing slow. The settings are frozen and checked; no I/O: what is wrong touches no disk.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
-from transforms.articles import MAX_ARTICLE_CHARS, MOST_ARTICLE_CHARS
-from transforms.images import PageSettings
-from transforms.pictures import FILES, NONE, SHARDS
-from transforms.records import VISION_MODES, VisionMode
-from transforms.render.breaking import LINE_BREAKS
-from transforms.render.page import LAYOUTS
-from transforms.shards import MAX_SHARD_ROWS
-from transforms.split import SplitSettings
+from cyclopts import Group, Parameter, Token
+from cyclopts.validators import Number
+
+from transforms.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
+from transforms.modes import VISION_MODES, VisionMode
+
+if TYPE_CHECKING:
+    from transforms.images import PageSettings
+    from transforms.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
 BUILTIN = "builtin"
+FINEWIKI = "HuggingFaceFW/finewiki"
+CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
+PAGE_SIZES = range(64, 4097)  # in pixels
+DECIDES = "decides"  # marks the options that decide the bytes of samples and pages
+
+WHERE = Group.create_ordered("where")
+SAMPLES = Group.create_ordered("what becomes a sample")
+PAGES = Group.create_ordered("pages")
+SPLIT = Group.create_ordered("split")
+OUTPUTS = Group.create_ordered("more outputs")
+LOOKED_AT = Group.create_ordered("what is looked at")
+LEGIBILITY = Group.create_ordered("legibility")
+FETCHED = Group.create_ordered("what is fetched")
+HOW = Group.create_ordered("how it runs")
+HERE = Group.create_ordered("a cluster here")
+
+NOT_TYPED = Parameter(parse=False)  # what the command line is parsed into, beside the options
+ALL = Parameter(name="*")  # options whose names are those of the fields
+HIDDEN = Parameter(name="*", show=False)  # the same, but help does not repeat them
 
 
 class UsageError(Exception):
     """The command cannot be carried out as it was given; nothing was written."""
+
+
+def usable_cpus() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def text(group: Group, about: str, metavar: str | None = None, **how: Any) -> Parameter:
+    """Declare an option, or a switch where the field is a bool."""
+    return Parameter(group=group, help=about, metavar=metavar, **how)
+
+
+def number(group: Group, about: str, **bounds: int) -> Parameter:
+    """Declare an option whose value is a whole number, with `gte` or `lte` as bounds."""
+    how = {"validator": Number(**bounds)} if bounds else {}
+    return text(group, about, "N", converter=_whole, **how)
+
+
+def path(group: Group, about: str, metavar: str = "DIR", **how: Any) -> Parameter:
+    """Declare an option that names a place; `~` is the home, also where no shell says so."""
+    return text(group, about, metavar, converter=_home, **how)
+
+
+def paths(group: Group, about: str, metavar: str) -> Parameter:
+    """Declare an option that names one place or several."""
+    return text(group, about, f"{metavar} ...", converter=_homes)
+
+
+def _whole(_: type, tokens: Sequence[Token]) -> int:
+    """Return a number. Cyclopts' own way takes 1.5 for 1."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+
+
+def _home(_: type, tokens: Sequence[Token]) -> str:
+    return os.path.expanduser(tokens[0].value)
+
+
+def _homes(_: type, tokens: Sequence[Token]) -> tuple[str, ...]:
+    return tuple(os.path.expanduser(token.value) for token in tokens)
+
+
+def _modes(_: type, tokens: Sequence[Token]) -> tuple[VisionMode, ...]:
+    return parse_modes(",".join(token.value for token in tokens))
+
+
+def parse_modes(given: str) -> tuple[VisionMode, ...]:
+    """Return the vision modes of a comma-separated list, smallest page first.
+
+    An entry is the name of a mode, or NAME=PX for another size.
+
+    Raises:
+      ValueError: there is no such mode.
+    """
+    known = {mode.name: mode for mode in VISION_MODES}
+    chosen: dict[str, VisionMode] = {}
+    for entry in (entry.strip() for entry in given.split(",")):
+        mode = known.get(entry)
+        if custom := CUSTOM_MODE.fullmatch(entry):
+            mode = VisionMode(custom[1], int(custom[2]))
+            if mode.px not in PAGE_SIZES:
+                raise ValueError(
+                    f"{entry}: a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} pixels a side"
+                )
+        if mode is None:
+            raise ValueError(
+                f"unknown mode {entry!r}; the modes are {', '.join(known)}, or NAME=PX"
+            )
+        same = known.get(mode.name) or chosen.get(mode.name, mode)
+        if same != mode:
+            raise ValueError(f"{entry}: {mode.name} is {same.px} pixels already")
+        chosen[mode.name] = mode
+    return tuple(sorted(chosen.values(), key=lambda mode: (mode.px, mode.name)))
+
+
+def names_of_modes(modes: Sequence[VisionMode]) -> list[str]:
+    """Return modes as they are typed."""
+    return [mode.name if mode in VISION_MODES else f"{mode.name}={mode.px}" for mode in modes]
+
+
+def _shown(modes: Sequence[VisionMode]) -> str:
+    return ",".join(names_of_modes(modes))
 
 
 @dataclass(frozen=True)
@@ -28,54 +141,109 @@ class RunOptions:
     """What `run` was asked to do.
 
     Raises:
-      UsageError: a value is out of its range, or two do not go together.
+      UsageError: two values do not go together.
     """
 
-    input: tuple[str, ...]
-    output_dir: str
-    min_tokens: int = 2000
-    context_tokens: int = 1000
-    continuation_tokens: int = 1000
-    modes: tuple[VisionMode, ...] = VISION_MODES
-    num_articles: int | None = None
-    max_article_chars: int = MAX_ARTICLE_CHARS
-    max_samples: int = 510_000
-    val_size: int = 10_000
-    seed: int = 42
-    tokenizer: str = BUILTIN
-    tokenizer_revision: str | None = None
-    font: tuple[str, ...] | None = None
-    layout: str = "basic"
-    line_break: str = "spaces"
-    png_level: int = 5
-    shard_rows: int = 256
-    workers: int = 1
-    max_errors: int = 0
-    overwrite: bool = False
-    no_merge: bool = False
-    arrow: bool = False
-    filtered: bool = False
-    no_images: bool = False
-    image_shards: bool = False
-    no_report: bool = False
-    force_unlock: bool = False
-    quiet: bool = False
-    verbose: bool = False
-    no_preflight: bool = False
-    runner: str = LOCAL_RUNNER
-    beam_args: tuple[str, ...] = ()
+    input: Annotated[
+        tuple[str, ...],
+        paths(WHERE, "parquet files, globs, directories, hf://datasets/...", "PATH"),
+    ]
+    output_dir: Annotated[str, path(WHERE, "directory for everything")]
+    config: Annotated[
+        str | None,
+        path(
+            WHERE,
+            "YAML or TOML file of options; those given here win",
+            "FILE",
+            allow_repeating=False,
+        ),
+    ] = field(default=None, compare=False)
+    min_tokens: Annotated[int, number(SAMPLES, "shortest article that is kept", gte=1), DECIDES] = (
+        2000
+    )
+    context_tokens: Annotated[int, number(SAMPLES, "tokens drawn as a page", gte=1), DECIDES] = 1000
+    continuation_tokens: Annotated[int, number(SAMPLES, "tokens that follow", gte=0), DECIDES] = (
+        1000
+    )
+    modes: Annotated[
+        tuple[VisionMode, ...],
+        text(
+            PAGES,
+            "sizes, or NAME=PX",
+            "A,B",
+            converter=_modes,
+            n_tokens=1,
+            accepts_keys=False,
+            show_default=_shown,
+        ),
+        DECIDES,
+    ] = VISION_MODES
+    num_articles: Annotated[
+        int | None, number(SAMPLES, "use only the first N rows", gte=1), DECIDES
+    ] = None
+    max_article_chars: Annotated[
+        int,
+        number(
+            SAMPLES,
+            f"longer articles fail; at most {MOST_ARTICLE_CHARS}",
+            gte=1,
+            lte=MOST_ARTICLE_CHARS,
+        ),
+        DECIDES,
+    ] = MAX_ARTICLE_CHARS
+    max_samples: Annotated[int, number(SPLIT, "samples in train and val together", gte=1)] = 510_000
+    val_size: Annotated[int, number(SPLIT, "samples in val", gte=0)] = 10_000
+    seed: Annotated[int, number(SPLIT, "seed of the hashes that decide the split")] = 42
+    tokenizer: Annotated[str, path(SAMPLES, "or a hub id, or a directory", "NAME")] = BUILTIN
+    tokenizer_revision: Annotated[
+        str | None, text(SAMPLES, "commit or tag of the hub id", "REV")
+    ] = None
+    font: Annotated[
+        tuple[str, ...] | None,
+        paths(PAGES, "fonts instead of DejaVu Sans, the first first", "FILE"),
+    ] = None
+    layout: Annotated[
+        Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), DECIDES
+    ] = "basic"
+    line_break: Annotated[
+        Literal["spaces", "unicode"],
+        text(PAGES, "spaces, or unicode for CJK and the like", "NAME"),
+        DECIDES,
+    ] = "spaces"
+    png_level: Annotated[int, number(PAGES, "deflate effort, 1 to 9", gte=1, lte=9), DECIDES] = 5
+    shard_rows: Annotated[int, number(HOW, "rows per unit of work", gte=1, lte=MAX_SHARD_ROWS)] = (
+        256
+    )
+    workers: Annotated[int, number(HOW, "local processes", gte=1)] = field(
+        default_factory=usable_cpus
+    )
+    max_errors: Annotated[
+        int, number(SAMPLES, "articles that may fail with exit code still 0", gte=0)
+    ] = 0
+    overwrite: Annotated[bool, text(WHERE, "remove what an earlier run left in DIR first")] = False
+    no_merge: Annotated[bool, text(SPLIT, "leave train and val as part files")] = False
+    arrow: Annotated[bool, text(OUTPUTS, "the split for datasets.load_from_disk too")] = False
+    filtered: Annotated[bool, text(OUTPUTS, "the kept articles with their tokens too")] = False
+    no_images: Annotated[bool, text(PAGES, "store no pages; a reader draws them on demand")] = False
+    image_shards: Annotated[bool, text(PAGES, "one tar of pages for each shard and mode")] = False
+    no_report: Annotated[bool, text(OUTPUTS, "make no report.html at the end")] = False
+    force_unlock: Annotated[bool, text(WHERE, "go on though another run may hold DIR")] = False
+    quiet: Annotated[bool, text(HOW, "no progress, only what went wrong and the table")] = False
+    verbose: Annotated[bool, text(HOW, "all that Beam and other libraries tell")] = False
+    no_preflight: Annotated[bool, text(WHERE, "start though the disk seems too small")] = False
+    runner: Annotated[str, text(HOW, "Beam runner", "NAME")] = LOCAL_RUNNER
+    beam_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
     def __post_init__(self) -> None:
-        self._check_numbers()
-        for name, choices in (("layout", LAYOUTS), ("line_break", LINE_BREAKS)):
-            if (value := getattr(self, name)) not in choices:
-                raise UsageError(f"--{name} {value} is not one of {', '.join(choices)}")
         if self.tokenizer_revision and self.tokenizer == BUILTIN:
             raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
         if self.no_images and self.image_shards:
             raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
         if self.quiet and self.verbose:
             raise UsageError("--quiet says less, --verbose more: choose one")
+        for name in ("input", "font"):
+            if getattr(self, name) == ():
+                raise UsageError(f"--{name} names no file")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
         for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path
@@ -83,36 +251,6 @@ class RunOptions:
                 getattr(self, name).encode()
             except UnicodeEncodeError as error:
                 raise UsageError(f"--{name} is not valid UTF-8") from error
-
-    def _check_numbers(self) -> None:
-        at_least = {
-            "min_tokens": 1,
-            "context_tokens": 1,
-            "continuation_tokens": 0,
-            "max_article_chars": 1,
-            "max_samples": 1,
-            "val_size": 0,
-            "png_level": 1,
-            "shard_rows": 1,
-            "workers": 1,
-            "max_errors": 0,
-        }
-        for name, least in at_least.items():
-            if (value := getattr(self, name)) < least:
-                raise UsageError(f"--{name} is {value}; it must be at least {least}")
-        if self.num_articles is not None and self.num_articles < 1:
-            raise UsageError(f"--num_articles is {self.num_articles}; it must be at least 1")
-        if self.png_level > 9:
-            raise UsageError(f"--png_level is {self.png_level}; it must be at most 9")
-        if self.max_article_chars > MOST_ARTICLE_CHARS:
-            raise UsageError(
-                f"--max_article_chars is {self.max_article_chars}; a worker has memory for at most "
-                f"{MOST_ARTICLE_CHARS}"
-            )
-        if self.shard_rows > MAX_SHARD_ROWS:
-            raise UsageError(
-                f"--shard_rows is {self.shard_rows}; a worker holds at most {MAX_SHARD_ROWS} rows"
-            )
         if self.val_size >= self.max_samples:
             raise UsageError(
                 f"--val_size {self.val_size} leaves no sample to train on: it must be less than "
@@ -133,6 +271,8 @@ class RunOptions:
     @property
     def split(self) -> SplitSettings:
         """What decides the split."""
+        from transforms.split import SplitSettings
+
         return SplitSettings(self.max_samples, self.val_size, self.seed)
 
     @property
@@ -143,35 +283,94 @@ class RunOptions:
     @property
     def pages(self) -> PageSettings:
         """How pages look and how they are stored."""
+        from transforms.images import PageSettings
+        from transforms.pictures import FILES, NONE, SHARDS
+
         form = SHARDS if self.image_shards else NONE if self.no_images else FILES
         return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)
 
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
-        found = {
-            "min_tokens": self.min_tokens,
-            "context_tokens": self.context_tokens,
-            "continuation_tokens": self.continuation_tokens,
-            "modes": [mode.name for mode in self.modes],
-            "num_articles": self.num_articles,
-            "max_article_chars": self.max_article_chars,
-            "layout": self.layout,
-            "png_level": self.png_level,
-            "images": self.pages.form,
-        }
-        if self.line_break != "spaces":  # else as ever, so that work begun before goes on
-            found["line_break"] = self.line_break
+        found = {name: getattr(self, name) for name in _deciding()}
+        found["modes"] = [mode.name for mode in self.modes]
+        found["images"] = self.pages.form
+        line_break = found.pop("line_break")
+        if line_break != "spaces":  # else as ever, so that work begun before goes on
+            found["line_break"] = line_break
         return found
+
+
+@cache
+def _deciding() -> tuple[str, ...]:
+    hints = get_type_hints(RunOptions, include_extras=True)
+    return tuple(n for n, hint in hints.items() if DECIDES in getattr(hint, "__metadata__", ()))
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What `plan` was asked beside what `run` is."""
+
+    sample: Annotated[
+        int, number(LOOKED_AT, "articles to read, all if there are no more", gte=10)
+    ] = 5000  # some 10 seconds; of fewer than 10 nothing can be said of how uncertain it is
+    sample_seed: Annotated[int, number(LOOKED_AT, "another choice of them")] = 0
+    json: Annotated[bool, text(LOOKED_AT, "print the numbers as one JSON object")] = False
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What `verify` was asked to do."""
+
+    output_dir: Annotated[str, path(LOOKED_AT, "the dataset")]
+    sample: Annotated[
+        int | None, number(LOOKED_AT, "only N samples chosen at random, wherever they stand", gte=1)
+    ] = None
+    seed: Annotated[int, number(LOOKED_AT, "seed of these choices")] = 0
+    redraw: Annotated[
+        bool, text(LOOKED_AT, "draw all pages anew; else those of a sample a shard")
+    ] = False
+    repair: Annotated[bool, text(HOW, "remove what is damaged, for a run to make it anew")] = False
+    force_unlock: Annotated[bool, text(HOW, "with --repair: though a run may hold DIR")] = False
+    workers: Annotated[int, number(HOW, "local processes", gte=1)] = field(
+        default_factory=usable_cpus
+    )
+    quiet: Annotated[bool, text(HOW, "no progress")] = False
+    store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What `report` was asked to do."""
+
+    output_dir: Annotated[str, path(LOOKED_AT, "the dataset")]
+    sample: Annotated[
+        int | None, number(LOOKED_AT, "at most N samples [20000; in a store 2000]", gte=1)
+    ] = None
+    seed: Annotated[int, number(LOOKED_AT, "seed of the samples shown")] = 0
+    quiet: Annotated[bool, text(LOOKED_AT, "no progress")] = False
+    ocr: Annotated[int, number(LEGIBILITY, "pages of each mode for Tesseract to read", gte=0)] = 0
+    ocr_language: Annotated[str, text(LEGIBILITY, "the language it expects", "LANG")] = "eng"
+    store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
+
+
+@dataclass(frozen=True)
+class DownloadOptions:
+    """What `download` was asked to fetch."""
+
+    output_dir: Annotated[str, path(FETCHED, "where the files go")]
+    language: Annotated[str | None, text(FETCHED, "Wikipedia's code: en, de, simple", "CODE")] = (
+        None
+    )
+    subset: Annotated[
+        str | None, text(FETCHED, "a directory of the dataset, or of its data/", "NAME")
+    ] = None
+    repo: Annotated[str, text(FETCHED, "the dataset", "OWNER/NAME")] = FINEWIKI
+    revision: Annotated[str, text(FETCHED, "branch, tag or commit", "REV")] = "main"
+    workers: Annotated[int, number(HOW, "files at a time", gte=1)] = 4
+    quiet: Annotated[bool, text(HOW, "no progress")] = False
 
 
 def is_dataflow(runner: str) -> bool:
     """Tell whether a runner is Google Dataflow's, by any of the names that Beam takes."""
     return runner.lower().rpartition(".")[2] in ("dataflow", "dataflowrunner")
-
-
-def usable_cpus() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

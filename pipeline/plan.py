@@ -18,9 +18,10 @@ from pipeline import footers
 from pipeline.options import UsageError
 from pipeline.progress import say
 from transforms import footer, storage
+from transforms.limits import MAX_SHARD_ROWS
 from transforms.records import Failure, Shard
 from transforms.redact import redact
-from transforms.shards import MAX_SHARD_ROWS, MAX_SHARDS_PER_GROUP, cut_row_group
+from transforms.shards import MAX_SHARDS_PER_GROUP, cut_row_group
 from transforms.tokenize import ArticleTokenizer
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import bounded_lines, check_tokens, parse_article, read_lines

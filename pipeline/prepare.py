@@ -28,12 +28,11 @@ class Sources(NamedTuple):
     quick_tokenizer: bool = True
 
 
-def look(options: RunOptions, writes: bool = True, config: str | None = None) -> Sources:
+def look(options: RunOptions, writes: bool = True) -> Sources:
     """Find and check everything that a job needs, without writing anything.
 
     Args:
       writes: whether there is to be an output directory.
-      config: the file that options were read from, if any.
 
     Raises:
       UsageError: something that was asked for is not there or does not fit.
@@ -48,7 +47,7 @@ def look(options: RunOptions, writes: bool = True, config: str | None = None) ->
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
         removed = output.check(out, options.overwrite)
-        reads.refuse_removal(out, removed, reads.read_by(options, paths, config))
+        reads.refuse_removal(out, removed, reads.read_by(options, paths, options.config))
     if options.doubt:
         say(f"warning: {options.doubt}")
     return Sources(out, files, tokenizer, fonts, trial.is_quick(options, files, tokenizer))

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,8 +20,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pipeline import configfile, graph, lock, logs, progress, signals, stores, watchdog
-from pipeline.commandline import parse_run
+from pipeline import graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
 from pipeline.local import forget_directories, local_runner
@@ -46,8 +45,8 @@ class JobError(Exception):
     """The job stopped; the text says why, what is safe, and what to do."""
 
 
-def run(argv: Sequence[str], is_program: bool = False) -> int:
-    """Carry out a `run` command line and return its exit code.
+def run(options: RunOptions, is_program: bool = False) -> int:
+    """Make a dataset, or go on with it, and return the exit code.
 
     Args:
       is_program: whether this process is the command itself, so that it may be ended at once, or
@@ -58,7 +57,6 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
       JobError: the job was stopped by something that is no single input's or article's fault.
     """
     started = time.monotonic()
-    options = parse_run(argv)
     progress.be_quiet(options.quiet)
     logs.choose(options.verbose)
     dataflow.check(options)
@@ -76,7 +74,7 @@ def run(argv: Sequence[str], is_program: bool = False) -> int:
         tell(dataflow.rehearse(options))
         note("this was a dry run: nothing was sent, read or written")
         return DONE
-    sources = look(options, config=configfile.split(argv)[0])
+    sources = look(options)
     if RESTARTED not in os.environ:  # else it has room, or was told not to look
         preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):

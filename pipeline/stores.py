@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, S3Options
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline import configfile
 from pipeline.options import UsageError
-from pipeline.parser import Parser
 from transforms import storage
 from transforms.redact import USER, hide
 
@@ -73,20 +72,3 @@ def _check_hub(what: str, path: str) -> None:
         hub.parse(path)
     except ValueError as error:
         raise UsageError(f"{what}: {error}") from error
-
-
-def store_options(arguments: Sequence[str], command: Parser) -> tuple[str, ...]:
-    """Return the arguments, all of which must be Beam's options for S3 or for Google Cloud.
-
-    Args:
-      command: the parser of the others, which one of these may have been meant for.
-
-    Raises:
-      UsageError: one of them is something else.
-    """
-    beam = Parser(command.prog, "", "", "")
-    for options in (S3Options, GoogleCloudOptions):
-        options._add_argparse_args(beam)
-    _, unknown = beam.parse_known_args(arguments)
-    command.refuse(unknown, beam.names)
-    return tuple(arguments)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline import lock, ours, output, stores
-from pipeline.options import UsageError, usable_cpus
-from pipeline.parser import Parser
+from pipeline.options import UsageError, VerifyOptions
 from pipeline.pool import workers
 from pipeline.progress import be_quiet, one_line, say
 from pipeline.streams import tell
@@ -20,46 +19,16 @@ from transforms.verify.check import Check
 from transforms.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 
 DONE, FAULTY = 0, 1
-STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
 
 
-def parser() -> Parser:
-    """Return the parser of `verify`."""
-    it = Parser(
-        "pagecast verify",
-        "--output_dir DIR",
-        "Check a dataset: samples, pictures, split, manifest; name every fault.",
-        "pagecast verify --output_dir output/demo",
-        STORES,
-    )
-    what = it.group("what is checked")
-    what.add("output_dir", "the dataset", required=True, metavar="DIR")
-    what.number("sample", "only N samples chosen at random, wherever they stand")
-    what.number("seed", "seed of these choices", 0)
-    what.switch("redraw", "draw all pages anew and compare; else those of a sample a shard")
-    how = it.group("how")
-    how.switch("repair", "remove what is damaged, for a run to make it anew")
-    how.switch("force_unlock", "with --repair: though a run may hold DIR")
-    how.number("workers", "local processes", usable_cpus())
-    how.switch("quiet", "no progress")
-    return it
-
-
-def verify(argv: Sequence[str]) -> int:
-    """Carry out a `verify` command line and return its exit code.
+def verify(options: VerifyOptions) -> int:
+    """Check a dataset, and return the exit code.
 
     Raises:
-      UsageError: wrong use, or there is no dataset.
+      UsageError: there is no dataset.
     """
-    it = parser()
-    options, others = it.parse_known_args(argv)
-    store_args = stores.store_options(others, it)
-    it.require(options)
     be_quiet(options.quiet)
-    stores.use([("--output_dir", options.output_dir)], store_args)
-    for name in ("sample", "workers"):
-        if (value := getattr(options, name)) is not None and value < 1:
-            raise UsageError(f"--{name} is {value}; it must be at least 1")
+    stores.use([("--output_dir", options.output_dir)], options.store_args)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     try:
@@ -72,7 +41,7 @@ def verify(argv: Sequence[str]) -> int:
             stack.enter_context(lock.hold(out, options.force_unlock))
         elif owner := lock.owner_of(out):
             say(f"warning: {owner} is at work in {out}: what it has not finished is a fault here")
-        each = stack.enter_context(workers(options.workers, store_args))
+        each = stack.enter_context(workers(options.workers, options.store_args))
         chosen = options.sample, options.seed
         check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
         check.run()

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,10 @@ from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline.__main__ import main
+from pipeline.commandline import parse
+from pipeline.commands import APP
 from pipeline.data import data_file
+from pipeline.options import RunOptions
 from tests.hub import FakeHub
 from tests.order import longest_first
 from tests.quicker import loaded, make_beam_quicker, make_tokenizers_quicker, published
@@ -37,6 +40,11 @@ settings.load_profile("any machine")
 
 SAMPLE = str(data_file("finewiki_sample.parquet"))
 GOLDEN = Path(__file__).parent / "data" / "sample.golden.jsonl"
+
+
+def parse_run(words: Sequence[str]) -> RunOptions:
+    """Return the options of a `run` command line."""
+    return parse(APP, ["run", *words]).bound.arguments["options"]
 
 
 class Outcome(NamedTuple):

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from pipeline import configfile
-from pipeline.commandline import parse_run
 from pipeline.options import RunOptions, UsageError
-from tests.conftest import RunCommand, articles, write_parquet
+from tests.conftest import RunCommand, articles, parse_run, write_parquet
 
 YAML = """\
 input: [a.parquet, b.parquet]   # several
@@ -62,25 +61,53 @@ def test_beams_options_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.yaml", "mintokens: 3", "unknown option --mintokens; did you mean --min_tokens?"),
-        ("a.yaml", "min_tokens: many", "argument --min_tokens: invalid int value: 'many'"),
-        ("a.yaml", "modes: [base, huge]", "unknown mode 'huge'"),
-        ("a.yaml", "frob: 3", "unknown option --frob"),
-        ("a.yaml", "arrow: 3", "argument --arrow: ignored explicit argument '3'"),
-        ("a.yaml", "min_tokens: true", "argument --min_tokens: expected one argument"),
-        ("a.yaml", "min_tokens: {a: 3}", "min_tokens must be a value, or a list of values"),
-        ("a.yaml", "input: [a, [b]]", "input must be a value, or a list of values"),
-        ("a.yaml", "input: [--seed]", "input '--seed' begins like an option"),
-        ("a.yaml", "config: b.yaml", "'config' is not the name of an option"),
-        ("a.yaml", "--seed: 3", "'--seed' is not the name of an option"),
-        ("a.yaml", "3: 3", "3 is not the name of an option"),
-        ("a.yaml", "- seed", "it must be lines of an option and its value"),
-        ("a.yaml", "seed", "it must be lines of an option and its value"),
-        ("a.yaml", "a: [b", "cannot be read: while parsing a flow sequence"),
-        ("a.yaml", "a: !!python/object:os.system b", "could not determine a constructor"),
-        ("a.yaml", "[" * 5000, "cannot be read: "),
-        ("a.toml", "seed = ", "cannot be read: Invalid value (at end of document)"),
-        ("a.toml", "[table]\nseed = 3", "table must be a value, or a list of values"),
+        ("a.yaml", "seed: 1\nmintokens: 3", ", line 2: unknown option --mintokens; did you mean"),
+        ("a.yaml", "min_tokens: many", ", line 1: invalid value for --min_tokens: 'many' is not"),
+        ("a.yaml", "min_tokens: 1.5", ", line 1: invalid value for --min_tokens: '1.5' is not"),
+        ("a.yaml", "min_tokens: 0o17", ", line 1: invalid value for --min_tokens: '0o17' is not"),
+        ("a.yaml", "min_tokens: true", ", line 1: invalid value for --min_tokens: 'true' is not"),
+        ("a.yaml", "\npng_level: 0", ', line 2: invalid value "0" for --png_level. Must be >= 1'),
+        ("a.yaml", "\nlayout: no", ', line 2: invalid value "no" for --layout. Choose from:'),
+        ("a.yaml", "seed: 1\nval_size: 510000", ", line 2: --val_size 510000 leaves no sample"),
+        (
+            "a.yaml",
+            "modes: [base, huge]",
+            ", line 1: invalid value for --modes: unknown mode 'huge'",
+        ),
+        ("a.yaml", "frob: 3", ", line 1: unknown option --frob"),
+        ("a.yaml", "num_workers: 3", ", line 1: --num_workers has no effect here; use --workers N"),
+        ("a.yaml", "hdfs_port: x\ndisk: 3", ", line 2: unknown option --disk"),
+        ("a.yaml", "arrow: 3", ", line 1: arrow is '3'; it must be true or false"),
+        ("a.yaml", "arrow: yes", ", line 1: arrow is 'yes'; it must be true or false"),
+        ("a.yaml", "arrow: [true]", ", line 1: arrow takes one value, not a list"),
+        ("a.yaml", "seed: [1, 2]", ", line 1: seed takes one value, not a list"),
+        ("a.yaml", "seed: 1\nseed: 2", ", line 2: seed stands in line 1 already"),
+        (
+            "a.yaml",
+            "min_tokens: {a: 3}",
+            ", line 1: min_tokens must be a value, or a list of values",
+        ),
+        ("a.yaml", "input: [a, [b]]", ", line 1: input must be a value, or a list of values"),
+        ("a.yaml", "input: &a [*a]", ", line 1: input must be a value, or a list of values"),
+        ("a.yaml", "config: b.yaml", ", line 1: 'config' is not the name of an option"),
+        ("a.yaml", "--seed: 3", ", line 1: '--seed' is not the name of an option"),
+        ("a.yaml", "3: 3", ", line 1: '3' is not the name of an option"),
+        ("a.yaml", "{a: b}: 3", ", line 1: "),
+        ("a.yaml", "- seed", ", line 1: it must be lines of an option and its value"),
+        ("a.yaml", "seed", ", line 1: it must be lines of an option and its value"),
+        ("a.yaml", "a: [b", " cannot be read: while parsing a flow sequence"),
+        ("a.yaml", "a: 1\n---\na: 2", " cannot be read: expected a single document"),
+        (
+            "a.yaml",
+            "a: !!python/object:os.system b",
+            ", line 1: a has the tag tag:yaml.org,2002:py",
+        ),
+        ("a.yaml", "[" * 5000, " cannot be read: "),
+        ("a.toml", "seed = ", " cannot be read: Invalid value (at end of document)"),
+        ("a.toml", "seed = 1\nseed = 2\n", " cannot be read: Cannot overwrite a value (at"),
+        ("a.toml", "a = 1\n[table]\nseed = 3", ", line 2: table must be a value, or a list of"),
+        ("a.toml", "# seed =\n\nseed = 1.5", ", line 3: invalid value for --seed: '1.5' is not"),
+        ("a.toml", "\n arrow = 1", ", line 2: arrow is '1'; it must be true or false"),
         ("a.json", "{}", "its name must end in .yaml, .yml or .toml"),
         ("a.yaml", None, "cannot be read: [Errno 2] No such file or directory"),
         ("a.yaml", "\udcff", "cannot be read: 'utf-8' codec can't decode byte 0xff"),
@@ -99,17 +126,56 @@ def test_a_wrong_file_is_named_with_what_is_wrong(
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("argv", [["--config"], ["--config="], ["--config=a", "--config", "b"]])
-def test_there_is_one_file(argv: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"^--config takes one file, once$"):
-        configfile.split(argv)
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--config"], "--config needs a value"),
+        (["--config="], "--config : its name must end in .yaml"),
+        (["--config=a", "--config", "b"], "parameter --config specified multiple times"),
+    ],
+)
+def test_there_is_one_file(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}"):
+        parse_run(["--input", "a", "--output_dir", "o", *argv])
 
 
 def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("# nothing yet\n")
-    assert configfile.expand(["--seed", "3", "--config", str(tmp_path / "a.yaml")]) == [
-        "--seed", "3",
-    ]  # fmt: skip
+    typed = ["--seed", "3", "--input", "a", "--output_dir", "o"]
+    assert parse_run([*typed, "--config", str(tmp_path / "a.yaml")]) == parse_run(typed)
+
+
+def of_file(path: Path, content: str) -> RunOptions:
+    path.write_text(content)
+    return parse_run(["--config", str(path), "--input", "a", "--output_dir", "o"])
+
+
+def test_values_are_what_stands_there(tmp_path: Path) -> None:
+    """By YAML's version 1.2, and by the type of the option; PyYAML's own is version 1.1."""
+    found = of_file(
+        tmp_path / "a.yaml",
+        "seed: 010\nval_size: 0\ntokenizer: a/b\ntokenizer_revision: 0123456\nfont: [on, 'null']\n"
+        "arrow: True\nfiltered: false\nnum_articles: null\nmax-errors: 3\n",
+    )
+    assert (found.seed, found.val_size, found.max_errors) == (10, 0, 3)
+    assert (found.tokenizer_revision, found.font) == ("0123456", ("on", "null"))
+    assert (found.arrow, found.filtered, found.num_articles) == (True, False, None)
+    assert of_file(tmp_path / "a.toml", "seed = 1_0\n'max-errors' = 3\n").seed == 10
+    assert of_file(tmp_path / "a.yaml", "tokenizer: yes\n").tokenizer == "yes"
+    assert of_file(tmp_path / "a.yaml", "tokenizer: 1e3\n").tokenizer == "1e3"
+
+
+def test_a_tilde_is_the_home_and_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "a.yaml").write_text(
+        "input: [~/a/*.parquet, b]\noutput_dir: ~/out\nfont: ~/f.ttf\n"
+    )
+    found = parse_run([f"--config={tmp_path}/a.yaml"])
+    assert found.input == ("/home/me/a/*.parquet", "b")
+    assert (found.output_dir, found.font) == ("/home/me/out", ("/home/me/f.ttf",))
+    assert parse_run(["--input=~/a", "--output_dir=~/o"]).output_dir == "/home/me/o"
 
 
 def given(*more: str) -> RunOptions:

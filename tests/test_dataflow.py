@@ -23,12 +23,19 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.runner import PipelineState
 
 from pipeline.__main__ import main as pagecast
-from pipeline.commandline import parse_run
+from pipeline.commandline import parse
 from pipeline.dataflow import workers
-from pipeline.dataflow.__main__ import DEFAULTS, VARIABLES, main, parse
+from pipeline.dataflow.__main__ import (
+    APP,
+    DEFAULTS,
+    VARIABLES,
+    DataflowOptions,
+    completed,
+    main,
+)
 from pipeline.options import is_dataflow
 from pipeline.run import JobError, finish
-from tests.conftest import SAMPLE, articles, write_parquet
+from tests.conftest import SAMPLE, articles, parse_run, write_parquet
 from tests.gcs import Store
 from tests.packages import check_assets, command, contents, install, with_more
 from transforms import gcs, storage
@@ -345,21 +352,23 @@ def test_project_region_and_bucket_may_come_from_the_environment(
 ) -> None:
     for variable in chain(*VARIABLES.values()):
         monkeypatch.setenv(variable, variable.lower().replace("_", "-"))
-    options = parse(["--bucket", "gs://mine/"])
-    assert options[:3] == ("google-cloud-project", "google-cloud-region", "mine")
+    asked = parse(APP, ["--bucket", "gs://mine/"]).bound.arguments["asked"]
+    assert (asked.project, asked.region) == ("google-cloud-project", "google-cloud-region")
+    assert asked.below("x") == "gs://mine/pagecast/x"
     monkeypatch.delenv("GOOGLE_CLOUD_REGION")
-    assert parse([]).region == "cloudsdk-compute-region"
+    assert DataflowOptions().region == "cloudsdk-compute-region"
 
 
 def test_an_image_of_ones_own_needs_nothing_else(tmp_path: Path) -> None:
-    from pipeline.dataflow.__main__ import arguments_for
-
-    options = parse(f"{WHOSE} --sdk_container_image eu.example/pagecast:1".split())
-    arguments = arguments_for(options, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), tmp_path)
-    names = {argument.partition("=")[0] for argument in arguments}
+    line = f"{WHOSE} --sdk_container_image eu.example/pagecast:1"
+    found = parse(APP, line.split()).bound.arguments
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    options = completed(found["asked"], found["options"], found["call"].given, now, tmp_path)
+    names = {argument.partition("=")[0] for argument in options.beam_args}
     assert not names & {"--setup_file", "--requirements_file"}
     assert names >= set(DEFAULTS)
-    assert "--job_name=pagecast-20260102-030405" in arguments
+    assert "--job_name=pagecast-20260102-030405" in options.beam_args
+    assert options.output_dir == "gs://my-bucket/pagecast/demo/output"
 
 
 def test_workers_get_what_s3_needs_where_it_is_used(tmp_path: Path) -> None:

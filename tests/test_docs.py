@@ -17,10 +17,10 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.commandline import parse_run
-from pipeline.dataflow.__main__ import parse as parse_dataflow
-from pipeline.flink.__main__ import parse as parse_flink
-from tests.conftest import SAMPLE, Command
+from pipeline.commandline import parse
+from pipeline.dataflow.__main__ import APP as DATAFLOW
+from pipeline.flink.__main__ import APP as FLINK
+from tests.conftest import SAMPLE, Command, parse_run
 from tests.hub import FINEWIKI, FakeHub
 
 ROOT = Path(__file__).parents[1]
@@ -183,8 +183,8 @@ def lines_like(start: str) -> list[list[str]]:
 PARSED: dict[str, Callable[[list[str]], object]] = {
     "pagecast run": lambda words: parse_run(words[2:]),
     "./run_local.sh": lambda words: parse_run(["--input=a", "--output_dir=b", *words[1:]]),
-    "./run_flink.sh": lambda words: parse_flink(["--input=a", "--output_dir=b", *words[1:]]),
-    "./run_dataflow.sh": lambda words: parse_dataflow(words[1:]),
+    "./run_flink.sh": lambda words: parse(FLINK, ["--input=a", "--output_dir=b", *words[1:]]),
+    "./run_dataflow.sh": lambda words: parse(DATAFLOW, words[1:]),
 }
 
 

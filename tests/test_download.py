@@ -166,7 +166,7 @@ WRONG = {
     "--repo o/n --language en": "--language is of HuggingFaceFW/finewiki; for another --repo give",
     "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has no such at COMMIT; near it: ",
     "--language en --subset x": "--language names a subset already: choose it or --subset",
-    "--language en --workers 0": "--workers is 0; it must be at least 1",
+    "--language en --workers 0": '"0" for --workers. Must be >= 1',
     "--language en --output_dir s3://b/x": "--output_dir s3://b/x: files are fetched to a disk",
     "--language en --output_dir FILE": "is a file, not a directory",
     "--lang en": "unknown option --lang; did you mean --language?",

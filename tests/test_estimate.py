@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.commandline import parse_run
 from pipeline.estimate import measure
 from pipeline.estimate.estimate import duration
 from pipeline.estimate.interval import Interval, around, ratio, total
@@ -42,7 +41,7 @@ from pipeline.estimate.outputs import (
 from pipeline.estimate.sample import Choice, Cluster, choose
 from pipeline.options import RunOptions
 from pipeline.plan import plan_shards, read_footer
-from tests.conftest import articles, write_parquet
+from tests.conftest import articles, parse_run, write_parquet
 from transforms.pictures import FILES, NONE, SHARDS
 from transforms.records import Failure, Shard, Tokens
 from transforms.render.fonts import default_font

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
+from pipeline.commandline import parse
 from pipeline.flink import __main__ as flink
 from pipeline.flink.cluster import RESTART_SECONDS
 from pipeline.flink.distribution import RELEASES
-from pipeline.options import UsageError, usable_cpus
+from pipeline.options import RunOptions, UsageError, usable_cpus
 
 GIVEN = ["--input", "a", "b", "--output_dir", "out"]
 WRONG = {
-    "--taskmanagers 0": "--taskmanagers is 0; it must be at least 1",
-    "--workers -1": "--workers is -1; it must be at least 1",
-    "--workers x": "invalid int value: 'x'",
+    "--taskmanagers 0": 'invalid value "0" for --taskmanagers. Must be >= 1',
+    "--workers -1": 'invalid value "-1" for --workers. Must be >= 1',
+    "--workers x": "'x' is not a whole number",
     "--flink_version 1.7": f"--flink_version 1.7 is not one of {', '.join(RELEASES)}",
     "--flink_version 1.20 --flink_master x:1": "--flink_version is for a cluster on this machine",
     "--flink_job_server_jar no.jar": "--flink_job_server_jar no.jar: no such file",
@@ -25,22 +26,26 @@ WRONG = {
 }
 
 
+def parsed(words: list[str]) -> tuple[flink.FlinkOptions, RunOptions]:
+    found = parse(flink.APP, words).bound.arguments
+    return found.get("asked") or flink.FlinkOptions(), found["options"]
+
+
 def arguments(
-    given: list[str], slots: int = 2, parallelism: int = 4, version: str = "1.20"
+    words: list[str], slots: int = 2, parallelism: int = 4, version: str = "1.20"
 ) -> dict[str, str]:
-    """Return the options that are made of a command line, by name; the rest has to be as it was."""
-    options = flink.parse(given)
-    command, *found = flink.arguments_for(
-        options, "h:1", version, Path("/s.jar"), slots, parallelism
+    """Return Beam's options that are made of a command line, by name; given ones come first."""
+    asked, options = parsed(words)
+    assert options.runner == "FlinkRunner"
+    found = flink.beam_args(
+        options, "h:1", version, Path("/s.jar"), slots, parallelism, is_ours=not asked.flink_master
     )
-    assert command == "run"
-    assert found[: len(options.arguments)] == options.arguments
+    assert found[: len(options.beam_args)] == options.beam_args
     return {name: value for name, _, value in (o.partition("=") for o in found)}
 
 
 def test_a_cluster_of_its_own_starts_workers_as_processes_that_stay() -> None:
     found = arguments(GIVEN)
-    assert found["--runner"] == "FlinkRunner"
     assert found["--flink_master"] == "http://h:1"
     assert found["--flink_job_server_jar"] == "/s.jar"
     assert (found["--parallelism"], found["--sdk_worker_parallelism"]) == ("4", "2")
@@ -71,15 +76,26 @@ def test_what_is_given_is_not_overruled() -> None:
     given = [f"{name}={value}" for name, value in mine.items()]
     found = arguments([*GIVEN, *given])
     assert {name: found[name] for name in mine} == mine
-    apart = flink.arguments_for(
-        flink.parse([*GIVEN, "--job_name", "mine"]), "h:1", "1.20", Path("/s.jar"), 1, 1
+    assert sum(o.startswith("--job_name") for o in arguments([*GIVEN, "--job_name", "mine"])) == 1
+
+
+def test_the_workers_are_those_of_the_cluster() -> None:
+    asked, options = parsed([*GIVEN, "--workers", "3"])
+    assert (asked.workers, asked.taskmanagers, asked.flink_master) == (3, 2, None)
+    assert options.workers == usable_cpus()
+
+
+def test_a_wrong_option_in_a_file_is_named_with_it(tmp_path: Path) -> None:
+    (config := tmp_path / "a.yaml").write_text("taskmanagers: 3\nflink_versoin: 2.2\n")
+    with pytest.raises(UsageError) as error:
+        parse(flink.APP, ["--config", str(config), *GIVEN])
+    assert str(error.value) == (
+        f"--config {config}, line 2: unknown option --flink_versoin; did you mean --flink_version?"
     )
-    assert sum(argument.startswith("--job_name") for argument in apart) == 1
-
-
-def test_there_are_as_many_workers_as_cores() -> None:
-    options = flink.parse(GIVEN)
-    assert (options.workers, options.taskmanagers, options.master) == (usable_cpus(), 2, None)
+    config.write_text("taskmanagers: 3\nworkers: 5\ninput: [a]\noutput_dir: o\nparallelism: 7\n")
+    asked, options = parsed(["--config", str(config)])
+    assert (asked.taskmanagers, asked.workers, options.workers) == (3, 5, usable_cpus())
+    assert (options.input, options.beam_args) == (("a",), ("--parallelism=7",))
 
 
 @pytest.mark.parametrize("given", WRONG)
@@ -113,4 +129,4 @@ def test_without_java_it_says_so(
 
 def test_an_option_that_nobody_knows_is_refused_before_a_cluster_is_started() -> None:
     with pytest.raises(UsageError, match=r"--taskmanager\b.*--taskmanagers"):
-        flink.parse([*GIVEN, "--taskmanager", "2"])
+        parse(flink.APP, [*GIVEN, "--taskmanager", "2"])

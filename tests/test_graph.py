@@ -6,8 +6,9 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline import graph
 from tests.conftest import in_beam
 from transforms.images import PageSettings
+from transforms.modes import VISION_MODES
 from transforms.planfile import plan_line
-from transforms.records import VISION_MODES, Failure, Shard
+from transforms.records import Failure, Shard
 from transforms.split import SplitSettings
 from transforms.versions import versions
 

@@ -15,8 +15,9 @@ from PIL import Image
 from tests.conftest import in_beam
 from transforms import images
 from transforms.images import PageSettings, RenderPages, render_sample
+from transforms.modes import VISION_MODES, VisionMode
 from transforms.pictures import FILES, NONE, SHARDS
-from transforms.records import VISION_MODES, Sample, Shard, ShardSamples, VisionMode
+from transforms.records import Sample, Shard, ShardSamples
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
 from transforms.render.oracle import OracleRenderer

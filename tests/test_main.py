@@ -17,13 +17,13 @@ WRONG = {
     "--input good.parquet --output_dir full": "full already holds something else (thesis.tex)",
     "--input good.parquet --output_dir good.parquet": "good.parquet is a file, not a directory",
     "--input good.parquet --output_dir new --modes huge": "unknown mode 'huge'",
-    "--input good.parquet --output_dir new --context_tokens 0": "--context_tokens is 0",
+    "--input good.parquet --output_dir new --context_tokens 0": 'value "0" for --context_tokens',
     "--input good.parquet --output_dir new --val_size 9 --max_samples 9": "--val_size 9 leaves no",
     "--input good.parquet --output_dir new --max_sample 9": "did you mean --max_samples?",
     "--input good.parquet --output_dir new --font good.parquet": "--font good.parquet cannot be",
     "--input good.parquet --output_dir new --tokenizer full": "--tokenizer full cannot be loaded",
-    "--input good.parquet --output_dir new --layout x": "--layout x is not one of basic, raqm",
-    "--output_dir new": "the following arguments are required: --input",
+    "--input good.parquet --output_dir new --layout x": 'Choose from: "basic", "raqm"',
+    "--output_dir new": "--input is required",
 }
 
 
@@ -50,10 +50,16 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
     ("argv", "code", "text"),
     [
         ([], 2, "no command; the commands are download, plan, run, verify, report and completion"),
-        (["frob"], 2, "unknown command 'frob'; the commands are"),
-        (["rnu"], 2, "unknown command 'rnu'; did you mean run?"),
-        (["reprot"], 2, "unknown command 'reprot'; did you mean report?"),
-        (["--help"], 0, "  verify      check a dataset, and mend it\n"),
+        (["frob"], 2, 'unknown command "frob". Available commands: download, plan, run, verify,'),
+        (["help", "frob"], 2, 'unknown command "frob"'),
+        (["frob", "--help"], 2, 'unknown command "frob"'),
+        (["rnu"], 2, 'unknown command "rnu". Did you mean "run"?'),
+        (["reprot"], 2, 'unknown command "reprot". Did you mean "report"?'),
+        (
+            ["--help"],
+            0,
+            "  verify      Check a dataset, name every fault, and mend it if wanted.\n",
+        ),
         (["--version"], 0, "pagecast 0.1.0\n"),
     ],
 )
@@ -72,7 +78,7 @@ def test_another_python_says_how_to_get_the_right_one(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"pagecast: error: {sys.executable} has no rich: ./run_local.sh installs all that is "
+        f"pagecast: error: {sys.executable} has no cyclopts: ./run_local.sh installs all that is "
         "needed into .venv, and `. .venv/bin/activate` makes that the Python in use\n"
     )
 

@@ -59,7 +59,7 @@ def test_each_page_is_compared_with_its_own_text() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ("--ocr -1", "--ocr is -1; it must be at least 0"),
+        ("--ocr -1", '"-1" for --ocr. Must be >= 0'),
         pytest.param(
             "--ocr 1 --ocr_language xx", "Tesseract has no xx here", marks=needs_tesseract
         ),

@@ -1,8 +1,12 @@
+from typing import get_args, get_type_hints
+
 import pytest
 
-from pipeline.commandline import parse_run
-from pipeline.options import UsageError
-from transforms.records import VISION_MODES
+from pipeline.options import RunOptions, UsageError
+from tests.conftest import parse_run
+from transforms.modes import VISION_MODES
+from transforms.render.breaking import LINE_BREAKS
+from transforms.render.page import LAYOUTS
 
 GIVEN = ["--input", "a.parquet", "--output_dir", "out"]
 
@@ -79,30 +83,37 @@ def test_beam_options_are_passed_on() -> None:
         ("--modes tiny,", "unknown mode ''"),
         ("--val_size 510000", "--val_size 510000 leaves no sample to train on"),
         ("--max_samples 10 --val_size 11", "must be less than --max_samples 10"),
-        ("--val_size -1", "--val_size is -1; it must be at least 0"),
-        ("--max_samples 0 --val_size 0", "--max_samples is 0; it must be at least 1"),
-        ("--context_tokens 0", "--context_tokens is 0; it must be at least 1"),
-        ("--continuation_tokens -1", "--continuation_tokens is -1; it must be at least 0"),
-        ("--min_tokens 0", "--min_tokens is 0; it must be at least 1"),
-        ("--num_articles 0", "--num_articles is 0; it must be at least 1"),
-        ("--png_level 0", "--png_level is 0; it must be at least 1"),
-        ("--png_level 10", "--png_level is 10; it must be at most 9"),
-        ("--shard_rows 0", "--shard_rows is 0; it must be at least 1"),
-        (
-            "--max_article_chars 40000001",
-            "--max_article_chars is 40000001; a worker has memory for at most 40000000",
-        ),
-        ("--shard_rows 4097", "--shard_rows is 4097; a worker holds at most 4096 rows"),
-        ("--workers 0", "--workers is 0; it must be at least 1"),
-        ("--max_errors -1", "--max_errors is -1; it must be at least 0"),
-        ("--layout fancy", "--layout fancy is not one of basic, raqm"),
-        ("--seed abc", "--seed: invalid int value: 'abc'"),
+        ("--val_size -1", '"-1" for --val_size. Must be >= 0'),
+        ("--max_samples 0 --val_size 0", '"0" for --max_samples. Must be >= 1'),
+        ("--context_tokens 0", 'invalid value "0" for --context_tokens. Must be >= 1'),
+        ("--continuation_tokens -1", '"-1" for --continuation_tokens. Must be >= 0'),
+        ("--min_tokens 0", '"0" for --min_tokens. Must be >= 1'),
+        ("--num_articles 0", '"0" for --num_articles. Must be >= 1'),
+        ("--png_level 0", '"0" for --png_level. Must be >= 1'),
+        ("--png_level 10", '"10" for --png_level. Must be <= 9'),
+        ("--shard_rows 0", '"0" for --shard_rows. Must be >= 1'),
+        ("--max_article_chars 40000001", '"40000001" for --max_article_chars. Must be <= 40000000'),
+        ("--shard_rows 4097", '"4097" for --shard_rows. Must be <= 4096'),
+        ("--workers 0", '"0" for --workers. Must be >= 1'),
+        ("--max_errors -1", '"-1" for --max_errors. Must be >= 0'),
+        ("--layout fancy", '"fancy" for --layout. Choose from: "basic", "raqm"'),
+        ("--seed abc", "--seed: 'abc' is not a whole number"),
         ("--tokenizer_revision main", "--tokenizer_revision needs --tokenizer with a hub id"),
         ("--max_sample 5", "unknown option --max_sample; did you mean --max_samples?"),
         ("--runner FlinkRunner --seeds=5", "unknown option --seeds; did you mean --seed?"),
         ("--frobnicate", "unknown option --frobnicate"),
         ("--overwrite extra", "unexpected argument 'extra'"),
         ("--direct_num_workers=3", "--direct_num_workers has no effect here; use --workers N"),
+        ("--num_workers 2", "--num_workers has no effect here; use --workers N"),
+        ("--num-workers=2", "--num_workers has no effect here; use --workers N"),
+        ("--max_num_workers 2", "--max_num_workers has no effect here; use --workers N"),
+        ("--sdk_worker_parallelism 2", "--sdk_worker_parallelism has no effect here; use"),
+        (
+            "--direct_runner_bundle_repeat 2",
+            "--direct_runner_bundle_repeat has no effect with --run",
+        ),
+        ("--environment_type LOOPBACK", "--environment_type has no effect with --runner Direct"),
+        ("--png_level 1.5", "--png_level: '1.5' is not a whole number"),
     ],
 )
 def test_wrong_use_says_what_and_why_in_one_line(args: str, message: str) -> None:
@@ -115,9 +126,11 @@ def test_wrong_use_says_what_and_why_in_one_line(args: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--output_dir", "o"], "required: --input"),
-        (["--input", "a"], "required: --output_dir"),
+        (["--output_dir", "o"], "--input is required"),
+        (["--input", "a"], "--output_dir is required"),
         (["--input", "a", "--output_dir", ""], "--output_dir is empty"),
+        (["--input", "--output_dir", "o"], "--input names no file"),
+        (["--input", "a", "--output_dir", "o", "--font"], "--font names no file"),
     ],
 )
 def test_what_is_missing_is_named(argv: list[str], message: str) -> None:
@@ -130,7 +143,7 @@ def test_fonts_and_line_breaks() -> None:
     options = parse_run([*GIVEN, "--font", "a.ttf", "builtin", "--line_break", "unicode"])
     assert options.font == ("a.ttf", "builtin")
     assert options.pages.line_break == options.deciding["line_break"] == "unicode"
-    with pytest.raises(UsageError, match="--line_break words is not one of spaces, unicode"):
+    with pytest.raises(UsageError, match=r'"words" for --line_break\. Choose from: "spaces"'):
         parse_run([*GIVEN, "--line_break", "words"])
 
 
@@ -141,3 +154,14 @@ def test_articles_that_are_kept_for_nothing_are_doubted() -> None:
     )
     for line in ("", "--context_tokens 500", "--context_tokens 4000 --min_tokens 100"):
         assert parse_run([*GIVEN, *line.split()]).doubt is None
+
+
+def test_hyphens_are_as_good_as_underscores() -> None:
+    options = parse_run(["--input=a", "--output-dir=o", "--min-tokens", "7", "--max_samples=20000"])
+    assert (options.output_dir, options.min_tokens) == ("o", 7)
+
+
+def test_the_choices_are_those_of_the_pages() -> None:
+    hints = get_type_hints(RunOptions)
+    assert get_args(hints["layout"]) == tuple(LAYOUTS)
+    assert get_args(hints["line_break"]) == LINE_BREAKS

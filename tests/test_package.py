@@ -3,22 +3,16 @@
 import json
 import re
 import sys
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App
 
-from pipeline.commandline import run_parser
-from pipeline.dataflow.__main__ import dataflow_parser
-from pipeline.download import download_parser
-from pipeline.estimate.command import plan_parser
-from pipeline.flink.__main__ import flink_parser
-from pipeline.report.command import parser as report_parser
-from pipeline.verify import parser as verify_parser
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from tests.packages import check_assets, command, contents, install
+from tests.test_commandline import COMMAND_LINES, POOL, own_options
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,24 +60,11 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize(
-    "parser",
-    [
-        run_parser,
-        plan_parser,
-        verify_parser,
-        report_parser,
-        dataflow_parser,
-        download_parser,
-        flink_parser,
-    ],
-)
-def test_every_option_is_documented(parser: Callable[[], ArgumentParser]) -> None:
+@pytest.mark.parametrize(("app", "words"), [line for line in COMMAND_LINES if line[0] != POOL])
+def test_every_option_is_documented(app: App, words: list[str]) -> None:
     pages = (ROOT / "docs/options.md", ROOT / "docs/clusters.md")
     described = "".join(page.read_text(encoding="utf-8") for page in pages)
-    options = {o for o in parser()._option_string_actions if o.startswith("--")} - {"--help"}
-    assert len(options) > 2
-    assert not [option for option in options if f"`{option}" not in described]
+    assert not [option for option in own_options(app, words) if f"`{option}" not in described]
 
 
 def code_blocks(document: str) -> list[str]:

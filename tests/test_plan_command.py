@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.commandline import Call, parse
+from pipeline.commands import APP
 from pipeline.estimate import measure
-from pipeline.estimate.command import command_line, parse
+from pipeline.estimate.command import command_line
 from pipeline.options import UsageError
-from tests.conftest import SAMPLE, Command, Outcome, RunCommand, articles, write_parquet
+from tests.conftest import SAMPLE, Command, Outcome, RunCommand, articles, parse_run, write_parquet
 from tests.hub import FINEWIKI, FakeHub
 from tests.stores import LONG, SMALL
 from tests.test_hub import parquet
@@ -191,8 +193,8 @@ def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "the following arguments are required: --input"),
-        ("--input a --sample 9", "--sample is 9; it must be at least 10"),
+        ("", "--input is required"),
+        ("--input a --sample 9", 'invalid value "9" for --sample. Must be >= 10'),
         ("--input a --sampel 9", "unknown option --sampel; did you mean --sample?"),
         ("--input a --modes huge", "unknown mode 'huge'"),
         ("--input a --output_dir=", "--output_dir is empty"),
@@ -200,17 +202,20 @@ def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
 )
 def test_wrong_use(line: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        parse(line.split())
+        parse(APP, ["plan", *line.split()])
     assert message in str(error.value)
 
 
+def asked(*words: str) -> Call:
+    return parse(APP, ["plan", *words]).bound.arguments["call"]
+
+
 def test_the_run_is_written_for_a_shell(tmp_path: Path) -> None:
-    options = parse(["--input", "a b", "c*", "--sample", "99", "--json", "--seed=7"])
-    line = command_line(options)
+    line = command_line(asked("--input", "a b", "c*", "--sample", "99", "--json", "--seed=7"))
     assert line == "pagecast run --input 'a b' 'c*' --seed=7 --output_dir DIR"
-    assert parse(shlex.split(line)[2:]).run.input == ("a b", "c*")
+    assert parse_run(shlex.split(line)[2:]).input == ("a b", "c*")
     config = tmp_path / "a.yaml"
     config.write_text("input: [a]\noutput_dir: o\n")
-    given = parse(["--config", str(config)])
-    assert given.has_output
+    given = asked("--config", str(config))
+    assert "output_dir" in given.given
     assert command_line(given) == f"pagecast run --config {config}"

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commandline import parse_run
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate import preflight
 from pipeline.estimate.outputs import Disk
 from pipeline.estimate.preflight import FIXED_BYTES, FIXED_FILES, surely_fits, ways_out
 from pipeline.options import RunOptions
 from pipeline.plan import InputFile, read_footer
-from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
+from tests.conftest import SAMPLE, Outcome, RunCommand, articles, parse_run, tree, write_parquet
 from tests.stores import LONG, SMALL
 
 BLOCK = 4096

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from transforms.modes import VISION_MODES
 from transforms.records import (
-    VISION_MODES,
     Sample,
     image_name,
     parse_sample_id,

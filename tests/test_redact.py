@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from pipeline import configfile
-from pipeline.commandline import parse_run
 from pipeline.progress import say
-from tests.conftest import Command, RunCommand, articles, write_parquet
+from tests.conftest import Command, RunCommand, articles, parse_run, write_parquet
 from transforms import redact as redaction
 from transforms.redact import hide, redact, secrets_of
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from transforms import metrics, pages, storage
 from transforms.columns import COLUMNS, is_text
 from transforms.footer import footers
+from transforms.limits import MAX_ARTICLE_CHARS
 from transforms.planfile import FAILED
 from transforms.records import (
     BLANK_TEXT,
@@ -39,8 +40,6 @@ from transforms.tokenized import (
 from transforms.tokenized import SUFFIX as TOKENIZED
 
 _BATCH_ROWS = 128
-MAX_ARTICLE_CHARS = 20_000_000
-MOST_ARTICLE_CHARS = 40_000_000  # that a worker has memory to read, whatever they are
 
 
 class Long:

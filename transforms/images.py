@@ -13,8 +13,9 @@ import apache_beam as beam
 from transforms import metrics, pictures, storage
 from transforms.assets import read_asset
 from transforms.faults import attempt
+from transforms.modes import VisionMode
 from transforms.pictures import FILES, NONE, PictureFiles, PictureSink, PictureTars
-from transforms.records import ModePictures, Sample, ShardSamples, VisionMode, image_name
+from transforms.records import ModePictures, Sample, ShardSamples, image_name
 from transforms.render import PageRenderer, encode_png
 
 

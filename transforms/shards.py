@@ -8,11 +8,11 @@ from typing import Any
 
 import apache_beam as beam
 
+from transforms.limits import MAX_SHARD_ROWS
 from transforms.planfile import FAILED, read_plan
 from transforms.records import Failure, Shard
 
 MAX_SHARDS_PER_GROUP = 16  # each slice of a row group decodes the group from its start
-MAX_SHARD_ROWS = 4096  # what a worker can hold
 MAX_SHARD_BYTES = 32 << 20  # of text, on average over a row group
 
 

@@ -6,16 +6,30 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.config import Dict
 
 from pipeline import be_safe, streams
-
-if TYPE_CHECKING:
-    from pipeline.options import RunOptions
-    from pipeline.parser import Parser
+from pipeline.commandline import Call, new_app
+from pipeline.configfile import read_config
+from pipeline.options import (
+    ALL,
+    HIDDEN,
+    HOW,
+    NOT_TYPED,
+    WHERE,
+    RunOptions,
+    UsageError,
+    path,
+    text,
+)
 
 EXAMPLE = "./run_dataflow.sh --project P --region R --bucket B --input 'gs://B/*.parquet'"
 MORE = "Others are those of `pagecast run`, and Beam's own; they win over the defaults:\n"
@@ -44,84 +58,106 @@ ALIASES = {
 DEMO = "demo/finewiki_sample.parquet"  # in the bucket, where nothing else is named as input
 
 
-class DataflowOptions(NamedTuple):
-    """What this command was asked to do; `arguments` are for `run`."""
+def _of_environment(name: str) -> str:
+    return next(filter(None, map(os.environ.get, VARIABLES[name])), "")
 
-    project: str
-    region: str
-    bucket: str
-    requirements_file: str | None
-    dry_run: bool
-    arguments: list[str]
+
+def _variable(name: str, about: str) -> Parameter:
+    about = f"{about} [${', $'.join(VARIABLES[name])}]"
+    return text(WHERE, about, name[0].upper(), show_default=False)
+
+
+@dataclass(frozen=True)
+class DataflowOptions:
+    """What this command was asked to do beside what `run` is.
+
+    Raises:
+      UsageError: a value is wrong or missing.
+    """
+
+    project: Annotated[str, _variable("project", "whose job it is")] = field(
+        default_factory=partial(_of_environment, "project")
+    )
+    region: Annotated[str, _variable("region", "where it runs")] = field(
+        default_factory=partial(_of_environment, "region")
+    )
+    bucket: Annotated[str, _variable("bucket", "for its files, and output not named")] = field(
+        default_factory=partial(_of_environment, "bucket")
+    )
+    requirements_file: Annotated[
+        str | None, path(HOW, "what else pip is to install on the workers", "FILE")
+    ] = None
+    dry_run: Annotated[bool, text(HOW, "build the job and say what it is; send nothing")] = False
+
+    def __post_init__(self) -> None:
+        if self.name_of_bucket and not BUCKET.fullmatch(self.name_of_bucket):
+            raise UsageError(f"--bucket {self.name_of_bucket} is not the name of a bucket")
+        if (file := self.requirements_file) and not Path(file).is_file():
+            raise UsageError(f"--requirements_file {file}: no such file")
+        missing = [
+            f"--{name} (or ${' or $'.join(VARIABLES[name])})"
+            for name in VARIABLES
+            if not getattr(self, name)
+        ]
+        if missing:
+            raise UsageError(f"a job on Dataflow needs {' and '.join(missing)}")
 
     @property
-    def given(self) -> set[str]:
-        """The names of the options among the arguments."""
-        names = {argument.partition("=")[0] for argument in self.arguments}
-        return {ALIASES.get(name, name) for name in names}
+    def name_of_bucket(self) -> str:
+        """The bucket, which may be given as an address."""
+        return self.bucket.removeprefix("gs://").rstrip("/")
 
     def below(self, name: str) -> str:
         """Return a path in the bucket."""
-        return f"gs://{self.bucket}/pagecast/{name}"
+        return f"gs://{self.name_of_bucket}/pagecast/{name}"
 
 
-def dataflow_parser() -> Parser:
-    """Return the parser of this command."""
-    from pipeline.parser import Parser
-
-    parser = Parser(
-        "run_dataflow.sh",
-        "--project P --region R --bucket B",
-        "Run the job on Google Dataflow.",
-        EXAMPLE,
-        MORE + "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items()),
-    )
-    where = parser.group("where")
-    texts = {
-        "project": "whose job it is",
-        "region": "where it runs",
-        "bucket": "for its files, and output not named",
-    }
-    for name, variables in VARIABLES.items():
-        where.add(name, f"{texts[name]} [${', $'.join(variables)}]", metavar=name[0].upper())
-    how = parser.group("how")
-    how.add("requirements_file", "what else pip is to install on the workers", metavar="FILE")
-    how.switch("dry_run", "build the job and say what it is; send nothing")
-    return parser
+APP = new_app(
+    "run_dataflow.sh",
+    "Run the job on Google Dataflow.",
+    EXAMPLE,
+    MORE + "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items()),
+    usage="run_dataflow.sh --project P --region R --bucket B [OPTIONS]",
+    config=[
+        read_config,
+        # The places are others, but known only with the bucket.
+        Dict(
+            {"runner": "DataflowRunner", "input": [DEMO], "output_dir": "output"},
+            use_commands_as_keys=False,
+        ),
+    ],
+)
 
 
-def parse(argv: Sequence[str]) -> DataflowOptions:
-    """Return the options of a command line, or of the environment.
+@APP.default
+def dataflow(
+    *,
+    asked: Annotated[DataflowOptions | None, ALL] = None,
+    options: Annotated[RunOptions, HIDDEN],
+    call: Annotated[Call, NOT_TYPED],
+) -> int:
+    """Send the job, with what it needs."""
+    from pipeline.run import run
 
-    Raises:
-      UsageError: one is wrong or missing.
-    """
-    from pipeline import configfile
-    from pipeline.options import UsageError
-
-    known, rest = dataflow_parser().parse_known_args(configfile.expand(argv))
-    found = {
-        name: getattr(known, name) or next(filter(None, map(os.environ.get, variables)), "")
-        for name, variables in VARIABLES.items()
-    }
-    found["bucket"] = found["bucket"].removeprefix("gs://").rstrip("/")
-    if found["bucket"] and not BUCKET.fullmatch(found["bucket"]):
-        raise UsageError(f"--bucket {found['bucket']} is not the name of a bucket")
-    if (file := known.requirements_file) and not Path(file).is_file():
-        raise UsageError(f"--requirements_file {file}: no such file")
-    missing = [
-        f"--{name} (or ${' or $'.join(VARIABLES[name])})" for name in VARIABLES if not found[name]
-    ]
-    if missing:
-        raise UsageError(f"a job on Dataflow needs {' and '.join(missing)}")
-    project, region, bucket = found.values()
-    return DataflowOptions(project, region, bucket, file, known.dry_run, rest)
+    asked = asked or DataflowOptions()
+    with tempfile.TemporaryDirectory(prefix="pagecast-") as scratch:
+        options = completed(asked, options, call.given, datetime.now(UTC), Path(scratch))
+        if "input" not in call.given and not asked.dry_run:
+            store_demo(options)
+        return run(options, call.is_program)
 
 
-def arguments_for(options: DataflowOptions, now: datetime, scratch: Path) -> list[str]:
-    """Return the command line of `run` for Dataflow.
+def completed(
+    asked: DataflowOptions,
+    options: RunOptions,
+    given: Collection[str],
+    now: datetime,
+    scratch: Path,
+) -> RunOptions:
+    """Return the options of `run` for Dataflow, with defaults for what was left open.
 
     Args:
+      given: the names of the options that were given.
       now: goes into the job's name, since no two jobs at a time may have the same.
       scratch: a directory for a file that Beam sends to the workers.
 
@@ -130,31 +166,36 @@ def arguments_for(options: DataflowOptions, now: datetime, scratch: Path) -> lis
     """
     from pipeline.dataflow import workers
 
-    given = options.given
+    if "input" not in given:
+        options = replace(options, input=(asked.below(DEMO),))
+    if "output_dir" not in given:
+        place = asked.below("output" if "input" in given else "demo/output")
+        options = replace(options, output_dir=place)
+    names = {argument.partition("=")[0] for argument in options.beam_args}
+    names = {ALIASES.get(name, name) for name in names}
     defaults = {
-        "--runner": "DataflowRunner",
-        "--project": options.project,
-        "--region": options.region,
+        "--project": asked.project,
+        "--region": asked.region,
         "--job_name": f"pagecast-{now:%Y%m%d-%H%M%S}",
-        "--temp_location": options.below("temp"),
-        "--staging_location": options.below("staging"),
-        "--input": options.below(DEMO),
-        "--output_dir": options.below("output" if "--input" in given else "demo/output"),
+        "--temp_location": asked.below("temp"),
+        "--staging_location": asked.below("staging"),
         **DEFAULTS,
     }
-    if "--sdk_container_image" not in given:  # which has all that workers need
+    if "--sdk_container_image" not in names:  # which has all that workers need
+        places = *options.input, options.output_dir, *(options.font or ()), *options.beam_args
         defaults["--requirements_file"] = workers.write_requirements(
-            options.arguments, options.requirements_file, scratch
+            places, asked.requirements_file, scratch
         )
         # The workers fetch them, as they do what the sources need; else Beam does it here.
         defaults["--requirements_cache"] = "skip"
-        if "--setup_file" not in given:
+        if "--setup_file" not in names:
             defaults["--setup_file"] = workers.setup_file()
-    elif options.requirements_file:
-        defaults["--requirements_file"] = options.requirements_file
-    chosen = [f"{name}={value}" for name, value in defaults.items() if name not in given]
+    elif asked.requirements_file:
+        defaults["--requirements_file"] = asked.requirements_file
+    chosen = [f"{name}={value}" for name, value in defaults.items() if name not in names]
     chosen.append("--beam_plugin=pipeline.dataflow.container")  # beside others
-    return ["run", *options.arguments, *chosen, *["--dry_run=True"] * options.dry_run]
+    chosen += ["--dry_run=True"] * asked.dry_run
+    return replace(options, beam_args=(*options.beam_args, *chosen))
 
 
 def store_demo(options: RunOptions) -> None:
@@ -178,34 +219,8 @@ def store_demo(options: RunOptions) -> None:
 def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
     from pipeline import __main__ as pagecast
-    from pipeline import logs
 
-    logs.begin()  # before Beam is imported
-    from pipeline.commandline import parse_run
-    from pipeline.options import UsageError
-    from pipeline.progress import say
-
-    with tempfile.TemporaryDirectory(prefix="pagecast-") as scratch:
-        try:
-            options = parse(argv)
-            arguments = arguments_for(options, datetime.now(UTC), Path(scratch))
-            run_options = parse_run(arguments[1:], dataflow_parser().names)
-            if "--input" not in options.given and not options.dry_run:
-                store_demo(run_options)
-        except UsageError as error:
-            say(f"error: {error}")
-            return pagecast.WRONG_USE
-        except OSError as error:
-            say(f"error: {error}")
-            return pagecast.FAILED
-        except streams.OutputError as error:  # of --help
-            if str(error):
-                say(f"error: {error}")
-            return error.code
-        except KeyboardInterrupt:
-            say("stopped before anything was done")
-            return pagecast.INTERRUPTED
-        return pagecast.main(arguments, is_program)
+    return pagecast.main(argv, is_program, APP)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,28 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Annotated
+
+from cyclopts.config import Dict
 
 from pipeline import be_safe, streams
-
-if TYPE_CHECKING:
-    from pipeline.parser import Parser
+from pipeline.commandline import Call, new_app
+from pipeline.configfile import read_config
+from pipeline.options import (
+    ALL,
+    HERE,
+    HIDDEN,
+    NOT_TYPED,
+    WHERE,
+    RunOptions,
+    UsageError,
+    number,
+    path,
+    text,
+    usable_cpus,
+)
 
 WORKER_POOL = "localhost:50000"  # beside each TaskManager of a cluster that one has
 DEFAULT_FLINK = "1.20"
@@ -23,89 +38,127 @@ OPEN_PORTS = (
 )
 
 
-class FlinkOptions(NamedTuple):
-    """What this command was asked to do; `arguments` are for `run`."""
-
-    master: str | None
-    version: str | None
-    jar: str | None
-    taskmanagers: int
-    workers: int
-    arguments: list[str]
-
-
-def flink_parser() -> Parser:
-    """Return the parser of this command."""
-    from pipeline.parser import Parser
-
-    parser = Parser(
-        "run_flink.sh",
-        "--input PATH ... --output_dir DIR",
-        "Run the job on Apache Flink: on a cluster, or on one that is started for it.",
-        "./run_flink.sh --flink_master jobmanager:8081 --input ... --output_dir ...",
-        "All other options are those of `pagecast run`, and Beam's own.",
-    )
-    where = parser.group("where")
-    where.add("flink_master", "a cluster's JobManager (REST); else one here", metavar="HOST:PORT")
-    where.number("workers", "Python workers in all [all cores, or all slots]")
-    where.add("flink_job_server_jar", "Beam's, else fetched by Maven", metavar="JAR")
-    here = parser.group("a cluster here")
-    here.add("flink_version", f"of Flink [{DEFAULT_FLINK}]", metavar="V")
-    here.number("taskmanagers", "how many of them", 2)
-    return parser
-
-
-def parse(argv: Sequence[str]) -> FlinkOptions:
-    """Return the options of a command line.
+@dataclass(frozen=True)
+class FlinkOptions:
+    """What this command was asked to do beside what `run` is.
 
     Raises:
-      UsageError: an option is wrong.
+      UsageError: two values do not go together, or a file is not there.
     """
-    from pipeline import configfile
-    from pipeline.commandline import parse_run
-    from pipeline.flink.distribution import RELEASES
-    from pipeline.options import UsageError, usable_cpus
 
-    parser = flink_parser()
-    known, rest = parser.parse_known_args(configfile.expand(argv))
-    # What `run` will refuse is refused now, before anything is fetched or started.
-    parse_run(["--runner=FlinkRunner", *rest], parser.names)
-    for name in ("taskmanagers", "workers"):
-        if (value := getattr(known, name)) is not None and value < 1:
-            raise UsageError(f"--{name} is {value}; it must be at least 1")
-    if known.flink_version and known.flink_master:
-        raise UsageError("--flink_version is for a cluster on this machine; --flink_master has one")
-    if known.flink_version and known.flink_version not in RELEASES:
-        raise UsageError(
-            f"--flink_version {known.flink_version} is not one of {', '.join(RELEASES)}"
-        )
-    if known.flink_job_server_jar and not Path(known.flink_job_server_jar).is_file():
-        raise UsageError(f"--flink_job_server_jar {known.flink_job_server_jar}: no such file")
-    return FlinkOptions(
-        known.flink_master,
-        known.flink_version,
-        known.flink_job_server_jar,
-        known.taskmanagers,
-        known.workers or (0 if known.flink_master else usable_cpus()),
-        rest,
-    )
+    flink_master: Annotated[
+        str | None, text(WHERE, "a cluster's JobManager (REST); else one here", "HOST:PORT")
+    ] = None
+    workers: Annotated[
+        int | None, number(WHERE, "Python workers in all [all cores, or all slots]", gte=1)
+    ] = None
+    flink_job_server_jar: Annotated[
+        str | None, path(WHERE, "Beam's, else fetched by Maven", "JAR")
+    ] = None
+    flink_version: Annotated[str | None, text(HERE, f"of Flink [{DEFAULT_FLINK}]", "V")] = None
+    taskmanagers: Annotated[int, number(HERE, "how many of them", gte=1)] = 2
+
+    def __post_init__(self) -> None:
+        if self.flink_version and self.flink_master:
+            raise UsageError(
+                "--flink_version is for a cluster on this machine; --flink_master has one"
+            )
+        if self.flink_version:
+            from pipeline.flink.distribution import RELEASES
+
+            if self.flink_version not in RELEASES:
+                raise UsageError(
+                    f"--flink_version {self.flink_version} is not one of {', '.join(RELEASES)}"
+                )
+        if self.flink_job_server_jar and not Path(self.flink_job_server_jar).is_file():
+            raise UsageError(f"--flink_job_server_jar {self.flink_job_server_jar}: no such file")
 
 
-def arguments_for(
-    options: FlinkOptions, master: str, flink: str, jar: Path, slots: int, parallelism: int
-) -> list[str]:
-    """Return the command line of `run` for a cluster.
+APP = new_app(
+    "run_flink.sh",
+    "Run the job on Apache Flink: on a cluster, or on one that is started for it.",
+    "./run_flink.sh --flink_master jobmanager:8081 --input ... --output_dir ...",
+    "All other options are those of `pagecast run`, and Beam's own.",
+    usage="run_flink.sh --input PATH ... --output_dir DIR [OPTIONS]",
+    config=[read_config, Dict({"runner": "FlinkRunner"}, use_commands_as_keys=False)],
+)
+
+
+@APP.default
+def flink(
+    *,
+    asked: Annotated[FlinkOptions | None, ALL] = None,
+    options: Annotated[RunOptions, HIDDEN],
+    call: Annotated[Call, NOT_TYPED],
+) -> int:
+    """Run the job, after its cluster is started, if it has none."""
+    from pipeline.flink import rest
+    from pipeline.flink.cluster import ClusterSettings, LocalCluster
+    from pipeline.flink.distribution import flink_home
+    from pipeline.flink.jar import job_server, without_flink
+    from pipeline.progress import be_quiet, note
+    from pipeline.run import run
+
+    asked = asked or FlinkOptions()
+    be_quiet(options.quiet)
+    with ExitStack() as stack:
+        jar = Path(asked.flink_job_server_jar) if asked.flink_job_server_jar else None
+        if asked.flink_master:
+            try:
+                found = rest.overview(asked.flink_master)
+            except ConnectionError as error:
+                raise UsageError(str(error)) from error
+            if not found.slots:
+                raise UsageError(f"--flink_master {asked.flink_master} has no TaskManager")
+            version, master = found.flink, asked.flink_master
+            jar = jar or job_server(version)
+            slots = -(-found.slots // found.taskmanagers)
+            parallelism = asked.workers or found.slots
+        else:
+            if not shutil.which("java"):
+                raise UsageError("Flink needs Java 11 or 17, and there is no `java` here")
+            version = asked.flink_version or DEFAULT_FLINK
+            jar = jar or job_server(version)
+            slots = -(-(asked.workers or usable_cpus()) // asked.taskmanagers)
+            parallelism = slots * asked.taskmanagers
+            settings = ClusterSettings(
+                flink_home(version), (without_flink(jar),), asked.taskmanagers, slots
+            )
+            cluster = LocalCluster(settings)
+            master = cluster.master
+            stack.enter_context(cluster)
+            note(
+                f"Flink {version} with {asked.taskmanagers} TaskManagers of {slots} slots: "
+                f"{rest.base(master)}"
+            )
+            note(OPEN_PORTS)
+        is_ours = not asked.flink_master
+        more = beam_args(options, master, version, jar, slots, parallelism, is_ours=is_ours)
+        return run(replace(options, beam_args=more), call.is_program)
+
+
+def beam_args(
+    options: RunOptions,
+    master: str,
+    flink: str,
+    jar: Path,
+    slots: int,
+    parallelism: int,
+    *,
+    is_ours: bool,
+) -> tuple[str, ...]:
+    """Return Beam's options for a cluster: those that were given, and what they leave open.
 
     Args:
       flink: the cluster's version, e.g. "1.20".
       slots: how many workers a TaskManager has.
       parallelism: how many of them there are in all.
+      is_ours: whether the cluster was started for this job.
     """
     from pipeline.flink.cluster import WORKER_SECONDS
     from pipeline.flink.rest import base
 
     defaults = {
-        "--runner": "FlinkRunner",
         "--flink_master": base(master),
         "--flink_job_server_jar": str(jar),
         "--parallelism": str(parallelism),
@@ -113,7 +166,7 @@ def arguments_for(
         "--job_server_java_launcher": str(Path(sys.executable).with_name("pagecast-java")),
         "--job_name": "pagecast",
     }
-    if options.master:
+    if not is_ours:
         # The jar takes all that workers need with it, and only the REST port is spoken to.
         switches = ["--flink_submit_uber_jar"]
         defaults["--environment_type"] = "EXTERNAL"
@@ -128,71 +181,16 @@ def arguments_for(
     if not flink.startswith("1."):
         # What Flink 2 makes of side inputs behind Beam's optimizer fails (apache/beam#37583).
         switches.append("--experiments=pre_optimize=none")
-    given = {argument.partition("=")[0] for argument in options.arguments}
+    given = {argument.partition("=")[0] for argument in options.beam_args}
     chosen = [f"{name}={value}" for name, value in defaults.items() if name not in given]
-    return ["run", *options.arguments, *chosen, *(s for s in switches if s not in given)]
+    return (*options.beam_args, *chosen, *(s for s in switches if s not in given))
 
 
 def main(argv: Sequence[str], is_program: bool = False) -> int:
     """Carry out a command line and return its exit code; errors are one line each."""
     from pipeline import __main__ as pagecast
-    from pipeline import logs
 
-    logs.begin()  # before Beam is imported
-    from pipeline.flink import rest
-    from pipeline.flink.cluster import ClusterSettings, LocalCluster
-    from pipeline.flink.distribution import flink_home
-    from pipeline.flink.jar import job_server, without_flink
-    from pipeline.options import UsageError
-    from pipeline.progress import be_quiet, note, say
-    from pipeline.run import JobError
-
-    with ExitStack() as stack:
-        try:
-            options = parse(argv)
-            be_quiet("--quiet" in options.arguments)
-            if options.master:
-                found = rest.overview(options.master)
-                if not found.slots:
-                    raise UsageError(f"--flink_master {options.master} has no TaskManager")
-                version = found.flink
-                jar = Path(options.jar) if options.jar else job_server(version)
-                slots, master = -(-found.slots // found.taskmanagers), options.master
-                parallelism = options.workers or found.slots
-            else:
-                if not shutil.which("java"):
-                    raise UsageError("Flink needs Java 11 or 17, and there is no `java` here")
-                version = options.version or DEFAULT_FLINK
-                jar = Path(options.jar) if options.jar else job_server(version)
-                slots = -(-options.workers // options.taskmanagers)
-                parallelism = slots * options.taskmanagers
-                cluster = LocalCluster(
-                    ClusterSettings(
-                        flink_home(version), (without_flink(jar),), options.taskmanagers, slots
-                    )
-                )
-                master = cluster.master
-                stack.enter_context(cluster)
-                note(
-                    f"Flink {version} with {options.taskmanagers} TaskManagers of {slots} slots: "
-                    f"{rest.base(master)}"
-                )
-                note(OPEN_PORTS)
-        except (UsageError, ConnectionError) as error:
-            say(f"error: {error}")
-            return pagecast.WRONG_USE
-        except JobError as error:
-            say(f"error: {error}")
-            return pagecast.FAILED
-        except streams.OutputError as error:  # of --help
-            if str(error):
-                say(f"error: {error}")
-            return error.code
-        except KeyboardInterrupt:
-            say("stopped before anything was done")
-            return pagecast.INTERRUPTED
-        arguments = arguments_for(options, master, version, jar, slots, parallelism)
-        return pagecast.main(arguments, is_program)
+    return pagecast.main(argv, is_program, APP)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import ipaddress
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pipeline import be_safe, signals
+from pipeline.commandline import new_app
+from pipeline.options import WHERE, number, text
 
 PORT = 50000
 SERVER_OPTIONS = [
@@ -63,41 +65,31 @@ def serve(host: str, port: int) -> Any:
     return server
 
 
-def main(argv: Sequence[str]) -> int:
+APP = new_app(
+    "python -m pipeline.flink.pool",
+    "Start Python workers for the TaskManager on the same machine or in the same pod.",
+    "python -P -m pipeline.flink.pool --bind localhost --port 50000",
+)
+
+
+@APP.default
+def pool(
+    *,
+    bind: Annotated[str, text(WHERE, "address to listen on", "HOST")] = "localhost",
+    port: Annotated[int, number(WHERE, "port to listen on", gte=1, lte=65535)] = PORT,
+) -> int:
     """Be a pool until this process is stopped, and return its exit code."""
-    from pipeline import logs
-    from pipeline.__main__ import DONE, FAILED, INTERRUPTED, WRONG_USE
-    from pipeline.options import UsageError
-    from pipeline.parser import Parser
+    from pipeline.__main__ import FAILED, INTERRUPTED
     from pipeline.progress import say
 
-    logs.begin()  # before Beam is imported
-    it = Parser(
-        "python -m pipeline.flink.pool",
-        "",
-        "Start Python workers for the TaskManager on the same machine or in the same pod.",
-        "python -P -m pipeline.flink.pool --bind localhost --port 50000",
-    )
-    where = it.group("where")
-    where.add("bind", "address to listen on", default="localhost", metavar="HOST")
-    where.number("port", "port to listen on", PORT)
-    try:
-        options = it.parse_args(argv)
-        if not 0 < options.port < 1 << 16:
-            raise UsageError(f"--port is {options.port}; it must be from 1 to 65535")
-    except UsageError as error:
-        say(f"error: {error}")
-        return WRONG_USE
-    except SystemExit:  # of --help
-        return DONE
-    where_it_is = address(options.bind, options.port)
+    where_it_is = address(bind, port)
     try:
         with signals.interruptible():
-            pool = serve(options.bind, options.port)
+            pool = serve(bind, port)
             say(f"a pool of workers listens on {where_it_is}")
-            if not is_loopback(options.bind):
+            if not is_loopback(bind):
                 say(
-                    f"warning: --bind {options.bind} is not this machine alone, and {RUNS_CODE}: "
+                    f"warning: --bind {bind} is not this machine alone, and {RUNS_CODE}: "
                     "let no other machine than Flink's through to it"
                 )
             pool.wait_for_termination()
@@ -110,6 +102,13 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         signals.kill_children()
     return INTERRUPTED
+
+
+def main(argv: Sequence[str]) -> int:
+    """Carry out a command line and return its exit code; errors are one line each."""
+    from pipeline import __main__ as pagecast
+
+    return pagecast.main(argv, app=APP)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from transforms import storage
 from transforms.images import PageSettings
+from transforms.modes import VisionMode
 from transforms.outputs import ASSETS, CONFIG, EMPTYING, PLAN, fonts_of
 from transforms.planfile import read_plan
-from transforms.records import Shard, VisionMode
+from transforms.records import Shard
 
 
 class Fault(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any
 from transforms import arrow, storage
 from transforms.accounts import Accounts
 from transforms.filtered import measure
+from transforms.modes import VisionMode
 from transforms.outputs import ASSETS, FILTERED, FILTERED_WHOLE, MANIFEST
 from transforms.pictures import NONE
 from transforms.receipts import Receipt
-from transforms.records import VisionMode
 from transforms.split import TRAIN, UNUSED, VAL
 from transforms.verify.dataset import Dataset, Fault
 from transforms.verify.files import SampleFile

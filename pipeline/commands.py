@@ -1,0 +1,123 @@
+"""The commands: what each is told and says of itself. What does the work is imported late."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.config import Dict
+
+from pipeline.commandline import Call, epilogue, new_app
+from pipeline.configfile import read_config
+from pipeline.options import (
+    ALL,
+    HIDDEN,
+    NOT_TYPED,
+    WHERE,
+    DownloadOptions,
+    PlanOptions,
+    ReportOptions,
+    RunOptions,
+    VerifyOptions,
+)
+
+DONE = 0
+BEAM = "Any other option is Beam's own, e.g. --runner PrismRunner."
+STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
+TOKEN = "HF_TOKEN is the token, where a dataset wants one; HF_ENDPOINT another hub."
+ANY_PLACE = "."  # where nothing is written to
+ASKED = "All other options are those of `pagecast run`, and Beam's own."
+
+APP = new_app(
+    "pagecast",
+    "Turns Wikipedia articles (FineWiki parquet) into training data for vision-text compression.",
+    "pagecast run --input 'enwiki/*.parquet' --output_dir out",
+    "`pagecast COMMAND --help` lists the options, `pagecast --version` the version.\n"
+    "Exit codes: 0 done, 1 failed or faulty, 2 wrong use, 130 stopped.",
+    group_commands="commands",
+)
+
+
+@APP.command(
+    sort_key=1,
+    help_epilogue=epilogue("pagecast download --language en --output_dir finewiki", TOKEN),
+)
+def download(*, options: Annotated[DownloadOptions, ALL]) -> int:
+    """Fetch FineWiki, or another dataset of parquet files, from the hub."""
+    from pipeline.download import download
+
+    return download(options)
+
+
+@APP.command(
+    sort_key=2,
+    usage="pagecast plan --input PATH ... [--output_dir DIR] [OPTIONS]",
+    help_epilogue=epilogue(
+        "pagecast plan --input 'enwiki/*.parquet' --output_dir out --image_shards", ASKED
+    ),
+    config=[read_config, Dict({"output_dir": ANY_PLACE}, use_commands_as_keys=False)],
+)
+def plan(
+    *,
+    asked: Annotated[PlanOptions | None, ALL] = None,
+    options: Annotated[RunOptions, HIDDEN],
+    call: Annotated[Call, NOT_TYPED],
+) -> int:
+    """Say what a run will make, how long it takes, if the disk has room."""
+    from pipeline.estimate.command import plan
+
+    return plan(asked or PlanOptions(), options, call)
+
+
+@APP.command(
+    sort_key=3,
+    usage="pagecast run --input PATH ... --output_dir DIR [OPTIONS]",  # as it is, but found quicker
+    help_epilogue=epilogue(
+        "pagecast run --input 'enwiki/*.parquet' --output_dir out --modes base", BEAM
+    ),
+)
+def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]) -> int:
+    """Turn articles into samples, pages and a train/val split."""
+    from pipeline.run import run
+
+    return run(options, call.is_program)
+
+
+@APP.command(sort_key=4, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))
+def verify(*, options: Annotated[VerifyOptions, ALL]) -> int:
+    """Check a dataset, name every fault, and mend it if wanted."""
+    from pipeline.verify import verify
+
+    return verify(options)
+
+
+@APP.command(sort_key=5, help_epilogue=epilogue("pagecast report --output_dir output/demo", STORES))
+def report(*, options: Annotated[ReportOptions, ALL]) -> int:
+    """Show a dataset in one HTML page, its worst pages too."""
+    from pipeline.report.command import report
+
+    return report(options)
+
+
+@APP.command(sort_key=6, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
+def completion(
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], Parameter(group=WHERE, help="bash, zsh or fish")
+    ],
+    /,
+) -> int:
+    """Print what makes a shell complete commands and options."""
+    from pipeline.streams import tell
+
+    script = APP.generate_completion(shell=shell)
+    if shell == "zsh":  # the library's is for a file that zsh finds by itself, not for `eval`
+        script += "compdef _cyclopts_pagecast pagecast\n"
+    tell(script)
+    return DONE
+
+
+def version() -> str:
+    """Return what `pagecast --version` says."""
+    from importlib import metadata
+
+    return f"pagecast {metadata.version('pagecast')}"
