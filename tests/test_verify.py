@@ -356,7 +356,7 @@ def test_a_sample_of_samples_finds_what_it_meets(dataset: Dataset, verify: Verif
     ("options", "text"),
     [
         ("--output_dir nowhere", "nowhere is no dataset"),
-        ("", "required: --output_dir"),
+        ("", "--output_dir is required"),
         ("--output_dir . --sample 0", '"0" for --sample. Must be >= 1'),
         ("--output_dir . --workers 0", '"0" for --workers. Must be >= 1'),
         ("--output_dir . --frob", "unknown option --frob"),
