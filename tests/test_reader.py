@@ -202,10 +202,10 @@ def test_a_job_with_several_fonts_and_line_breaks(
         tmp_path / "a.parquet", articles("AV fix 日本語です。 well-known words " * 9)
     )
     options = "--min_tokens 50 --context_tokens 30 --continuation_tokens 0 --modes tiny --workers 1"
-    how = ["--font", str(tmp_path / "some.ttf"), "builtin", "--line_break", "unicode"]
-    shared = [*options.split(), *how, "--input", str(path), "--output_dir"]
+    shared = [*options.split(), "--line_break", "unicode", "--input", str(path)]
+    fonts = ["--font", str(tmp_path / "some.ttf"), "builtin"]
     for name, form in (("stored", []), ("drawn", ["--no_images"])):
-        assert main(["run", *shared, str(tmp_path / name), *form]) == 0
+        assert main(["run", *shared, *fonts, "--output_dir", str(tmp_path / name), *form]) == 0
         assert main(["verify", "--output_dir", str(tmp_path / name)]) == 0
     renderer = PageRenderer([some, default_font()], "basic", "unicode")
     reader = PageReader(tmp_path / "drawn")
@@ -229,7 +229,7 @@ def test_a_job_with_several_fonts_and_line_breaks(
     ):
         PageReader(tmp_path / "drawn").image(sample, "tiny")
     capsys.readouterr()
-    other = [*shared, str(tmp_path / "stored"), "--font", "builtin"]
+    other = [*shared, "--font", "builtin", "--output_dir", str(tmp_path / "stored")]
     assert main(["run", *other]) == 2
     assert "--font 2 (SHA-256) was" in capsys.readouterr().err
 
