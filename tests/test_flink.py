@@ -21,11 +21,11 @@ import yaml
 from benchmarks.kills import write_input
 from pipeline.__main__ import main
 from pipeline.flink import rest
-from pipeline.flink.__main__ import arguments_for, parse
+from pipeline.flink.__main__ import beam_args
 from pipeline.flink.cluster import ClusterSettings, LocalCluster, free_port
 from pipeline.flink.distribution import flink_home
 from pipeline.flink.jar import job_server, without_flink
-from tests.conftest import tree
+from tests.conftest import parse_run, tree
 from tests.runners import need_flink
 
 ROOT = Path(__file__).parents[1]
@@ -67,8 +67,10 @@ def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def submit(cluster: LocalCluster, source: Path, out: Path, *more: str) -> int:
-    options = parse(["--input", str(source), "--output_dir", str(out), *MODES, *more])
-    return main(arguments_for(options, cluster.master, FLINK, job_server(FLINK), 1, 2))
+    given = ["--input", str(source), "--output_dir", str(out), *MODES, *more]
+    options = parse_run([*given, "--runner", "FlinkRunner"])
+    args = beam_args(options, cluster.master, FLINK, job_server(FLINK), 1, 2, is_ours=True)
+    return main(["run", *given, "--runner", "FlinkRunner", *args])
 
 
 def newest_job(cluster: LocalCluster) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def test_a_panic_is_an_error_of_the_tokenizer(
     wanted = tokenizer.encode("the cat").tolist()
 
     class Panics:
-        encode = encode_ordinary = decode = panic
+        encode = encode_batch_fast = encode_ordinary = decode = panic
 
     assert tokenizer._fast is not None
     tokenizer._fast._tokenizer = Panics()
