@@ -14,7 +14,7 @@ from pipeline.estimate.interval import Interval
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT, PNG, SAMPLES, Measured, Measuring
 from pipeline.estimate.outputs import Outputs, Room, outputs, split_sizes
 from pipeline.estimate.sample import Choice, choose
-from pipeline.options import RunOptions
+from pipeline.options import RunOptions, usable_cpus
 from pipeline.prepare import Sources
 from transforms.records import Failure, Shard
 
@@ -112,13 +112,12 @@ def duration(found: Estimate, options: RunOptions) -> Interval:
     work = samples * (took["draw"] / drawn)
     work += decoded * took["read"] / max(measured.decoded, 1)
     work += found.choice.rows * took["tokenize"] / max(found.choice.read, 1)
-    cpus = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else None
     efficiency = ALONE if options.workers == 1 else TOGETHER
     around = samples * SPLIT_SECONDS + START_SECONDS + REPORT_SECONDS * (not options.no_report)
-    best = min(options.workers, cpus or os.cpu_count() or 1)
+    best = min(options.workers, usable_cpus())
     worst = min(best, cores())
     others = max(os.getloadavg()[0] - 1, 0.0)  # this process is one of those counted
-    disturbed = max(measured.busy, (others + best) / (cpus or os.cpu_count() or 1))
+    disturbed = max(measured.busy, (others + best) / usable_cpus())
     return Interval(
         around.estimate + work.estimate / (worst * efficiency),
         (around.low + work.low / (best * ALONE)) * (1 - WANDER),
