@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 import transforms
 from pipeline import progress
@@ -48,11 +49,13 @@ class Messages(logging.Handler):
 def begin() -> None:
     """Print what is logged from now on, unless somebody else does: before Beam is imported.
 
-    Only errors until `choose`: Beam warns about cloud libraries that are not needed here.
+    Only errors until `choose`.
     """
     root = logging.getLogger()
     if not root.handlers:
-        root.addHandler(Messages())
+        handler = Messages()
+        handler.addFilter(_is_needed)
+        root.addHandler(handler)
     root.setLevel(logging.ERROR)
 
 
@@ -80,6 +83,12 @@ def hush_job_servers() -> None:
     """Leave out, of a job elsewhere, what its error says anyway."""
     for name in JOB_SERVERS:
         logging.getLogger(name).addFilter(_is_fatal)
+
+
+def _is_needed(record: logging.LogRecord) -> bool:
+    """Leave out what Beam warns of as it is imported: cloud libraries that are not needed here."""
+    spec = getattr(sys.modules.get("apache_beam"), "__spec__", None)
+    return record.levelno >= logging.ERROR or not getattr(spec, "_initializing", False)
 
 
 def _is_fatal(record: logging.LogRecord) -> bool:

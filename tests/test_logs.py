@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 
+import apache_beam
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2
 from apache_beam.runners.portability.local_job_service import BeamFnLoggingServicer
@@ -116,3 +117,15 @@ def test_handlers_of_others_stay() -> None:
     logging.getLogger().handlers[:] = [handler]
     logs.begin()
     assert logging.getLogger().handlers == [handler]
+
+
+def test_what_beam_warns_of_as_it_is_imported_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Google's libraries it does, and a first run needs none of them."""
+    monkeypatch.setattr(apache_beam.__spec__, "_initializing", True)
+    log_all("root", "x")
+    assert capsys.readouterr().err == "pagecast: error: x\npagecast: critical: x\n"
+    monkeypatch.setattr(apache_beam.__spec__, "_initializing", False)
+    log_all("root", "y")
+    assert capsys.readouterr().err.startswith("pagecast: warning: y\n")
