@@ -117,7 +117,7 @@ def main() -> None:
     # Workers take nothing from the working directory, and this module is not installed.
     os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
     beam_options = PipelineOptions([], default_sdk_harness_log_level="ERROR")
-    with Watchdog(print) as watchdog:
+    with Watchdog(print, stall_minutes=30) as watchdog:
         runner = local_runner(beam_options, options.workers, watchdog.start)
         run(beam.Pipeline(runner=runner, options=beam_options), options.receipts, settings)
 

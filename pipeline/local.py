@@ -50,8 +50,8 @@ SERVER_OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
 ]
 
-# Starts a command with these environment variables.
-Start = Callable[[Sequence[str], Mapping[str, str]], "Popen[bytes]"]
+# Starts a command with these environment variables; the last tells whether it is at work.
+Start = Callable[[Sequence[str], Mapping[str, str], Callable[[], bool]], "Popen[bytes]"]
 
 
 def local_runner(options: PipelineOptions, workers: int, start: Start) -> FnApiRunner:
@@ -192,7 +192,12 @@ class LocalWorker(worker_handlers.GrpcWorkerHandler):
                 "LOGGING_API_SERVICE_DESCRIPTOR": found,
                 "PIPELINE_OPTIONS": json_format.MessageToJson(options),
             },
+            self.is_busy,
         )
+
+    def is_busy(self) -> bool:
+        """Tell whether Beam has asked the worker for something and has no answer yet."""
+        return bool(self.control_conn._futures_by_id)
 
     def stop_worker(self) -> None:
         """Wait for its end, which the end of its connection brings."""

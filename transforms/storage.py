@@ -21,7 +21,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
-from transforms import localfiles
+from transforms import localfiles, pulse
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
@@ -194,6 +194,7 @@ class Writer:
         with naming(self.path):
             self._file.write(piece)
         self.size += len(piece)
+        pulse.beat()
 
     def commit(self) -> None:
         """Let the file appear."""
@@ -277,6 +278,7 @@ def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator
             if not piece:
                 break
             left = None if left is None else left - len(piece)
+            pulse.beat()
             yield piece
     if left:
         raise OSError(f"{path} ends {left} bytes early")
@@ -351,6 +353,7 @@ class RangeReader:
         self._open.move_to_end(path)
         self._open[path].seek(offset)
         content = self._open[path].read(length)
+        pulse.beat()
         if len(content) != length:
             raise OSError(f"{path} ends at byte {offset + len(content)}, not {offset + length}")
         return content
