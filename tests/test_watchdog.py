@@ -110,6 +110,8 @@ STUCK = """
 import sys
 if "pipeline.worker" in sys.orig_argv:
     import threading
+    from pipeline import watchdog
+    watchdog.BEAT = 1.0
     import transforms.images
     transforms.images.render_sample = lambda *_: threading.Event().wait()
 """
@@ -123,7 +125,6 @@ def test_a_worker_that_answers_and_gets_no_further_ends_the_run_and_is_named(
     paths = [str(tmp_path / "stuck"), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     monkeypatch.setattr(watchdog, "MINUTE", 1)
-    monkeypatch.setattr(watchdog, "BEAT", 1.0)
     look = Worker.look
 
     def look_when_it_draws(self: Worker) -> None:
