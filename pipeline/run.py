@@ -22,6 +22,7 @@ from apache_beam.runners.runner import PipelineState
 from pipeline import graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
+from pipeline.forkserver import ForkServer, fork_server
 from pipeline.local import forget_directories, local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
@@ -43,11 +44,12 @@ class JobError(Exception):
     """The job stopped; the text says why, what is safe, and what to do."""
 
 
-def run(options: RunOptions, is_program: bool = False) -> int:
+def run(options: RunOptions, is_program: bool = False, server: ForkServer | None = None) -> int:
     """Make a dataset, or go on with it, and return the exit code.
 
     Args:
       is_program: whether this process is the command itself, so that it may be ended at once.
+      server: what starts local workers, if that is begun already.
 
     Raises:
       UsageError: wrong use; nothing was written.
@@ -74,7 +76,7 @@ def run(options: RunOptions, is_program: bool = False) -> int:
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
         with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
-            execute(job, options, is_program)
+            execute(job, options, is_program, server)
         if template := dataflow.template_of(options):
             note(f"the template {template} is written; {job.output_dir} is ready for its job")
             return DONE
@@ -110,18 +112,24 @@ def stay(_: int) -> None:
     """Leave it to the caller: this process has other things to do than this command."""
 
 
-def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> None:
+def execute(
+    job: graph.Job,
+    options: RunOptions,
+    is_program: bool = False,
+    server: ForkServer | None = None,
+) -> None:
     """Run the graph to its end on the runner that the options name.
 
     Args:
       is_program: whether this process is the command itself and may be ended.
+      server: see `run`.
     """
     beam_options = dataflow.beam_options(options)
     if not options.verbose:
         hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
         hush()
     if options.runner == LOCAL_RUNNER:
-        run_watched(job, beam_options, options, is_program)
+        run_watched(job, beam_options, options, is_program, server)
         return
     pipeline = beam.Pipeline(options=beam_options)
     graph.build(pipeline, job)
@@ -172,7 +180,11 @@ def submit(pipeline: beam.Pipeline) -> Any:
 
 
 def run_watched(
-    job: graph.Job, beam_options: PipelineOptions, options: RunOptions, is_program: bool
+    job: graph.Job,
+    beam_options: PipelineOptions,
+    options: RunOptions,
+    is_program: bool,
+    begun: ForkServer | None,
 ) -> None:
     """Run the graph on this machine, with an eye on the workers.
 
@@ -190,7 +202,15 @@ def run_watched(
 
     # A process that is the command itself is stoppable from its first moment.
     stoppable = contextlib.nullcontext() if is_program else signals.stoppable(stay)
-    with stoppable, watchdog.Watchdog(give_up, options.stall_minutes) as watch_workers:
+    with (
+        contextlib.nullcontext(begun) if begun else fork_server(options) as server,
+        stoppable,
+        watchdog.Watchdog(
+            server.start if server else None, give_up, options.stall_minutes
+        ) as watch_workers,
+    ):
+        if server:
+            server.load(job.tokenizer_path, job.quick_tokenizer)
         runner = local_runner(beam_options, options.workers, watch_workers.start)
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         graph.build(pipeline, job)

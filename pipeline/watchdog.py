@@ -11,18 +11,17 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import psutil
 
 from pipeline import signals
+from pipeline.forkserver import BEATS
 from transforms import pulse
 
-BEATS = "PAGECAST_BEATS"  # environment: the pipe through which a worker says that it lives
 BEAT = 5.0  # seconds between two heartbeats
 SILENT = 45  # seconds without one after which a worker hangs
 GONE = 30  # seconds that a job may go on without a worker that it had
@@ -48,15 +47,32 @@ def describe_end(code: int, resident: int, free: int, total: int) -> str:
     return why
 
 
+class Process(Protocol):
+    """A process that was started, as the standard library has them."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+# Starts a worker with environment variables, and the end of a pipe, as `BEATS` says.
+Start = Callable[[Mapping[str, str], int], Process]
+
+
 class Worker:
     """A worker process as it is seen from here.
 
     One that was asked for nothing, as it waits for the others, gets no further and is all right.
     """
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], beats: int, is_busy: Callable[[], bool]
-    ) -> None:
+    def __init__(self, process: Process, beats: int, is_busy: Callable[[], bool]) -> None:
         self.process = process
         self.resident = 0  # bytes of memory
         self.at = ""  # what it began last
@@ -93,18 +109,22 @@ class Worker:
 
 
 class Watchdog:
-    """Starts worker processes and watches them while a job runs.
+    """Watches worker processes while a job runs.
 
     Heartbeats come by a pipe to each, which no cleaner removes and no full disk stops.
 
     Time is counted in looks, so that a launcher that was suspended blames no worker for it.
 
     Args:
+      start: starts a worker, where there are some.
       give_up: called once, in another thread, with what happened to a worker.
       stall_minutes: how long a worker may be at something without getting any further.
     """
 
-    def __init__(self, give_up: Callable[[str], None], stall_minutes: int) -> None:
+    def __init__(
+        self, start: Start | None, give_up: Callable[[str], None], stall_minutes: int
+    ) -> None:
+        self._start = start
         self._give_up = give_up
         self._stall_minutes = stall_minutes
         self._workers: list[Worker] = []
@@ -127,24 +147,17 @@ class Watchdog:
         for worker in self._workers:
             worker.forget()
 
-    def start(
-        self, command: Sequence[str], environment: Mapping[str, str], is_busy: Callable[[], bool]
-    ) -> subprocess.Popen[bytes]:
+    def start(self, environment: Mapping[str, str], is_busy: Callable[[], bool]) -> Process:
         """Start a worker, and watch it from now on.
 
         Args:
           is_busy: tells whether it was asked for something that is not done.
         """
+        assert self._start is not None, "only runs with workers start some"
         beats, write = os.pipe()
         os.set_blocking(beats, False)
         try:
-            with signals.held_back():
-                process = subprocess.Popen(
-                    command,
-                    env={**environment, BEATS: str(write)},
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[write],
-                )
+            process = self._start(environment, write)
         finally:
             os.close(write)
         self._workers.append(Worker(process, beats, is_busy))

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipeline import signals, watchdog
+from pipeline.forkserver import BEATS, ForkServer
 from pipeline.run import GO_ON
 from pipeline.watchdog import Watchdog, Worker, describe_end
 from tests.conftest import SAMPLE, Outcome, RunCommand, tree
@@ -42,11 +43,27 @@ WORKER = "import time; from pipeline.watchdog import beat_for_ever; beat_for_eve
 COMMAND = (sys.executable, "-c", WORKER)
 
 
+def start(environment: Mapping[str, str], beats: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        COMMAND,
+        env={**environment, BEATS: str(beats)},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[beats],
+    )
+
+
 def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+NOWHERE = 'url: "unix:/nowhere"'
+ALONE = {  # a worker of Beam's that nobody answers
+    **os.environ, "WORKER_ID": "1", "PIPELINE_OPTIONS": "{}",
+    "CONTROL_API_SERVICE_DESCRIPTOR": NOWHERE, "LOGGING_API_SERVICE_DESCRIPTOR": NOWHERE,
+}  # fmt: skip
 
 
 def is_idle() -> bool:
@@ -98,7 +115,7 @@ def test_only_one_that_is_at_work_and_gets_no_further_counts(
 
 
 def test_one_that_is_gone_without_an_error_is_noticed() -> None:
-    watch = Watchdog(lambda _: None, stall_minutes=1)
+    watch = Watchdog(None, lambda _: None, stall_minutes=1)
     watch._workers = [Worker(Process(code=0), os.open(os.devnull, os.O_RDONLY), is_idle)]  # type: ignore[arg-type]
     *before, told = (watch._poll() for _ in range(watchdog.GONE))
     assert not any(before)
@@ -147,11 +164,11 @@ def test_a_worker_that_answers_and_gets_no_further_ends_the_run_and_is_named(
 def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setenv("TMPDIR", "/nowhere")  # what tells of life needs no files
-    with Watchdog(told.append, stall_minutes=30) as watch:
-        process = watch.start(COMMAND, os.environ, is_idle)
+    with Watchdog(start, told.append, stall_minutes=30) as watch:
+        process = watch.start(os.environ, is_idle)
         until(lambda: watch._workers[0].polls_silent > 1)
         until(lambda: watch._workers[0].polls_silent == 0)  # it has answered
-        process.send_signal(signal.SIGSTOP)
+        os.kill(process.pid, signal.SIGSTOP)
         monkeypatch.setattr(watchdog, "SILENT", 3)
         until(lambda: told)
     assert told == [f"worker {process.pid} did not answer for 3 s and was stopped"]
@@ -160,13 +177,24 @@ def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_reaches_no_worker_however_young(number: int) -> None:
-    with Watchdog(lambda _: None, stall_minutes=30) as watch:
-        command = (sys.executable, "-c", "import time; time.sleep(99)")
-        process = watch.start(command, os.environ, is_idle)
-        process.send_signal(number)
+    with ForkServer() as server, Watchdog(server.start, lambda _: None, stall_minutes=30) as watch:
+        server._process.send_signal(number)
+        process = watch.start(ALONE, is_idle)
+        os.kill(process.pid, number)
         time.sleep(1)
         assert process.poll() is None
         process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_where_the_server_is_gone_no_worker_is_started_and_those_there_are_end() -> None:
+    with ForkServer() as server, Watchdog(server.start, lambda _: None, stall_minutes=30) as watch:
+        worker = watch.start(ALONE, is_idle)
+        server._process.kill()
+        assert worker.wait(PATIENCE) == -signal.SIGKILL
+        until(lambda: not psutil.pid_exists(worker.pid))
+        with pytest.raises(OSError, match="the process that starts workers ended with code -9"):
+            watch.start(ALONE, is_idle)
 
 
 def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
@@ -174,8 +202,8 @@ def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
 ) -> None:
     monkeypatch.setattr(signals, "stopped", lambda: True)
     told: list[str] = []
-    with Watchdog(told.append, stall_minutes=30) as watch:
-        watch.start(COMMAND, os.environ, is_idle).kill()
+    with Watchdog(start, told.append, stall_minutes=30) as watch:
+        watch.start(os.environ, is_idle).kill()
         watch.settle()
     assert not told
 
@@ -209,8 +237,8 @@ class Job:
         )  # fmt: skip
 
     def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [c for c in children if "pipeline.worker" in " ".join(c.cmdline())]
+        servers = psutil.Process(self.process.pid).children()
+        return [worker for server in servers for worker in server.children()]
 
     def wait_for_shards(self, count: int = 3) -> list[psutil.Process]:
         until(lambda: len(list((self.out / "_pagecast/shards").glob("*.json"))) >= count)
