@@ -35,6 +35,9 @@ REQUIREMENTS = [
 EXTRAS = {
     "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
     "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    # What transformers reads *.model files with. sentencepiece 0.2.3 refuses protobuf before 7,
+    # which Beam needs, and does not say so to pip.
+    "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
     # builds this package for them.
@@ -53,7 +56,7 @@ EXTRAS = {
 }
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
-EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"] + EXTRAS["ocr"] + EXTRAS["tokenizers"]
 
 setup(
     name="pagecast",
