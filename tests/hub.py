@@ -61,6 +61,7 @@ class FakeHub:
         self.requests: list[Request] = []
         self.content: list[Request] = []
         self.tokens_sent_away = 0
+        self.waits: list[float] = []  # seconds that this process would have waited
         self.next_host: str | None = None  # where the next page of a listing is said to be
         self.lock = threading.Lock()
         self.api = Server(self, "hub")
