@@ -197,7 +197,7 @@ def _fetch_once(place: Place, first: int, length: int) -> Found:
     repo, revision, name = place
     url = hf_hub_url(repo, name, repo_type="dataset", revision=revision, endpoint=endpoint())
     answer = ask(_addresses.get(url, url), length, first)
-    if answer.status_code in STALE and _addresses.pop(url, None):
+    if answer.status_code in STALE and _addresses.pop(url, ""):
         answer = ask(url, length, first)
     told = answer.headers.get("Content-Range", "").rpartition("/")[2]
     size = int(told) if told.isdecimal() else None

@@ -28,7 +28,7 @@ from huggingface_hub.utils._http import default_client_factory
 
 LONGEST_WAIT = 60  # seconds that the hub may ask for
 TIMEOUT = 30.0  # seconds for a connection, and between two pieces of an answer
-PATIENCE, SLOWEST = 60.0, 10_000  # seconds; after them, bytes a second that an answer comes with
+PATIENCE, LEAST = 60.0, 600_000  # seconds, and the bytes that come in them, if there are more
 MOST_REFUSED = 1 << 20  # bytes of an answer that is no content
 ASKED = "pagecast"  # a request's extension: the bytes it is to give, and what range
 MISSING = {
@@ -36,6 +36,7 @@ MISSING = {
     errors.RepositoryNotFoundError: "no such dataset",
     errors.EntryNotFoundError: "no such file or directory",
 }
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # what a connection that breaks costs
 constants.HF_HUB_DISABLE_XET = True  # native code that asks by other ways, and writes into HOME
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
 
@@ -93,14 +94,16 @@ class _Bounded(httpx2.SyncByteStream):
         self._stream, self._most = stream, most
 
     def __iter__(self) -> Iterator[bytes]:
-        began, size = time.monotonic(), 0
+        began, size, before = time.monotonic(), 0, 0
         try:
             for piece in self._stream:
                 size += len(piece)
                 if size > self._most:
                     raise httpx2.HTTPError(f"the hub sends more than {self._most} bytes")
-                if time.monotonic() - began > PATIENCE + size / SLOWEST:
-                    raise httpx2.ReadTimeout(f"the hub sends less than {SLOWEST} bytes a second")
+                if (now := time.monotonic()) - began > PATIENCE:
+                    if size - before < LEAST:
+                        raise httpx2.ReadTimeout("the hub sends next to nothing")
+                    began, before = now, size
                 yield piece
         except httpx2.ReadError as error:  # a download of the library's goes on after this one only
             raise httpx2.RemoteProtocolError(one_line(error)) from error
@@ -129,6 +132,10 @@ def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None
         raise _named(path, error, refusal) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ConnectionError(f"{path}: the hub's answer makes no sense ({error!r})") from error
+    except OSError as error:
+        if error.errno is not None or isinstance(error, ConnectionError):
+            raise
+        raise ConnectionError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
 def _named(path: str, error: BaseException, refusal: type[OSError]) -> OSError:
