@@ -68,9 +68,7 @@ def download(options: DownloadOptions) -> int:
             fetched = fetch_all(root, files, options.workers, out, begun)
             finish(out, begun, files)
     except OSError as error:
-        say(
-            f"error: {error}; the files that are whole are kept, and the same command goes on from there"
-        )
+        say(f"error: {error}; files that are whole are kept, the same command goes on from there")
         return FAILED
     total = sum(file.remote.size for file in files)
     done = (

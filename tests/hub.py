@@ -44,6 +44,8 @@ class FakeHub:
     to let content through, if there. small: the largest file that is not stored as a large one.
     lie: bytes sent instead of a file's. whole: whether ranges are not served. expired: changed, it
     makes the addresses of content no longer good. page: how many entries a listing has on one page.
+    retry_after: what requests for content that are refused are told. endless: whether content does
+    not end. more: whether listings do not. xet: whether content is said to be had in another way.
     """
 
     def __init__(self) -> None:
@@ -58,6 +60,11 @@ class FakeHub:
         self.lie: bytes | None = None
         self.expired = 0
         self.whole = False
+        self.retry_after: str | None = None
+        self.endless = False
+        self.more = False
+        self.xet = False
+        self.sent = 0  # without an end
         self.requests: list[Request] = []
         self.content: list[Request] = []
         self.tokens_sent_away = 0
@@ -150,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         entries = list(found_entries.values())
         start = int(query.get("cursor", ["0"])[0])
         more = {}
-        if start + hub.page < len(entries):
+        if hub.more or start + hub.page < len(entries):
             path = urlsplit(self.path).path
             at = hub.next_host or hub.url
             following = f"{at}{path}?recursive={deep}&cursor={start + hub.page}"
@@ -169,6 +176,7 @@ class Handler(BaseHTTPRequestHandler):
             "Location": f"{hub.store.url}/{quote(f'{repo}/{commit}/{name}')}?good={hub.expired}",
             "X-Repo-Commit": commit, "X-Linked-Size": str(len(files[name])),
             "X-Linked-ETag": f'"{sha256}"',
+            **({"X-Xet-Hash": sha256, "X-Xet-Refresh-Route": "/none"} if hub.xet else {}),
         })  # fmt: skip
 
     def _content(self, hub: FakeHub, path: str, query: str) -> None:
@@ -185,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
         if query != f"good={hub.expired}":
             status = 403
         if status:
-            self._answer(status, {})
+            self._answer(status, {"Retry-After": hub.retry_after} if hub.retry_after else {})
             return
         first, last = 0, len(content) - 1
         if wanted:
@@ -198,12 +206,16 @@ class Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.content.append(Request(self.command, file, wanted, len(body)))
         self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if not hub.endless:
+            self.send_header("Content-Length", str(len(body)))
         if wanted:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         self.end_headers()
         if self.command == "HEAD":
             return
+        while hub.endless:  # until the client goes away
+            self.wfile.write(body)
+            hub.sent += len(body)
         if cut or hub.stall:
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
