@@ -183,11 +183,10 @@ def fetch_all(
 
 def _clear(stage: str) -> None:
     """Remove what a process that was killed has left."""
-    if os.path.lexists(stage):
-        try:
-            shutil.rmtree(stage)
-        except OSError as error:
-            raise OSError(f"{stage} is in the way ({error}); remove it") from error
+    if os.path.isdir(stage) and not os.path.islink(stage):
+        shutil.rmtree(stage)
+    elif os.path.lexists(stage):
+        raise OSError(f"{stage} is in the way: it is no directory")
 
 
 def _each(
