@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -40,7 +42,7 @@ class FakeHub:
     """A hub and its store.
 
     token: what a request to the hub must carry. statuses: what the next requests for content are
-    answered with instead. cut: how many answers of content break off after half of it. stall: set
+    answered with instead. cut: how many answers of content break off after half of it; reset: as where a machine is gone. stall: set
     to let content through, if there. small: the largest file that is not stored as a large one.
     lie: bytes sent instead of a file's. whole: whether ranges are not served. expired: changed, it
     makes the addresses of content no longer good. page: how many entries a listing has on one page.
@@ -54,6 +56,7 @@ class FakeHub:
         self.token: str | None = None
         self.statuses: list[int] = []
         self.cut = 0
+        self.reset = False
         self.stall: threading.Event | None = None
         self.small = 0
         self.page = 1000
@@ -220,6 +223,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
         if cut:
+            if hub.reset:
+                self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
             self.close_connection = True
             return
         if hub.stall:

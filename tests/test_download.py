@@ -161,6 +161,7 @@ def test_other_datasets_whole_or_in_part(hub: FakeHub, tmp_path: Path, command: 
     )  # fmt: skip
     assert (done.returncode, quiet(done.stderr)) == (0, "")
     assert not list(home.iterdir())
+    assert {request.path for request in hub.requests if "/o/n/" not in request.path} == set()
     assert found_in(tmp_path / "all").keys() == {"x/a.parquet", "b.parquet", source.PINNED}
     assert pin(tmp_path / "all")["revision"] == "v 2/é"
     assert "o/n has no parquet files" in refused(command(line(tmp_path / "no", "--repo o/n")))
@@ -221,6 +222,16 @@ def test_a_connection_that_breaks_goes_on_where_it_broke(
     assert firsts == sorted(set(firsts))
     assert len(firsts) == 4
     assert firsts[-1] > len(BIG) // 2
+    assert hub.waits == [1] * 4  # for each that broke, and for the 429
+
+
+def test_a_connection_that_is_reset_costs_no_more(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.cut, hub.reset = 5, True
+    assert command(line(out, "--language en --workers 1")).err == ""
+    assert (out / A).read_bytes() == BIG
+    assert hub.waits == [1] * 5
 
 
 def test_a_hub_that_goes_away_is_one_line_and_the_same_command_goes_on(

@@ -16,8 +16,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # it would look for who runs this process
-
 import httpx2
 from huggingface_hub import constants, errors, get_token, set_client_factory
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
@@ -37,6 +35,7 @@ MISSING = {
     errors.EntryNotFoundError: "no such file or directory",
 }
 constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # what a connection that breaks costs
+constants.HF_HUB_DISABLE_TELEMETRY = True  # it would look for who runs this process
 constants.HF_HUB_DISABLE_XET = True  # native code that asks by other ways, and writes into HOME
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
 
