@@ -16,7 +16,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import httpx2
 from huggingface_hub import hf_hub_download
@@ -216,21 +216,20 @@ def _fetch(
     localfiles.make_way(file.path)
     with hubcalls.naming(name), storage.naming(staged):
         for wait in (*WAITS, None):
-            came: list[int] = []
+            counter = _Counter(name, remote.size, stop, advance)
             try:
                 hf_hub_download(
                     root.repo, remote.path, repo_type="dataset", revision=root.revision,
-                    local_dir=stage, endpoint=hubcalls.endpoint(),
-                    tqdm_class=_counter(name, remote.size, came, stop, advance),
+                    local_dir=stage, endpoint=hubcalls.endpoint(), tqdm_class=cast(Any, counter),
                 )  # fmt: skip
                 break
             except httpx2.HTTPError as error:
-                advance(-sum(came))
+                advance(-counter.came)
                 if wait is None or hubcalls.status_of(error) not in PASSING:
                     raise
                 if stop.wait(wait):
                     raise StoppedError from error
-    if (got := _hash(staged, remote, stop, lambda _: None)) != _hash_of(remote):
+    if (got := _hash(staged, remote, stop)) != _hash_of(remote):
         raise ConnectionError(
             f"{name}: what the hub sends has the hash {got}, it should be {_hash_of(remote)}; "
             "a proxy may have changed it"
@@ -238,25 +237,30 @@ def _fetch(
     localfiles.replace(staged, file.path)
 
 
-def _counter(name: str, size: int, came: list[int], stop: threading.Event, advance: Advance) -> Any:
-    """Return what the library takes for a bar, and tells of all that comes before it is written."""
+class _Counter(contextlib.nullcontext["_Counter"]):
+    """What the library takes for a bar: it is told of all that comes, before that is written."""
 
-    class Counter(contextlib.nullcontext[Any]):
-        def __init__(self, **_: Any) -> None:
-            super().__init__(self)
+    def __init__(self, name: str, size: int, stop: threading.Event, advance: Advance) -> None:
+        super().__init__(self)
+        self._name, self._size, self._stop, self._advance = name, size, stop, advance
+        self.came = 0
 
-        def update(self, count: int) -> None:
-            came.append(count)
-            advance(count)
-            if stop.is_set():
-                raise StoppedError
-            if sum(came) > size:
-                raise ConnectionError(f"{name}: the hub sends more than its {size} bytes")
+    def __call__(self, **_: Any) -> _Counter:
+        return self
 
-    return Counter
+    def update(self, count: int) -> None:
+        """Count bytes."""
+        self.came += count
+        self._advance(count)
+        if self._stop.is_set():
+            raise StoppedError
+        if self.came > self._size:
+            raise ConnectionError(f"{self._name}: the hub sends more than its {self._size} bytes")
 
 
-def _hash(path: str, file: RemoteFile, stop: threading.Event, advance: Advance) -> str:
+def _hash(
+    path: str, file: RemoteFile, stop: threading.Event, advance: Advance = lambda _: None
+) -> str:
     """Return a local file's hash as the hub has it: of small files that is git's alone."""
     digest: Any = hashlib.sha256()
     if not file.sha256:

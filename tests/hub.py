@@ -42,12 +42,12 @@ class FakeHub:
     """A hub and its store.
 
     token: what a request to the hub must carry. statuses: what the next requests for content are
-    answered with instead. cut: how many answers of content break off after half of it; reset: as where a machine is gone. stall: set
-    to let content through, if there. small: the largest file that is not stored as a large one.
-    lie: bytes sent instead of a file's. whole: whether ranges are not served. expired: changed, it
-    makes the addresses of content no longer good. page: how many entries a listing has on one page.
-    retry_after: what requests for content that are refused are told. endless: whether content does
-    not end. more: whether listings do not. xet: whether content is said to be had in another way.
+    answered with instead. retry_after: what they are told then. cut: how many answers of content
+    break off after half of it. reset: whether as where a machine is gone. stall: set to let content
+    through, if there. small: the largest file that is not stored as a large one. lie: bytes sent
+    instead of a file's. whole: whether ranges are not served. expired: changed, it makes the
+    addresses of content no longer good. page: how many entries a listing has on one page. more:
+    whether it goes on for ever. endless: whether content does. xet: whether there is another way.
     """
 
     def __init__(self) -> None:
@@ -216,6 +216,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        self._send(hub, body, cut)
+
+    def _send(self, hub: FakeHub, body: bytes, cut: bool) -> None:
         while hub.endless:  # until the client goes away
             self.wfile.write(body)
             hub.sent += len(body)
