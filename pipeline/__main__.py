@@ -90,6 +90,8 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
 
 def _interrupted(is_program: bool) -> int:
     """Say that the command was stopped, and end this process if it is the command itself."""
+    if is_program and "pipeline.run" not in sys.modules:
+        _leave_stopped(INTERRUPTED)  # without Beam, which takes seconds to import
     from pipeline.progress import say
     from pipeline.run import leave
 

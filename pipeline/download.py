@@ -1,25 +1,40 @@
-"""The command `download`: a dataset's parquet files onto a disk, checked, at one commit."""
+"""The command `download`: a dataset's parquet files onto a disk, checked, at one commit.
+
+Each is fetched as `snapshot_download` does, which is not called itself: where the hub fails it
+calls what is there a success, and it knows of no hash. The library writes below a directory that
+nobody else may enter, and what has the right hash is moved out of it. So a stop costs the files
+that were under way: as of 2.4 the library begins those anew.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, NamedTuple, cast
+
+import httpx2
+from huggingface_hub import hf_hub_download
 
 from pipeline import source
 from pipeline.catalog import find_files
-from pipeline.fetch import StoppedError, bytes_there, fetch, is_whole
 from pipeline.options import FINEWIKI, DownloadOptions, UsageError
 from pipeline.progress import ByteCount, be_quiet, one_line, readable, say
 from pipeline.streams import tell
-from transforms import hub, storage
+from transforms import hub, hubcalls, localfiles, storage
 from transforms.hub import Place, RemoteFile
 
+Advance = Callable[[int], None]  # told of bytes that were checked or fetched, or were in vain
 DONE, FAILED = 0, 1
 BEGUN = ".pagecast-download.json"  # what is being fetched, until all of it is there
+STAGE = ".pagecast-download"  # where: hidden, so that no input is found in it
+WAITS = (1, 2, 4, 8, 8)  # seconds before a file is begun anew
+PASSING = {500, 502, 503, 504}  # which the library takes for an end
 
 
 class LocalFile(NamedTuple):
@@ -46,11 +61,14 @@ def download(options: DownloadOptions) -> int:
     except (FileNotFoundError, PermissionError) as error:
         raise UsageError(" ".join(str(error).split())) from error
     files = [LocalFile(file, os.path.join(out, *file.path.split("/"))) for file in found]
+    if not os.path.exists(out):
+        check_disk(out, files)  # before anything is made
     try:
-        fetched = fetch_all(root, files, options.workers, out, begun)
-        finish(out, begun, files)
+        with _alone(out):
+            fetched = fetch_all(root, files, options.workers, out, begun)
+            finish(out, begun, files)
     except OSError as error:
-        say(f"error: {error}; what was fetched is kept, and the same command goes on from there")
+        say(f"error: {error}; files that are whole are kept, the same command goes on from there")
         return FAILED
     total = sum(file.remote.size for file in files)
     done = (
@@ -104,6 +122,28 @@ def choose_commit(out: str, repo: str, revision: str) -> source.Source:
     return source.Source(repo, revision, commit, ended.files if ended else {})
 
 
+class StoppedError(Exception):
+    """Somebody else's trouble, or the person, ended the work on this file."""
+
+
+@contextlib.contextmanager
+def _alone(out: str) -> Iterator[None]:
+    """Keep other downloads out of a directory, which is made."""
+    os.makedirs(out, exist_ok=True)
+    opened = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(opened)
+        raise ConnectionError(f"another process is fetching files into {out}") from error
+    except OSError:  # a file system without locks; the hashes tell
+        pass
+    try:
+        yield
+    finally:
+        os.close(opened)
+
+
 def fetch_all(
     root: Place, files: Sequence[LocalFile], workers: int, out: str, begun: source.Source
 ) -> int:
@@ -113,14 +153,15 @@ def fetch_all(
       UsageError: they do not fit on the disk.
       OSError: the hub or the disk failed.
     """
-    stop = threading.Event()
+    stop, stage = threading.Event(), os.path.join(out, STAGE)
+    _clear(stage)
     there = [file for file in files if os.path.isfile(file.path)]
     whole: set[str] = set()
     with ByteCount() as count:
         advance = count.begin("checking", sum(file.remote.size for file in there))
 
         def check(file: LocalFile) -> None:
-            if is_whole(file.path, file.remote, stop, advance):
+            if _hash(file.path, file.remote, stop, advance) == _hash_of(file.remote):
                 whole.add(file.path)
             else:
                 say(f"{file.path} is not as the hub has it, and is fetched again")
@@ -128,16 +169,24 @@ def fetch_all(
         _each(check, there, workers, stop)
         missing = [file for file in files if file.path not in whole]
         check_disk(out, missing)
-        if missing:
-            source.write(os.path.join(out, BEGUN), begun._replace(files={}))
+        if not missing:
+            return 0
+        source.write(os.path.join(out, BEGUN), begun._replace(files={}))
         advance = count.begin("fetching", sum(file.remote.size for file in missing))
-
-        def get(file: LocalFile) -> None:
-            path = str(root._replace(path=file.remote.path))
-            fetch(path, file.remote, file.path, stop, advance)
-
-        _each(get, missing, workers, stop)
+        os.mkdir(stage, 0o700)
+        try:
+            _each(lambda file: _fetch(root, file, stage, stop, advance), missing, workers, stop)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
     return len(missing)
+
+
+def _clear(stage: str) -> None:
+    """Remove what a process that was killed has left."""
+    if os.path.isdir(stage) and not os.path.islink(stage):
+        shutil.rmtree(stage)
+    elif os.path.lexists(stage):
+        raise OSError(f"{stage} is in the way: it is no directory")
 
 
 def _each(
@@ -147,28 +196,86 @@ def _each(
     stop: threading.Event,
 ) -> None:
     """Do something with each file in threads; the first that fails ends all."""
-
-    def attempt(file: LocalFile) -> None:
-        if stop.is_set():
-            raise StoppedError
-        try:
-            work(file)
-        except BaseException:
-            stop.set()
-            raise
-
     pool = ThreadPoolExecutor(workers, thread_name_prefix="download")
-    futures = [pool.submit(attempt, file) for file in files]
     try:
-        wait(futures)
-    except BaseException:  # Ctrl-C
+        for done in as_completed([pool.submit(work, file) for file in files]):
+            done.result()
+    except BaseException as error:
         stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)  # not at Ctrl-C
         raise
     pool.shutdown()
-    for error in filter(None, (future.exception() for future in futures)):
-        if not isinstance(error, StoppedError):
-            raise error
+
+
+def _fetch(
+    root: Place, file: LocalFile, stage: str, stop: threading.Event, advance: Advance
+) -> None:
+    """Fetch a file; it appears whole and checked, or not at all."""
+    name, remote = str(root._replace(path=file.remote.path)), file.remote
+    staged = os.path.join(stage, *remote.path.split("/"))
+    localfiles.make_way(file.path)
+    with hubcalls.naming(name), storage.naming(staged):
+        for wait in (*WAITS, None):
+            counter = _Counter(name, remote.size, stop, advance)
+            try:
+                hf_hub_download(
+                    root.repo, remote.path, repo_type="dataset", revision=root.revision,
+                    local_dir=stage, endpoint=hubcalls.endpoint(), tqdm_class=cast(Any, counter),
+                )  # fmt: skip
+                break
+            except httpx2.HTTPError as error:
+                advance(-counter.came)
+                if wait is None or hubcalls.status_of(error) not in PASSING:
+                    raise
+                if stop.wait(wait):
+                    raise StoppedError from error
+    if (got := _hash(staged, remote, stop)) != _hash_of(remote):
+        raise ConnectionError(
+            f"{name}: what the hub sends has the hash {got}, it should be {_hash_of(remote)}; "
+            "a proxy may have changed it"
+        )
+    localfiles.replace(staged, file.path)
+
+
+class _Counter(contextlib.nullcontext["_Counter"]):
+    """What the library takes for a bar: it is told of all that comes, before that is written."""
+
+    def __init__(self, name: str, size: int, stop: threading.Event, advance: Advance) -> None:
+        super().__init__(self)
+        self._name, self._size, self._stop, self._advance = name, size, stop, advance
+        self.came = 0
+
+    def __call__(self, **_: Any) -> _Counter:
+        return self
+
+    def update(self, count: int) -> None:
+        """Count bytes."""
+        self.came += count
+        self._advance(count)
+        if self._stop.is_set():
+            raise StoppedError
+        if self.came > self._size:
+            raise ConnectionError(f"{self._name}: the hub sends more than its {self._size} bytes")
+
+
+def _hash(
+    path: str, file: RemoteFile, stop: threading.Event, advance: Advance = lambda _: None
+) -> str:
+    """Return a local file's hash as the hub has it: of small files that is git's alone."""
+    digest: Any = hashlib.sha256()
+    if not file.sha256:
+        size = os.path.getsize(path)
+        digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    for piece in storage.read_pieces(path):
+        if stop.is_set():
+            raise StoppedError
+        digest.update(piece)
+        advance(len(piece))
+    return str(digest.hexdigest())
+
+
+def _hash_of(file: RemoteFile) -> str:
+    return file.sha256 or file.blob
 
 
 def check_disk(out: str, missing: Sequence[LocalFile]) -> None:
@@ -177,7 +284,7 @@ def check_disk(out: str, missing: Sequence[LocalFile]) -> None:
     Raises:
       UsageError: it does not.
     """
-    needed = sum(file.remote.size - bytes_there(file.path) for file in missing)
+    needed = sum(file.remote.size for file in missing)
     place = out
     while not os.path.exists(place):
         place = os.path.dirname(place)

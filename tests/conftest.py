@@ -12,6 +12,7 @@ import sys
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -155,15 +156,18 @@ def run(
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """A hub that this process and those it starts ask, with waits too short to matter."""
-    from transforms import hub, hubcalls
+    from transforms import hub
 
     it = FakeHub()
     monkeypatch.setenv("HF_ENDPOINT", it.url)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
-    monkeypatch.setattr(hubcalls, "WAITS", (0.01,) * 4)
-    hub.kept.clear()
-    hubcalls._addresses.clear()
+    # What the library waits between its tries.
+    for module in ("utils._http", "file_download"):
+        at_once = SimpleNamespace(sleep=it.waits.append)
+        monkeypatch.setattr(f"huggingface_hub.{module}.time", at_once)
+    hub._kept.clear()
+    hub._addresses.clear()
     yield it
     it.close()
 

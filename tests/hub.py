@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -40,10 +42,12 @@ class FakeHub:
     """A hub and its store.
 
     token: what a request to the hub must carry. statuses: what the next requests for content are
-    answered with instead. cut: how many answers of content break off after half of it. stall: set
-    to let content through, if there. small: the largest file that is not stored as a large one.
-    lie: bytes sent instead of a file's. whole: whether ranges are not served. expired: changed, it
-    makes the addresses of content no longer good. page: how many entries a listing has on one page.
+    answered with instead. retry_after: what they are told then. cut: how many answers of content
+    break off after half of it. reset: whether as where a machine is gone. stall: set to let content
+    through, if there. small: the largest file that is not stored as a large one. lie: bytes sent
+    instead of a file's. whole: whether ranges are not served. expired: changed, it makes the
+    addresses of content no longer good. page: how many entries a listing has on one page. more:
+    whether it goes on for ever. endless: whether content does. xet: whether there is another way.
     """
 
     def __init__(self) -> None:
@@ -52,15 +56,22 @@ class FakeHub:
         self.token: str | None = None
         self.statuses: list[int] = []
         self.cut = 0
+        self.reset = False
         self.stall: threading.Event | None = None
         self.small = 0
         self.page = 1000
         self.lie: bytes | None = None
         self.expired = 0
         self.whole = False
+        self.retry_after: str | None = None
+        self.endless = False
+        self.more = False
+        self.xet = False
+        self.sent = 0  # without an end
         self.requests: list[Request] = []
         self.content: list[Request] = []
         self.tokens_sent_away = 0
+        self.waits: list[float] = []  # seconds that this process would have waited
         self.next_host: str | None = None  # where the next page of a listing is said to be
         self.lock = threading.Lock()
         self.api = Server(self, "hub")
@@ -149,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         entries = list(found_entries.values())
         start = int(query.get("cursor", ["0"])[0])
         more = {}
-        if start + hub.page < len(entries):
+        if hub.more or start + hub.page < len(entries):
             path = urlsplit(self.path).path
             at = hub.next_host or hub.url
             following = f"{at}{path}?recursive={deep}&cursor={start + hub.page}"
@@ -168,6 +179,7 @@ class Handler(BaseHTTPRequestHandler):
             "Location": f"{hub.store.url}/{quote(f'{repo}/{commit}/{name}')}?good={hub.expired}",
             "X-Repo-Commit": commit, "X-Linked-Size": str(len(files[name])),
             "X-Linked-ETag": f'"{sha256}"',
+            **({"X-Xet-Hash": sha256, "X-Xet-Refresh-Route": "/none"} if hub.xet else {}),
         })  # fmt: skip
 
     def _content(self, hub: FakeHub, path: str, query: str) -> None:
@@ -184,7 +196,7 @@ class Handler(BaseHTTPRequestHandler):
         if query != f"good={hub.expired}":
             status = 403
         if status:
-            self._answer(status, {})
+            self._answer(status, {"Retry-After": hub.retry_after} if hub.retry_after else {})
             return
         first, last = 0, len(content) - 1
         if wanted:
@@ -197,16 +209,26 @@ class Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.content.append(Request(self.command, file, wanted, len(body)))
         self.send_response(206 if wanted else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if not hub.endless:
+            self.send_header("Content-Length", str(len(body)))
         if wanted:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         self.end_headers()
         if self.command == "HEAD":
             return
+        self._send(hub, body, cut)
+
+    def _send(self, hub: FakeHub, body: bytes, cut: bool) -> None:
+        while hub.endless:  # until the client goes away
+            self.wfile.write(body)
+            hub.sent += len(body)
         if cut or hub.stall:
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
         if cut:
+            if hub.reset:
+                self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
             self.close_connection = True
             return
         if hub.stall:

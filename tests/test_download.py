@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -17,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from pipeline import source
-from pipeline.fetch import part_of
+from pipeline import plan, source
+from pipeline.download import BEGUN, STAGE
+from pipeline.options import UsageError
 from pipeline.progress import readable
 from tests.conftest import Command, Result, quiet
 from tests.hub import FINEWIKI, FakeHub
-from transforms import hubcalls
 
 A, B = "data/enwiki/000.parquet", "data/enwiki/001.parquet"
 BIG = bytes(range(256)) * (20 << 10)  # 5 MiB
@@ -33,6 +34,11 @@ FILES = {A: BIG, B: b"second", "data/enwiki/notes.txt": b"no", "data/frwiki/000.
 @pytest.fixture
 def commit(hub: FakeHub) -> str:
     return hub.push(FINEWIKI, FILES)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.download.WAITS", (0.0,) * 4)
 
 
 @pytest.fixture
@@ -146,12 +152,16 @@ def test_other_datasets_whole_or_in_part(hub: FakeHub, tmp_path: Path, command: 
     hub.push("o/n", {"x/a.parquet": b"1", "b.parquet": b"2", "c.csv": b"3"}, "v 2/é")
     hub.push("o/n", {"c.csv": b"3"})
     assert command(line(tmp_path / "part", "--repo o/n --subset x --revision v%202/é")).code == 2
+    hub.xet = True  # which would go by other ways, and into HOME
+    (home := tmp_path / "home").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "download", "--repo", "o/n", "--revision", "v 2/é",
          "--output_dir", tmp_path / "all"],
-        check=False, capture_output=True, text=True,
+        check=False, capture_output=True, text=True, env={**os.environ, "HOME": str(home)},
     )  # fmt: skip
     assert (done.returncode, quiet(done.stderr)) == (0, "")
+    assert not list(home.iterdir())
+    assert {request.path for request in hub.requests if "/o/n/" not in request.path} == set()
     assert found_in(tmp_path / "all").keys() == {"x/a.parquet", "b.parquet", source.PINNED}
     assert pin(tmp_path / "all")["revision"] == "v 2/é"
     assert "o/n has no parquet files" in refused(command(line(tmp_path / "no", "--repo o/n")))
@@ -207,68 +217,83 @@ def test_a_connection_that_breaks_goes_on_where_it_broke(
     done = command(line(out, "--language en --workers 1"))
     assert (done.code, done.err) == (0, "")
     assert (out / A).read_bytes() == BIG
-    firsts = [int(r.range[6:-1]) for r in hub.content if r.path == A and r.range]
+    firsts = [int((r.range or "bytes=0-")[6:-1]) for r in hub.content if r.path == A]
     assert firsts[0] == 0
     assert firsts == sorted(set(firsts))
     assert len(firsts) == 4
     assert firsts[-1] > len(BIG) // 2
+    assert hub.waits == [1] * 4  # for each that broke, and for the 429
+
+
+def test_a_connection_that_is_reset_costs_no_more(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.cut, hub.reset = 5, True
+    assert command(line(out, "--language en --workers 1")).err == ""
+    assert (out / A).read_bytes() == BIG
+    assert hub.waits == [1] * 5
 
 
 def test_a_hub_that_goes_away_is_one_line_and_the_same_command_goes_on(
     hub: FakeHub, commit: str, out: Path, command: Command
 ) -> None:
-    hub.cut = 1
     stays = [503] * 50
 
-    class Later(list[int]):  # after the first answer, which breaks off
+    class Later(list[int]):  # after the first file
         def __bool__(self) -> bool:
-            return hub.cut == 0 and bool(stays)
+            return len(hub.content) > 0 and bool(stays)
 
         def pop(self, _: Any = 0) -> int:
             return stays.pop()
 
     hub.statuses = Later()
     error = refused(command(line(out, "--language en --workers 1")), code=1)
-    assert f"hf://datasets/{FINEWIKI}@{commit}/{A}: " in error
+    assert f"hf://datasets/{FINEWIKI}@{commit}/{B}: " in error
     assert "503" in error
-    assert error.endswith("what was fetched is kept, and the same command goes on from there\n")
-    assert not (out / source.PINNED).exists()
-    there = Path(part_of(str(out / A))).stat().st_size
-    assert there > 0
+    assert error.endswith("; files that are whole are kept, the same command goes on from there\n")
+    assert found_in(out).keys() == {A, BEGUN}
     # The branch moves, but what was begun is ended.
     hub.push(FINEWIKI, {**FILES, B: b"other"})
     hub.statuses, hub.content = [], []
-    assert command(line(out)).code == 0
+    assert "1 of them fetched now" in command(line(out)).out
     assert pin(out)["commit"] == commit
     assert found_in(out).keys() == {A, B, source.PINNED}
-    assert f"bytes={there}-" in {request.range for request in hub.content}
+    assert {request.path for request in hub.content} == {B}
 
 
-def test_a_killed_download_goes_on(hub: FakeHub, commit: str, out: Path, command: Command) -> None:
+def test_a_killed_download_goes_on_and_leaves_nothing_behind(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
     hub.stall = threading.Event()
     process = start(out)
-    part = Path(part_of(str(out / A)))
-    wait_for(lambda: part.exists() and part.stat().st_size >= 2 << 20)
+    wait_for(lambda: gathered(out) > 0)
+    assert stat.S_IMODE((out / STAGE).stat().st_mode) == 0o700
+    with pytest.raises(UsageError, match="no parquet file there"):
+        plan.find_files([str(out)])
     process.kill()
     process.wait()
     hub.stall.set()
-    there = part.stat().st_size
-    hub.content.clear()
+    assert gathered(out) > 0
     assert command(line(out)).code == 0
+    assert found_in(out).keys() == {A, B, source.PINNED}
+    assert [path.name for path in out.iterdir()] == ["data", source.PINNED]
     assert (out / A).read_bytes() == BIG
-    assert sum(request.sent for request in hub.content) <= len(BIG) - there + len(b"second")
 
 
 def test_ctrl_c_stops_at_once_and_says_how_to_go_on(hub: FakeHub, commit: str, out: Path) -> None:
     hub.stall = threading.Event()
     process = start(out)
-    part = Path(part_of(str(out / A)))
-    wait_for(lambda: part.exists() and part.stat().st_size > 0)
+    wait_for(lambda: gathered(out) > 0)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=600)
     hub.stall.set()
     assert process.returncode == 130
     assert quiet(err) == "pagecast: stopped; give the same command again to go on\n"
+
+
+def gathered(out: Path) -> int:
+    """Return how many bytes there are of files that are not whole yet."""
+    return sum(path.stat().st_size for path in (out / STAGE).rglob("*.incomplete"))
 
 
 def start(out: Path) -> subprocess.Popen[str]:
@@ -285,23 +310,26 @@ def wait_for(what: Any) -> None:
         time.sleep(0.02)
 
 
-def test_what_an_earlier_try_left_damaged_is_dropped(
-    hub: FakeHub, commit: str, out: Path, command: Command
-) -> None:
-    part = Path(part_of(str(out / A)))
-    part.parent.mkdir(parents=True)
-    part.write_bytes(b"x" * 1000)
-    assert command(line(out)).code == 0
-    assert (out / A).read_bytes() == BIG
-
-
 def test_a_hub_that_sends_something_else_is_not_believed(
     hub: FakeHub, commit: str, out: Path, command: Command
 ) -> None:
     hub.lie = b"x" * len(BIG)
-    error = refused(command(line(out)), code=1)
+    error = refused(command(line(out, "--language en --workers 1")), code=1)
     assert "what the hub sends has the hash " in error
-    assert found_in(out).keys() & {A, B, source.PINNED} == set()
+    hub.lie = b"x" * (len(BIG) - 1)
+    error = refused(command(line(out, "--language en --workers 1")), code=1)
+    assert f"file should be of size {len(BIG)} but has size {len(BIG) - 1}" in error
+    assert found_in(out).keys() == {BEGUN}
+
+
+def test_content_that_does_not_end_is_cut_off(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    hub.endless = True
+    error = refused(command(line(out, "--language en --workers 1")), code=1)
+    assert f"{A}: the hub sends more than its {len(BIG)} bytes; files that are whole are" in error
+    assert found_in(out).keys() == {BEGUN}
+    assert hub.sent < 100 << 20
 
 
 def test_a_disk_that_is_too_small(
@@ -312,30 +340,35 @@ def test_a_disk_that_is_too_small(
         f"pagecast: error: --output_dir {out}: 5.2 MB are to be fetched, 5.0 MB are free\n"
     )
     assert not out.exists()
-    part = Path(part_of(str(out / A)))
-    part.parent.mkdir(parents=True)
-    part.write_bytes(BIG[: 1 << 20])  # what is there needs no more room
+    (out / B).parent.mkdir(parents=True)
+    (out / B).write_bytes(FILES[B])
+    assert "5.2 MB are to be fetched, 5.0 MB are free" in refused(command(line(out)))
+    assert found_in(out).keys() == {B}
+    (out / A).write_bytes(BIG)  # what is there needs no more room
     assert command(line(out)).code == 0
 
 
 def test_a_disk_that_fills_up_is_named(
     hub: FakeHub, commit: str, out: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("pipeline.fetch._write_all", full)
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
     error = refused(command(line(out)), code=1)
-    assert f"[Errno 28] No space left on device: '{out}/data/enwiki/.00" in error
+    assert f"[Errno 28] No space left on device: '{out}/{STAGE}/data/enwiki/00" in error
 
 
-def test_two_downloads_of_one_file(hub: FakeHub, commit: str, out: Path, command: Command) -> None:
-    part = Path(part_of(str(out / A)))
-    part.parent.mkdir(parents=True)
-    with part.open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        error = refused(command(line(out)), code=1)
-    assert f"{out / A} is being fetched by another process" in error
+def test_two_downloads_into_one_directory(
+    hub: FakeHub, commit: str, out: Path, command: Command
+) -> None:
+    out.mkdir()
+    other = os.open(out, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    error = refused(command(line(out)), code=1)
+    assert f"another process is fetching files into {out}" in error
+    os.close(other)
+    assert command(line(out)).code == 0
 
 
 def test_no_network_is_one_line(
@@ -344,9 +377,10 @@ def test_no_network_is_one_line(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     error = refused(command(line(out)), code=1)
     assert f"ConnectionError: hf://datasets/{FINEWIKI}@main: " in error
+    assert hub.waits == [1, 2, 4, 8, 8]
     monkeypatch.setenv("HF_ENDPOINT", "nonsense")
-    monkeypatch.setattr(hubcalls, "WAITS", (60.0,))  # not waited for: it will not pass
     assert refused(command(line(out)), code=1)
+    assert len(hub.waits) == 5, "this will not pass"
 
 
 def test_bytes_for_people() -> None:
@@ -356,26 +390,22 @@ def test_bytes_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "phrase"),
+    "make",
     [
-        (lambda part, foreign: part.symlink_to(foreign), "is a link"),
-        (lambda part, foreign: part.hardlink_to(foreign), "another file's second name"),
-        (lambda part, _: os.mkfifo(part), "is a pipe"),
-        (lambda part, _: part.mkdir(), "Is a directory"),
+        lambda stage, foreign: stage.symlink_to(foreign.parent),
+        lambda stage, foreign: stage.hardlink_to(foreign),
+        lambda stage, _: os.mkfifo(stage),
     ],
 )
-def test_what_is_gathered_is_gathered_in_a_file_of_its_own(
-    command: Command, commit: str, out: Path, tmp_path: Path, make: Any, phrase: str
+def test_files_are_gathered_in_a_directory_of_their_own(
+    command: Command, commit: str, out: Path, tmp_path: Path, make: Any
 ) -> None:
-    part, foreign = Path(part_of(str(out / B))), tmp_path / "foreign"
-    part.parent.mkdir(parents=True)
-    foreign.write_bytes(b"foreign")
-    make(part, foreign)
-    done = command(line(out))
-    said = refused(done, 1)
-    assert str(part) in said
-    assert phrase in said
-    assert foreign.read_bytes() == b"foreign"
+    (foreign := tmp_path / "foreign").mkdir()
+    (foreign / "file").write_bytes(b"foreign")
+    out.mkdir()
+    make(out / STAGE, foreign / "file")
+    assert f"{out / STAGE} is in the way: " in refused(command(line(out)), 1)
+    assert found_in(foreign) == {"file": b"foreign"}
 
 
 def test_nothing_is_fetched_through_a_linked_directory(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +153,7 @@ def test_a_connection_that_breaks_and_a_hub_that_is_busy_cost_nothing(
     hub: FakeHub, commit: str, run: RunCommand
 ) -> None:
     expected = run(INPUT, options=SMALL, into="expected")
-    reading.kept.clear()
+    reading._kept.clear()
     hub.cut, hub.statuses = 2, [503, 429]  # as often as is tried again here
     found = run(INPUT, options=SMALL)
     assert (found.code, found.err) == (0, ""), found.err
@@ -164,10 +166,10 @@ def test_a_hub_that_goes_away_is_one_line_and_the_next_run_goes_on(
 ) -> None:
     fetch = reading._fetch_once
 
-    def goes_away(path: str, first: int, last: int | None) -> reading.Found:
+    def goes_away(place: reading.Place, first: int, length: int) -> reading.Found:
         if first == 4:  # the first column
             hub.statuses = [503] * 99
-        return fetch(path, first, last)
+        return fetch(place, first, length)
 
     monkeypatch.setattr(reading, "_fetch_once", goes_away)
     done = run(INPUT, options=SMALL)
@@ -298,15 +300,23 @@ def test_lines_and_missing_files(hub: FakeHub) -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(place: reading.Place, first: int, length: int) -> reading.Found:
+        asked.append(place.path)
+        return bytes(length), None
+
+    monkeypatch.setattr(reading, "_fetch_once", fetch)
+    monkeypatch.setattr(reading, "_kept", {})
     monkeypatch.setattr(reading, "KEPT_BYTES", 10)
-    kept = reading.Kept()
-    for name in "abc":
-        kept.put((name, 0, None), (b"1234", None))
-        kept.get(("a", 0, None))
-    assert kept.get(("b", 0, None)) is None  # it was not asked for longest
-    assert kept.get(("a", 0, None)) == (b"1234", None)
-    kept.put(("d", 0, None), (b"123456", None))  # more than half of all
-    assert kept.get(("d", 0, None)) is None
+    at = f"hf://datasets/o/n@{'a' * 40}/"
+    for name in "abcacb":  # as c comes, a was asked for longest ago; as a comes again, b
+        reading._fetch(at + name, 0, 4)
+    assert "".join(asked) == "abcab"
+    for _ in range(2):
+        reading._fetch(at + "d", 0, 6)  # more than half of all
+        reading._fetch("hf://datasets/o/n/e", 0, 1)  # a branch may move
+    assert "".join(asked) == "abcabdede"
 
 
 def test_row_groups_that_are_fetched_more_than_once_are_told_of() -> None:
@@ -329,10 +339,62 @@ def test_a_file_of_another_size_is_not_cited(tmp_path: Path) -> None:
     assert source.cited([(here, 6), (str(tmp_path / "b.parquet"), 5), ("s3://b/a", 5)]) == []
 
 
-def test_the_hub_may_ask_for_a_longer_wait() -> None:
-    class Error(Exception):
-        response = type("Answer", (), {"status_code": 429, "headers": {"Retry-After": "7"}})()
+@pytest.mark.parametrize(("told", "wait"), [("7", 8), ("99999999999999", 61), ("tomorrow", 1)])
+def test_the_hub_may_ask_for_a_longer_wait_but_not_for_any(
+    hub: FakeHub, commit: str, told: str, wait: float
+) -> None:
+    hub.statuses, hub.retry_after = [429], told
+    assert storage.size_of(f"hf://datasets/{FINEWIKI}@{commit}/{A}") > 0
+    assert hub.waits == [wait]
 
-    assert hubcalls.pause(Error(), iter([2.0])) == 7
-    with pytest.raises(Error):
-        hubcalls.pause(Error(), iter([]))
+
+def test_what_does_not_end_is_cut_off(hub: FakeHub, commit: str) -> None:
+    hub.endless = True
+    with pytest.raises(ConnectionError, match=f"{A}: the hub sends more than 1 bytes"):
+        storage.read_bytes(f"hf://datasets/{FINEWIKI}@{commit}/{A}")
+    assert hub.waits == []
+
+
+def test_what_hardly_comes_is_given_up(
+    hub: FakeHub, commit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubcalls, "PATIENCE", -1.0)  # it is over as soon as something comes
+    monkeypatch.setattr(hubcalls, "LEAST", 1)
+    assert storage.size_of(f"hf://datasets/{FINEWIKI}@{commit}/{A}") > 0
+    monkeypatch.setattr(hubcalls, "LEAST", 1 << 40)
+    with pytest.raises(ConnectionError, match="the hub sends next to nothing"):
+        list(reading.files_in(f"hf://datasets/{FINEWIKI}@{commit}/data/enwiki"))
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_PAGES", 3), ("LISTING_SECONDS", -1.0)])
+def test_a_listing_that_does_not_end_is_left(
+    hub: FakeHub, commit: str, monkeypatch: pytest.MonkeyPatch, name: str, most: float
+) -> None:
+    monkeypatch.setattr(reading, name, most)
+    hub.more = True
+    with pytest.raises(ConnectionError, match="the hub's listing does not come to an end"):
+        list(reading.files_in(f"hf://datasets/{FINEWIKI}@{commit}/data/enwiki"))
+    assert len(hub.requests) == max(most, 1)
+
+
+@pytest.mark.parametrize("answer", [[], [1], [{"type": "file"}], {"sha": 1}, "x"])
+def test_an_answer_that_makes_no_sense_is_one_line(
+    hub: FakeHub, command: Command, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.hub.Handler._api", lambda self, *_: self._json(answer))
+    done = command("download --repo o/n --output_dir none")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "ConnectionError: hf://datasets/o/n@main: " in done.err
+    with pytest.raises(ConnectionError, match="makes no sense") if answer else nullcontext():
+        list(reading.files_in("hf://datasets/o/n"))
+
+
+def test_a_process_that_was_forked_has_its_own_connection(hub: FakeHub, commit: str) -> None:
+    path = f"hf://datasets/{FINEWIKI}@{commit}/{A}"
+    with storage.RangeReader() as reader:
+        assert reader.read(path, 0, 4) == b"PAR1"
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if reader.read(path, 1, 3) == b"AR1" else 1)
+        assert reader.read(path, 2, 2) == b"R1"
+        assert os.waitpid(child, 0)[1] == 0

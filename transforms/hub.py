@@ -3,37 +3,44 @@
 A path is hf://datasets/OWNER/NAME[@REVISION]/PATH. Whoever plans a job replaces the revision by the
 commit it stands for, so that all workers read the same files whatever is pushed meanwhile.
 
-The downloads of huggingface_hub are not used: as of 2.4 they begin a file anew after a stop, and
-keep copies in the home directory.
+HfFileSystem is not used, as of 2.4: for each range it asks the hub anew where the content is, and
+where all of a file comes for a range it takes that for the range. Nor are the library's listings,
+which go on as long as the hub says. tests/test_hub.py has a test of each.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from transforms import hubcalls
-from transforms.hubcalls import HttpError, answer_to, naming, pause, trying
-from transforms.ranges import ObjectReader
+from fsspec.spec import AbstractBufferedFile
+from huggingface_hub import hf_hub_url, hf_raise_for_status
 
-SCHEME = "hf://"
+from transforms.hubcalls import ask, endpoint, naming
+
 FORM = "hf://datasets/OWNER/NAME[@REVISION]/data/*.parquet"
 PATH = re.compile(
     r"hf://datasets/([\w.-]+/[\w.-]+)(?:@([^/*?[]+))?(?:/(.*))?", re.DOTALL | re.ASCII
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
-DEFAULT_REVISION = "main"
-PIECE = 1 << 20
 READ_AHEAD = 4 << 20
 KEPT_BYTES = 64 << 20
-Range = tuple[str, int, int | None]
-Found = tuple[bytes, int | None]
+MOST_PAGES, MOST_PAGE_BYTES = 1000, 64 << 20  # of a listing; a page has 1000 entries
+LISTING_SECONDS = 1800.0
+STALE = {401, 403, 404, 410}  # how an address that was good for a time is refused
+PAST_THE_END = 416
+Range = tuple[str, int, int]  # path, first byte, how many
+Found = tuple[bytes, int | None]  # what is there of it, and the size of the file
+
+# Where the hub last sent for a file. It counts requests, so it is not asked again for each range.
+_addresses: dict[str, str] = {}
+# The ranges that were fetched last: shards of one row group want the same, and a commit never
+# changes. There is no lock, which another thread might hold as this process forks.
+_kept: dict[Range, Found] = {}
 
 
 class Place(NamedTuple):
@@ -66,7 +73,7 @@ def parse(path: str) -> Place:
     found = PATH.fullmatch(path)
     if found is None:
         raise ValueError(f"it must be like {FORM}")
-    return Place(found[1], unquote(found[2] or DEFAULT_REVISION), (found[3] or "").strip("/"))
+    return Place(found[1], unquote(found[2] or "main"), (found[3] or "").strip("/"))
 
 
 def commit_of(repo: str, revision: str) -> str:
@@ -78,10 +85,10 @@ def commit_of(repo: str, revision: str) -> str:
     """
     name = str(Place(repo, revision, ""))
     with naming(name):
-        found = trying(lambda: hubcalls.dataset(repo, revision))
-    if not COMMIT.fullmatch(found.sha or ""):
+        commit = str(_read(_api(repo, "revision", revision))[0]["sha"])
+    if not COMMIT.fullmatch(commit):
         raise ConnectionError(f"{name}: the hub names no commit")
-    return str(found.sha)
+    return commit
 
 
 def pinned(path: str) -> str:
@@ -96,13 +103,34 @@ def entries(place: Place, below: bool) -> Iterator[RemoteFile | str]:
     Raises:
       FileNotFoundError: there is no such directory.
     """
+    at = filter(None, (place.revision, place.path))
+    url = f"{_api(place.repo, 'tree', *at)}?recursive={below}"
+    end = time.monotonic() + LISTING_SECONDS
     with naming(str(place)):
-        for entry in hubcalls.tree(*place, below):
-            if hasattr(entry, "blob_id"):
-                sha256 = entry.lfs.sha256 if entry.lfs else None
-                yield RemoteFile(entry.path, entry.size, sha256, entry.blob_id)
-            else:
-                yield entry.path
+        for _ in range(MOST_PAGES):
+            found, url = _read(url)
+            for entry in found:
+                if entry["type"] == "file":
+                    sha256 = (entry.get("lfs") or {}).get("oid")
+                    yield RemoteFile(entry["path"], int(entry["size"]), sha256, entry["oid"])
+                else:
+                    yield entry["path"]
+            if not url:
+                return
+            if time.monotonic() > end:
+                break
+    raise ConnectionError(f"{place}: the hub's listing does not come to an end")
+
+
+def _api(repo: str, *parts: str) -> str:
+    return "/".join([endpoint(), "api/datasets", repo, *(quote(part, safe="") for part in parts)])
+
+
+def _read(url: str) -> tuple[Any, str]:
+    """Return what the hub says at an address, and where it says more."""
+    answer = ask(url, MOST_PAGE_BYTES)
+    hf_raise_for_status(answer)
+    return answer.json(), answer.links.get("next", {}).get("url", "")
 
 
 def exists(path: str) -> bool:
@@ -116,7 +144,7 @@ def exists(path: str) -> bool:
 
 def size_of(path: str) -> int:
     """Return the size of a file in bytes."""
-    size = _fetch(path, 0, 0)[1]
+    size = _fetch(path, 0, 1)[1]
     if size is None:
         raise ConnectionError(f"{path}: the hub does not say how large it is")
     return size
@@ -130,105 +158,52 @@ def files_in(directory: str, below: bool = False) -> Iterator[str]:
             yield str(place._replace(path=entry.path))
 
 
-def open_read(path: str) -> io.RawIOBase | io.BufferedReader:
+def open_read(path: str) -> Any:
     """Open a file for reading; seekable. Of parquet nothing but what is asked for is fetched."""
     file = open_ranges(path)
     return file if path.endswith(".parquet") else io.BufferedReader(file, READ_AHEAD)
 
 
-def open_ranges(path: str) -> io.RawIOBase:
+def open_ranges(path: str) -> Any:
     """Open a file for reading ranges far apart."""
-    return ObjectReader(path, size_of, _fetch)
+    return _File(None, path, size=size_of(path), cache_type="none")
 
 
-def pieces(path: str, first: int, wait: Callable[[float], Any] = time.sleep) -> Iterator[bytes]:
-    """Yield a file's content from a byte on, which there must be.
-
-    Where the connection breaks it goes on from there; tries are counted anew whenever bytes came.
-
-    Args:
-      wait: lets seconds pass before another try.
-    """
-    waits = iter(hubcalls.WAITS)
-    with naming(path):
-        while True:
-            try:
-                with answer_to(_url(path), f"bytes={first}-") as answer:
-                    if first:  # all of a file may come without saying that it is a range
-                        _check_range(path, answer, first)
-                    for piece in answer.iter_bytes(PIECE):
-                        first += len(piece)
-                        waits = iter(hubcalls.WAITS)
-                        yield piece
-                return
-            except HttpError as error:
-                wait(pause(error, waits))
+class _File(AbstractBufferedFile):
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        length = min(end, self.size) - start
+        content, _ = _fetch(self.path, start, length)
+        if len(content) != length:
+            raise ConnectionError(f"{self.path}: the hub sent less than it was asked for")
+        return content
 
 
-class Kept:
-    """The ranges that were fetched last, up to a number of bytes.
-
-    What a commit holds never changes. Each shard reads its file's footer, and shards of one row
-    group the same columns.
-    """
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[Range, Found] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, wanted: Range) -> Found | None:
-        """Return a range, if it is still there."""
-        with self._lock:
-            if wanted in self._found:
-                self._found.move_to_end(wanted)
-            return self._found.get(wanted)
-
-    def put(self, wanted: Range, found: Found) -> None:
-        """Keep a range, and drop what was not asked for longest."""
-        with self._lock:
-            if wanted in self._found or len(found[0]) > KEPT_BYTES // 2:
-                return
-            self._found[wanted] = found
-            self._bytes += len(found[0])
-            while self._bytes > KEPT_BYTES:
-                self._bytes -= len(self._found.popitem(last=False)[1][0])
-
-    def clear(self) -> None:
-        """Drop everything."""
-        with self._lock:
-            self._found.clear()
-            self._bytes = 0
-
-
-kept = Kept()
-
-
-def _fetch(path: str, first: int, last: int | None) -> Found:
-    wanted = path, first, last
-    if (found := kept.get(wanted)) is None:
+def _fetch(path: str, first: int, length: int) -> Found:
+    wanted = path, first, length
+    found = _kept.pop(wanted, None)
+    if found is None:
         with naming(path, refusal=ConnectionError):  # the whole job is refused, not this file
-            found = trying(lambda: _fetch_once(path, first, last))
-        if COMMIT.fullmatch(parse(path).revision):
-            kept.put(wanted, found)
+            found = _fetch_once(parse(path), first, length)
+    if COMMIT.fullmatch(parse(path).revision) and length <= KEPT_BYTES // 2:
+        _kept[wanted] = found  # as the last of them
+        held = sum(len(content) for content, _ in list(_kept.values()))
+        for old in list(_kept):
+            if held > KEPT_BYTES:
+                held -= len(_kept.pop(old, (b"", None))[0])
     return found
 
 
-def _fetch_once(path: str, first: int, last: int | None) -> Found:
-    with answer_to(_url(path), f"bytes={first}-{'' if last is None else last}") as answer:
-        told = answer.headers.get("Content-Range", "").rpartition("/")[2]
-        size = int(told) if told.isdigit() else None
-        if answer.status_code == hubcalls.PAST_THE_END:
-            return b"", size
-        _check_range(path, answer, first)
-        return answer.read(), size
-
-
-def _check_range(path: str, answer: Any, first: int) -> None:
-    """Refuse an answer that is not of the range: a proxy may send the whole file."""
-    if not answer.headers.get("Content-Range", "").startswith(f"bytes {first}-"):
-        raise ConnectionError(f"{path}: the hub sent another range than it was asked for")
-
-
-def _url(path: str) -> str:
-    return hubcalls.url_of(*parse(path))
+def _fetch_once(place: Place, first: int, length: int) -> Found:
+    repo, revision, name = place
+    url = hf_hub_url(repo, name, repo_type="dataset", revision=revision, endpoint=endpoint())
+    answer = ask(_addresses.get(url, url), length, first)
+    if answer.status_code in STALE and _addresses.pop(url, ""):
+        answer = ask(url, length, first)
+    told = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    size = int(told) if told.isdecimal() else None
+    if answer.status_code == PAST_THE_END:
+        return b"", size
+    hf_raise_for_status(answer)
+    if answer.history:
+        _addresses[url] = str(answer.url)
+    return answer.content, size

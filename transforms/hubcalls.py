@@ -1,7 +1,8 @@
-"""Asking the Hugging Face hub: trying again what passes, and its refusals as the system's errors.
+"""Asking the Hugging Face hub: its library's session within bounds, and its errors as the system's.
 
-huggingface_hub gives the session, the token and the errors. Where the hub fails, after tries of
-half a minute, it is a `ConnectionError`.
+huggingface_hub finds the token, and tries again for half a minute what passes. But by itself, as of
+2.4, it takes the token to whatever host the next page of a listing is said to be at, waits as long
+as an answer says, reads what never ends, and waits for ever for what hardly comes.
 """
 
 from __future__ import annotations
@@ -9,143 +10,109 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator
+from typing import Any
 
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # it would look for who runs this process
-
-from huggingface_hub import (
-    HfApi,
-    constants,
-    get_session,
-    get_token,
-    hf_hub_url,
-    hf_raise_for_status,
+import httpx2
+from huggingface_hub import constants, errors, get_token, set_client_factory
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    http_backoff,
 )
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils._http import default_client_factory
 
-WAITS = (0.5, 1, 2, 4, 8, 8, 8)  # seconds before another try
-PASSING = {408, 425, 429, 500, 502, 503, 504}
-REFUSED = {401, 403}
-STALE = {401, 403, 404, 410}  # how an address that was good for a time is refused
-PAST_THE_END = 416
 LONGEST_WAIT = 60  # seconds that the hub may ask for
 TIMEOUT = 30.0  # seconds for a connection, and between two pieces of an answer
-# The library's errors of the connection have no name of their own there: it moved from httpx to
-# httpx2. This is the base of both kinds, its own and those of the connection.
-HttpError = cast("type[Exception]", HfHubHTTPError.__mro__[1])
-T = TypeVar("T")
-
-# Where the hub last sent for a file. It counts requests, so it is not asked again for each range.
-_addresses: dict[str, str] = {}
-
-
-def dataset(repo: str, revision: str) -> Any:
-    """Return what the hub says of a dataset at a revision."""
-    return _api().dataset_info(repo, revision=revision, timeout=TIMEOUT)
-
-
-def tree(repo: str, revision: str, path: str, below: bool) -> Iterator[Any]:
-    """Yield what is in a directory, or all below it. The library tries again by itself."""
-    yield from _api().list_repo_tree(
-        repo, path or None, recursive=below, revision=revision, repo_type="dataset"
-    )
+PATIENCE, LEAST = 60.0, 600_000  # seconds, and the bytes that come in them, if there are more
+MOST_REFUSED = 1 << 20  # bytes of an answer that is no content
+ASKED = "pagecast"  # a request's extension: the bytes it is to give, and what range
+MISSING = {
+    errors.RevisionNotFoundError: "no such revision",
+    errors.RepositoryNotFoundError: "no such dataset",
+    errors.EntryNotFoundError: "no such file or directory",
+}
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # what a connection that breaks costs
+constants.HF_HUB_DISABLE_TELEMETRY = True  # it would look for who runs this process
+constants.HF_HUB_DISABLE_XET = True  # native code that asks by other ways, and writes into HOME
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
 
 
-def url_of(repo: str, revision: str, path: str) -> str:
-    """Return the address of a file."""
-    return hf_hub_url(repo, path, repo_type="dataset", revision=revision, endpoint=_endpoint())
+def endpoint() -> str:
+    """Return the hub's address, as the environment names it now rather than at the import."""
+    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
-def _endpoint() -> str | None:
-    """Return the hub's address where the environment names one, now rather than at the import."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+def ask(url: str, most: int, first: int | None = None) -> httpx2.Response:
+    """Return an answer of at most `most` bytes; of a file, those from `first` on.
+
+    Raises:
+      httpx2.HTTPError: the hub or the connection failed, again and again.
+    """
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+    if first is not None:
+        headers["Range"] = f"bytes={first}-{first + most - 1}"
+    asked = {ASKED: (most, "" if first is None else f"bytes {first}-")}
+    return http_backoff("GET", url, headers=headers, timeout=TIMEOUT, extensions=asked)
 
 
-def _api() -> HfApi:
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
-    _session()
-    return HfApi(endpoint=_endpoint())
+def _session() -> httpx2.Client:
+    client = default_client_factory()
+    client.event_hooks["request"].append(_keep_token)
+    client.event_hooks["response"].append(_bound)
+    return client
 
 
-def _session() -> Any:
-    """Return the library's session, which then sends the token to nobody but the hub."""
-    session = get_session()
-    if _keep_token not in session.event_hooks["request"]:
-        session.event_hooks["request"].append(_keep_token)
-    return session
-
-
-def _keep_token(request: Any) -> None:
-    """Take the token from a request to another host: the next page of a listing may be anywhere."""
-    hub = type(request.url)(_endpoint() or constants.ENDPOINT)
+def _keep_token(request: httpx2.Request) -> None:
+    """Take the token from a request to another host."""
+    hub = httpx2.URL(endpoint())
     if (request.url.scheme, request.url.netloc) != (hub.scheme, hub.netloc):
         request.headers.pop("Authorization", None)
 
 
-def trying(attempt: Callable[[], T]) -> T:
-    """Return what an attempt gives; where the hub or the connection fails it is made again."""
-    waits = iter(WAITS)
-    while True:
+def _bound(answer: httpx2.Response) -> None:
+    """Cut short the wait that an answer asks for, and refuse what it was not asked for."""
+    answer.headers.pop("RateLimit", None)  # says how long to wait too
+    told = answer.headers.pop("Retry-After", "")
+    if told.isdecimal():
+        answer.headers["Retry-After"] = str(min(int(told[:9]), LONGEST_WAIT))
+    most, wanted = answer.request.extensions.get(ASKED, (math.inf, ""))
+    if not answer.is_success:
+        most = MOST_REFUSED
+    elif not answer.headers.get("Content-Range", "").startswith(wanted):
+        raise httpx2.HTTPError("the hub sent another range than it was asked for")
+    answer.stream = _Bounded(answer.stream, most)
+
+
+class _Bounded(httpx2.SyncByteStream):
+    """What an answer brings, as far as it is not too much and comes fast enough."""
+
+    def __init__(self, stream: Any, most: float) -> None:
+        self._stream, self._most = stream, most
+
+    def __iter__(self) -> Iterator[bytes]:
+        began, size, before = time.monotonic(), 0, 0
         try:
-            return attempt()
-        except HttpError as error:
-            time.sleep(pause(error, waits))
+            for piece in self._stream:
+                size += len(piece)
+                if size > self._most:
+                    raise httpx2.HTTPError(f"the hub sends more than {self._most} bytes")
+                if (now := time.monotonic()) - began > PATIENCE:
+                    if size - before < LEAST:
+                        raise httpx2.ReadTimeout("the hub sends next to nothing")
+                    began, before = now, size
+                yield piece
+        except httpx2.ReadError as error:  # a download of the library's goes on after this one only
+            raise httpx2.RemoteProtocolError(one_line(error)) from error
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._stream.close()
 
 
-def pause(error: Exception, waits: Iterator[float]) -> float:
-    """Return how many seconds to wait before another try.
-
-    Raises:
-      Exception: the error itself, if it will not pass or was tried often enough.
-    """
-    answer = getattr(error, "response", None)
-    passes = type(error).__name__ != "UnsupportedProtocol"  # the address is wrong
-    if answer is not None:
-        passes = answer.status_code in PASSING
-    wait = next(waits, None) if passes else None
-    if wait is None:
-        raise error
-    told = "" if answer is None else answer.headers.get("Retry-After", "")
-    return max(wait, min(int(told), LONGEST_WAIT)) if told.isdigit() else wait
-
-
-@contextlib.contextmanager
-def answer_to(url: str, wanted: str) -> Iterator[Any]:
-    """Ask for a range of a file; the answer is not read yet. The token goes to the hub alone.
-
-    Raises:
-      HttpError: the hub or the connection failed.
-    """
-    while True:
-        address = _addresses.get(url)
-        headers = {"Range": wanted, "Accept-Encoding": "identity"}
-        if address is None:  # the session drops the token where it is sent elsewhere
-            headers = {**build_hf_headers(), **headers}
-        with _session().stream(
-            "GET", address or url, headers=headers, timeout=TIMEOUT, follow_redirects=True
-        ) as answer:
-            if address is not None and answer.status_code in STALE:
-                _addresses.pop(url, None)
-                continue
-            if answer.status_code >= 400:
-                answer.read()
-                if answer.status_code != PAST_THE_END:
-                    hf_raise_for_status(answer)
-            elif answer.history:
-                _addresses[url] = str(answer.url)
-            yield answer
-            return
+set_client_factory(_session)
 
 
 @contextlib.contextmanager
@@ -158,31 +125,41 @@ def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None
     """
     try:
         yield
-    except OfflineModeIsEnabled as error:
-        raise ConnectionError(f"{path}: {one_line(error)}") from error
-    except HttpError as error:
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        if status in REFUSED:
-            raise _refused(path, status, error, refusal) from error
-        if isinstance(error, RevisionNotFoundError):
-            raise FileNotFoundError(errno.ENOENT, "no such revision", path) from error
-        if isinstance(error, RepositoryNotFoundError):
-            raise FileNotFoundError(errno.ENOENT, "no such dataset", path) from error
-        if isinstance(error, EntryNotFoundError) or status == 404:
-            raise FileNotFoundError(errno.ENOENT, "no such file or directory", path) from error
-        raise ConnectionError(f"{path}: {one_line(error)}") from error
+    except errors.LocalEntryNotFoundError as error:  # of a download; what failed is behind it
+        raise _named(path, error.__cause__ or error, refusal) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, errors.OfflineModeIsEnabled) as error:
+        raise _named(path, error, refusal) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ConnectionError(f"{path}: the hub's answer makes no sense ({error!r})") from error
+    except OSError as error:
+        if error.errno is not None or isinstance(error, ConnectionError):
+            raise
+        raise ConnectionError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _refused(path: str, status: int, error: Exception, kind: type[OSError]) -> OSError:
-    if get_token():
-        what = f"the hub refuses the token ({status}); set HF_TOKEN to one that may read this"
-    elif isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):
-        what = f"no such dataset, or a private one ({status}): set HF_TOKEN to a token for it"
-    else:
-        what = f"the hub wants a token ({status}): set HF_TOKEN"
-    return kind(f"{path}: {what}") if kind is ConnectionError else kind(errno.EACCES, what, path)
+def _named(path: str, error: BaseException, refusal: type[OSError]) -> OSError:
+    status = status_of(error)
+    if status in (401, 403):
+        if get_token():
+            what = f"the hub refuses the token ({status}); set HF_TOKEN to one that may read this"
+        elif type(error) is errors.RepositoryNotFoundError:
+            what = f"no such dataset, or a private one ({status}): set HF_TOKEN to a token for it"
+        else:
+            what = f"the hub wants a token ({status}): set HF_TOKEN"
+        if refusal is ConnectionError:
+            return ConnectionError(f"{path}: {what}")
+        return refusal(errno.EACCES, what, path)
+    for kind, what in MISSING.items():
+        if isinstance(error, kind) or (kind is errors.EntryNotFoundError and status == 404):
+            return FileNotFoundError(errno.ENOENT, what, path)
+    return ConnectionError(f"{path}: {one_line(error)}")
 
 
-def one_line(error: Exception) -> str:
+def status_of(error: BaseException) -> int | None:
+    """Return the status of the answer that was an error, if there was one."""
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def one_line(error: BaseException) -> str:
     """Return an error's text on one line, or its name where it has none."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -65,14 +65,23 @@ def open_new(path: str) -> BinaryIO:
       LinkError: it is below a link that is not to be followed.
       OSError: it cannot be made.
     """
-    _require_own_directories(path)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    make_way(path)
     try:
         return open(path, "xb")
     except FileExistsError:
         _require_regular(path, follow=False)
         os.unlink(path)
         return open(path, "xb")
+
+
+def make_way(path: str) -> None:
+    """Make the directories that a file needs.
+
+    Raises:
+      LinkError: it is below a link that is not to be followed.
+    """
+    _require_own_directories(path)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
 
 
 def replace(written: str, path: str) -> None:
@@ -103,8 +112,7 @@ def open_kept(path: str) -> FileIO:
     Raises:
       OSError: it is a link, or somebody else's file too, or no regular one.
     """
-    _require_own_directories(path)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    make_way(path)
     try:
         status = os.lstat(path)
     except FileNotFoundError:
