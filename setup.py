@@ -33,8 +33,9 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
-    "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    "aws": ["s3fs>=2026.9,<2027"],  # s3://
+    "gcp": ["gcsfs>=2026.9,<2027"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    "azure": ["adlfs>=2026.8,<2027"],  # az://, abfs://
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
     # builds this package for them.
@@ -53,7 +54,7 @@ EXTRAS = {
 }
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
-EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["azure"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
 
 setup(
     name="pagecast",

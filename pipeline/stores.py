@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 
+import fsspec
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -15,8 +16,9 @@ from pipeline.options import UsageError
 from transforms import storage
 from transforms.redact import USER, hide
 
-# Scheme to the extra of this package that brings what serves it, and a module that tells.
-EXTRAS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google.cloud.storage")}
+# Scheme to the extra of this package that brings what serves it, and the module that does.
+AWS, GCP, AZURE = ("aws", "s3fs"), ("gcp", "gcsfs"), ("azure", "adlfs")
+EXTRAS = {"s3": AWS, "gs": GCP, "gcs": GCP, "az": AZURE, "abfs": AZURE, "abfss": AZURE}
 HUB = "hf://"
 WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
 
@@ -58,9 +60,11 @@ def _check(what: str, path: str) -> None:
             ) from error
         return
     try:
-        FileSystems.get_filesystem(path)
+        fsspec.get_filesystem_class(place[1])
     except ValueError as error:
         raise UsageError(f"{what}: there is no file system for {place[1]}://") from error
+    except ImportError as error:
+        raise UsageError(f"{what}: fsspec lacks something for it: {error}") from error
 
 
 def _check_hub(what: str, path: str) -> None:

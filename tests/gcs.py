@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from email.message import Message
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from gcp_storage_emulator.handlers import buckets
@@ -21,7 +22,6 @@ from transforms import gcs, storage
 
 BUCKET = re.compile(r"/storage/v1/b/[^/]+")
 PLACE = re.compile(r"(?:/\w+)?/storage/v1/b/([^/]+)(?:/o(/.*)?)?")
-NAME = re.compile(rb'"name": *("(?:[^"\\]|\\.)*")')
 
 
 class Request:
@@ -77,9 +77,7 @@ class Store(TroubledStore):
         assert place is not None, environ["PATH_INFO"]
         name = place[2]
         if name is None and environ["REQUEST_METHOD"] == "POST":
-            told = NAME.search(environ["wsgi.input"].getbuffer())
-            assert told is not None
-            name = "/" + json.loads(told[1])
+            name = "/" + parse_qs(environ["QUERY_STRING"])["name"][0]
         return f"/{place[1]}{name or ''}"
 
     def _emulate(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
