@@ -47,6 +47,7 @@ def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
 
     def each(name: str, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         task = shown.add_task(name, total=len(items))
+
         def begin(item: T) -> Future[R]:
             assert pool is not None
             return pool.submit(work, item)
