@@ -267,7 +267,7 @@ class Azure(Bucket, TroubledStore):
 
     url = "az://bucket"
     writes = frozenset({"PUT"})
-    tries = broken = 4
+    tries, broken = 4, 3
 
     def __init__(self) -> None:
         program = shutil.which("azurite-blob")
@@ -332,7 +332,8 @@ class Azure(Bucket, TroubledStore):
         content = answer.read()
         passed = {"connection", "transfer-encoding", "keep-alive", "date", "server"}
         told = [each for each in answer.getheaders() if each[0].lower() not in passed]
-        if "Content-Length" not in dict(told) and environ["REQUEST_METHOD"] != "HEAD":
+        names = {name.lower() for name, _ in told}
+        if "content-length" not in names and environ["REQUEST_METHOD"] != "HEAD":
             told.append(("Content-Length", str(len(content))))
         start(f"{answer.status} {answer.reason}", told)
         return [content]

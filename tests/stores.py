@@ -29,8 +29,8 @@ class TroubledStore:
     requests: the method and the object, as /bucket/key, of each request. fail_every: of how many
     one is answered with 500 or 503 in turn, and each second time after it was carried out.
     away_after: the object after whose writing the store goes away, that is, refuses everything.
-    cut: how many answers to GET break off. denied: a part of a request's method and object; such are
-    answered with 403. refused: how many requests came while the store was away.
+    cut: how many answers to GET break off. denied: a part of a request's method and object; such
+    are answered with 403. refused: how many requests came while the store was away.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:

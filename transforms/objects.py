@@ -413,7 +413,7 @@ class _Azure(_Store):
 
     async def stat(self, place: _Object) -> tuple[int, Hashable]:
         found = await self._blob(place).get_blob_properties()
-        return found.size, found.etag
+        return found.size, found.etag.strip('"')
 
     async def get(self, place: _Object, first: int, last: int | None) -> bytes:
         length = None if last is None else last - first + 1
@@ -423,7 +423,7 @@ class _Azure(_Store):
     async def put(self, place: _Object, content: bytes, instead: Any = ANYTHING) -> None:
         from azure.core import MatchConditions
 
-        only = {"etag": instead, "match_condition": MatchConditions.IfNotModified}
+        only = {"etag": f'"{instead}"', "match_condition": MatchConditions.IfNotModified}
         more = {} if instead in (None, ANYTHING) else only
         await self._blob(place).upload_blob(content, overwrite=instead is not None, **more)
 
@@ -464,7 +464,7 @@ def size_of(path: str) -> int:
 
 
 def version_of(path: str) -> Hashable | None:
-    """Return what identifies an object's content, as `versions_in` does; None if there is none."""
+    """Return what identifies an object's content; None if it is not there."""
     try:
         return _begin(path, "stat", _object(path)).result()[1]
     except FileNotFoundError:
