@@ -19,17 +19,24 @@ from transforms.redact import USER, hide
 # Scheme to the extra of this package that brings what serves it, and the module that does.
 AWS, GCP, AZURE = ("aws", "s3fs"), ("gcp", "gcsfs"), ("azure", "adlfs")
 EXTRAS = {"s3": AWS, "gs": GCP, "gcs": GCP, "az": AZURE, "abfs": AZURE, "abfss": AZURE}
-HUB = "hf://"
+HUB, MEMORY = "hf://", "memory://"
 WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
 
 
-def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> None:
+def use(
+    given: Iterable[tuple[str, str | None]], beam_args: Sequence[str], alone: bool = True
+) -> None:
     """Let this process reach the stores of the paths given, each with the name of its option.
+
+    Args:
+      alone: no other process has to reach them.
 
     Raises:
       UsageError: a path names no place in a store, or the store needs something to be installed.
     """
     for option, path in given:
+        if path is not None and path.startswith(MEMORY) and not alone:
+            raise UsageError(f"{option} {path}: {MEMORY} is one process's own; use --workers 1")
         if path is not None and not storage.is_local(path):
             _check(f"{option} {path}", path)
             # Where there are no credentials it says so too, and tells of looking for them.

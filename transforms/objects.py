@@ -391,7 +391,9 @@ class _Google(_Store):
             lacking = type(error).__name__ == "DefaultCredentialsError"
             return super().told(OSError(f"{error} {hint}") if lacking else error)
         reason = str(error).removesuffix(f", {code}")
-        return _Told(code, str(code), HTTPStatus(code).phrase if "<" in reason else reason)
+        if not reason or "<" in reason:
+            reason = HTTPStatus(code).phrase
+        return _Told(code, str(code), reason)
 
 
 class _Azure(_Store):
