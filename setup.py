@@ -35,8 +35,9 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    "aws": ["apache-beam[aws]", "boto3>=1.36,<2"],  # s3://
-    "gcp": ["google-cloud-storage>=3.1,<4"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    "aws": ["s3fs>=2026.9,<2027"],  # s3://
+    "gcp": ["gcsfs>=2026.9,<2027"],  # gs://; apache-beam[gcp] is Dataflow's, and large
+    "azure": ["adlfs>=2026.8,<2027"],  # az://, abfs://
     # What transformers reads *.model files with. sentencepiece 0.2.3 refuses protobuf before 7,
     # which Beam needs, and does not say so to pip.
     "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
@@ -58,7 +59,8 @@ EXTRAS = {
 }
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
-EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["dataflow"] + EXTRAS["ocr"] + EXTRAS["tokenizers"]
+EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["azure"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
+EXTRAS["test"] += EXTRAS["tokenizers"]
 
 setup(
     name="pagecast",

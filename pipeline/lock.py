@@ -28,7 +28,8 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
 
     On a mounted file system the kernel holds the lock and lets it go with the process, however that
     ends. The file says whose it is; where that is another machine, whose kernel may not share locks
-    with this one's, its word is enough. An object store has no locks: there it is the file alone.
+    with this one's, its word is enough. An object store has no locks: there it is the file alone,
+    which a store that knows conditions lets only one of them write.
 
     Args:
       force: take the lock even though its owner may live.
@@ -39,9 +40,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
     path = storage.private(output_dir, LOCK)
     mine = json.dumps(_myself()).encode() + b"\n"
     if not storage.is_local(output_dir):
-        owner = _read(storage.read_bytes(path)) if storage.exists(path) else None
-        _refuse(owner, output_dir, force, gone=_is_gone(owner))
-        storage.commit(path, [mine])
+        _take(path, mine, output_dir, force)
         try:
             yield
         finally:
@@ -68,6 +67,25 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 file.truncate(0)
+
+
+def _take(path: str, mine: bytes, output_dir: str, force: bool) -> None:
+    """Write the lock of a store in place of the one that was looked at, and of no other."""
+    while True:
+        version = storage.version_of(path)
+        try:
+            held = b"" if version is None else storage.read_bytes(path)
+        except FileNotFoundError:  # let go since
+            continue
+        if held == mine:  # written, but the answer was lost and the request repeated
+            return
+        owner = _read(held)
+        _refuse(owner, output_dir, force, gone=_is_gone(owner))
+        try:
+            storage.put_instead(path, mine, version)
+            return
+        except FileExistsError:
+            continue
 
 
 def owner_of(output_dir: str) -> str | None:

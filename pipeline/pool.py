@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +13,7 @@ from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from pipeline import logs
 from pipeline.progress import at_bottom, bar
-from transforms.inflight import in_order
+from transforms.storage import in_order
 
 if TYPE_CHECKING:
     from transforms.verify.check import Each
@@ -47,7 +47,12 @@ def workers(count: int, store_args: Sequence[str] = ()) -> Iterator[Each]:
 
     def each(name: str, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         task = shown.add_task(name, total=len(items))
-        for result in map(work, items) if pool is None else in_order(pool, work, items, 4 * count):
+
+        def begin(item: T) -> Future[R]:
+            assert pool is not None
+            return pool.submit(work, item)
+
+        for result in map(work, items) if pool is None else in_order(begin, items, 4 * count):
             shown.advance(task)
             yield result
 

@@ -66,6 +66,7 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
             *(("--font", path) for path in options.font or ()),
         ],
         options.beam_args,
+        alone=options.runner == LOCAL_RUNNER and options.workers == 1,
     )
     if dataflow.is_rehearsal(options):
         tell(dataflow.rehearse(options))

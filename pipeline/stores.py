@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 
+import fsspec
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -15,19 +16,27 @@ from pipeline.options import UsageError
 from transforms import storage
 from transforms.redact import USER, hide
 
-# Scheme to the extra of this package that brings what serves it, and a module that tells.
-EXTRAS = {"s3": ("aws", "boto3"), "gs": ("gcp", "google.cloud.storage")}
-HUB = "hf://"
+# Scheme to the extra of this package that brings what serves it, and the module that does.
+AWS, GCP, AZURE = ("aws", "s3fs"), ("gcp", "gcsfs"), ("azure", "adlfs")
+EXTRAS = {"s3": AWS, "gs": GCP, "gcs": GCP, "az": AZURE, "abfs": AZURE, "abfss": AZURE}
+HUB, MEMORY = "hf://", "memory://"
 WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
 
 
-def use(given: Iterable[tuple[str, str | None]], beam_args: Sequence[str]) -> None:
+def use(
+    given: Iterable[tuple[str, str | None]], beam_args: Sequence[str], alone: bool = True
+) -> None:
     """Let this process reach the stores of the paths given, each with the name of its option.
+
+    Args:
+      alone: no other process has to reach them.
 
     Raises:
       UsageError: a path names no place in a store, or the store needs something to be installed.
     """
     for option, path in given:
+        if path is not None and path.startswith(MEMORY) and not alone:
+            raise UsageError(f"{option} {path}: {MEMORY} is one process's own; use --workers 1")
         if path is not None and not storage.is_local(path):
             _check(f"{option} {path}", path)
             # Where there are no credentials it says so too, and tells of looking for them.
@@ -58,9 +67,11 @@ def _check(what: str, path: str) -> None:
             ) from error
         return
     try:
-        FileSystems.get_filesystem(path)
+        fsspec.get_filesystem_class(place[1])
     except ValueError as error:
         raise UsageError(f"{what}: there is no file system for {place[1]}://") from error
+    except ImportError as error:
+        raise UsageError(f"{what}: fsspec lacks something for it: {error}") from error
 
 
 def _check_hub(what: str, path: str) -> None:

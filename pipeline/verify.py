@@ -28,7 +28,8 @@ def verify(options: VerifyOptions) -> int:
       UsageError: there is no dataset.
     """
     be_quiet(options.quiet)
-    stores.use([("--output_dir", options.output_dir)], options.store_args)
+    place = [("--output_dir", options.output_dir)]
+    stores.use(place, options.store_args, alone=options.workers == 1)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     try:

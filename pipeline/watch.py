@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -13,7 +12,6 @@ from pipeline import progress
 from pipeline.ledger import SHARDS, Ledger, State
 from pipeline.liveline import JobLine
 from transforms import storage
-from transforms.inflight import REQUESTS
 from transforms.outputs import PLAN
 from transforms.planfile import read_plan
 
@@ -59,27 +57,12 @@ class Look:
 
     def _read(self, names: Sequence[str]) -> Mapping[str, bytes]:
         """Return the receipts that can be read; the others' turn comes at the next look."""
-        left, found = deque(names), {}
-
-        def read() -> None:
-            while left:
-                try:
-                    name = left.popleft()
-                    found[name] = storage.read_bytes(storage.join(self._shards, name))
-                except FileNotFoundError:
-                    continue
-                except (OSError, IndexError):  # the store failed, or another thread was quicker
-                    left.clear()
-
-        if self._local:
-            read()
-            return found
-        # No pool: the end of this process would wait for its threads.
-        threads = [threading.Thread(target=read, daemon=True) for _ in range(REQUESTS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        found = {}
+        contents = storage.read_each(storage.join(self._shards, name) for name in names)
+        with suppress(OSError):
+            for name, content in zip(names, contents, strict=True):
+                if content is not None:
+                    found[name] = content
         return found
 
 

@@ -1,4 +1,4 @@
-"""A store on a port of its own, with troubles that can be switched on: S3 and Google's alike."""
+"""A store on a port of its own, with troubles that can be switched on, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -29,20 +29,30 @@ class TroubledStore:
     requests: the method and the object, as /bucket/key, of each request. fail_every: of how many
     one is answered with 500 or 503 in turn, and each second time after it was carried out.
     away_after: the object after whose writing the store goes away, that is, refuses everything.
-    cut: how many answers to GET break off.
+    cut: how many answers to GET break off. denied: a part of a request's method and object; such
+    are answered with 403. refused: how many requests came while the store was away.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
         self._lock = threading.Lock()
+        self.calm()
+        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
+        self.address = f"http://127.0.0.1:{self._server.port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def calm(self) -> None:
+        """End all troubles, and forget what was asked for."""
         self.requests: list[tuple[str, str]] = []
         self.fail_every: int | None = None
-        self.cut = 0
+        self.cut = self.refused = 0
         self.away_after: str | None = None
+        self.denied: str | None = None
         self.away = False
-        self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def deny(self, start: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer with 403, as the store would."""
+        raise NotImplementedError
 
     def object_of(self, environ: dict[str, Any]) -> str:
         return environ["PATH_INFO"]
@@ -55,10 +65,13 @@ class TroubledStore:
         path = self.object_of(environ)
         with self._lock:
             if self.away:
+                self.refused += 1
                 return self._refuse("503 Service Unavailable", start)
             self.requests.append((method, path))
             number = len(self.requests)
             self.away = method in ("PUT", "POST") and self.away_after == path
+        if self.denied is not None and self.denied in f"{method} {path}":
+            return self.deny(start)
         if method == "GET" and self.cut > 0:
             self.cut -= 1
             return [b"".join(self._app(environ, start))[:-1]]  # one byte less than announced

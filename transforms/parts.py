@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -17,7 +16,6 @@ import pyarrow as pa
 
 from transforms import arrow, metrics, storage
 from transforms.assign import REFERENCE, ShardReferences
-from transforms.inflight import REQUESTS, in_order
 from transforms.receipts import shard_path
 from transforms.records import sample_id
 from transforms.sealed import seal, unseal
@@ -170,24 +168,10 @@ def _commit_receipt(output_dir: str, part: Part) -> None:
 
 def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
     """Yield the lines referred to, in that order."""
-    if storage.is_local(output_dir):
-        with storage.RangeReader() as reader:
-            for reference in references:
-                yield fetch_line(reader, output_dir, reference)
-        return
-
-    def fetch(reference: Reference) -> bytes:
-        with storage.RangeReader() as reader:  # one thread's alone
-            return fetch_line(reader, output_dir, reference)
-
-    with ThreadPoolExecutor(REQUESTS, "fetch") as pool:
-        yield from in_order(pool, fetch, references)
-
-
-def fetch_line(reader: storage.RangeReader, output_dir: str, reference: Reference) -> bytes:
-    """Return the line referred to."""
-    shard = shard_path(output_dir, reference.shard)
-    return reader.read(shard, reference.offset, reference.length)
+    return storage.read_ranges(
+        (shard_path(output_dir, reference.shard), reference.offset, reference.length)
+        for reference in references
+    )
 
 
 def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:

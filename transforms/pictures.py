@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from transforms import storage
-from transforms.inflight import Uploads
 from transforms.records import ModePictures, Picture, Sample, image_name
 
 FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which pictures are stored
@@ -64,7 +63,7 @@ class PictureFiles:
         self._earlier = earlier
         self._written: dict[str, dict[str, Picture]] = {}
         self._samples: set[str] = set()
-        self._uploads = Uploads()
+        self._uploads = storage.Uploads()
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
         """Write the pictures."""

@@ -20,8 +20,11 @@ SECRET = re.compile(
     r"SIGNATURE|CONNECTION_STRING)(?:_|$)",
     re.IGNORECASE,
 )
-# A password may have slashes; what follows a colon may be a port.
-USER = re.compile(r"(?<=://)(?:[^\s/?#'\"]+|[^\s/?#'\":@]+:(?!\d+/)[^\s'\"]+)@")
+# A password may have slashes; what follows a colon may be a port. Azure's abfs://container@account
+# has none without a colon.
+USER = re.compile(
+    r"(?<=://)(?:(?<!abfs://)(?<!abfss://)[^\s/?#'\"]+|[^\s/?#'\":@]+:(?!\d+/)[^\s'\"]+)@"
+)
 SIGNED = re.compile(
     r"(?<=[?&])([\w.-]*(?:secret|token|password|credential|signature|key)|sig|sas|auth|pass|pwd)"
     r"=[^\s&#'\"]+",

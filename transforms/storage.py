@@ -3,7 +3,7 @@
 Whatever is committed here appears whole or not at all: on a file system by writing a temporary
 name and renaming it, in an object store because an object is visible only when it is complete.
 What serves the stores is imported only where it is needed: a training loader that reads pages from
-a disk can do without Beam, boto3 and Google's library.
+a disk can do without fsspec, and every one without Beam.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import os
 import re
 import sys
 import uuid
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from functools import cache
-from itertools import chain
-from typing import Any, BinaryIO, NamedTuple
+from itertools import chain, tee
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from transforms import localfiles, pulse
 
@@ -27,26 +28,22 @@ PRIVATE = "_pagecast"  # the directory below an output directory that only Pagec
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
 UNCOMMITTED = re.compile(rf".+{re.escape(TEMPORARY)}[0-9a-f]{{32}}")  # such a name
 SCHEME = re.compile(r"[a-zA-Z][-a-zA-Z0-9+.]*://")
+AHEAD = 64  # begun or waiting to begin in a store: so many contents are held in memory
 _COPY_BYTES = 1 << 20
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _store(path: str) -> Any:
     """Return the module that serves a path which is not local."""
-    if path.startswith("s3://"):
-        from transforms import s3
-
-        return s3
-    if path.startswith("gs://"):
-        from transforms import gcs
-
-        return gcs
     if path.startswith("hf://"):
         from transforms import hub
 
         return hub
-    from transforms import beamfiles
+    from transforms import objects
 
-    return beamfiles
+    return objects
 
 
 def is_local(path: str) -> bool:
@@ -70,6 +67,20 @@ def join(base: str, *names: str) -> str:
 def private(output_dir: str, *names: str) -> str:
     """Return the path of one of the job's own files."""
     return join(output_dir, PRIVATE, *names)
+
+
+def put_instead(path: str, content: bytes, version: Hashable | None) -> None:
+    """Write a small object of a store in place of a version of it, or if there is none.
+
+    Raises:
+      FileExistsError: something else is there.
+    """
+    _store(path).put_instead(path, content, version)
+
+
+def version_of(path: str) -> Hashable | None:
+    """Return what identifies the content of an object of a store; None where it is not there."""
+    return _store(path).version_of(path)
 
 
 def exists(path: str) -> bool:
@@ -111,6 +122,23 @@ def versions_in(directory: str) -> Iterator[tuple[str, Hashable]]:
             yield from ((entry.name, entry.inode()) for entry in entries)
 
 
+def in_order(
+    begin: Callable[[T], Future[R]], items: Iterable[T], ahead: int = AHEAD
+) -> Iterator[R]:
+    """Yield what is begun for each item, in order, at most `ahead` at a time: it may be large."""
+    running: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            running.append(begin(item))
+            if len(running) >= ahead:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        for each in running:
+            each.cancel()
+
+
 def files_below(directory: str) -> Iterator[str]:
     """Yield the paths of all objects anywhere below a directory of a store."""
     return _store(directory).files_in(directory, below=True)
@@ -150,6 +178,51 @@ def sha256_of(path: str, offset: int = 0, size: int | None = None) -> str:
     for piece in read_pieces(path, offset, size):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def read_each(paths: Iterable[str]) -> Iterator[bytes | None]:
+    """Yield the contents of files of one place, None for one that is not there.
+
+    In a store many are fetched at a time.
+    """
+    paths = iter(paths)
+    for path in paths:
+        if not is_local(path):
+            yield from in_order(_store(path).begin_read, chain([path], paths))
+            return
+        try:
+            yield read_bytes(path)
+        except FileNotFoundError:
+            yield None
+
+
+def read_ranges(places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
+    """Yield ranges of files by path, offset and length; in a store many are fetched at a time.
+
+    Raises:
+      OSError: a file ends before that.
+    """
+    places = iter(places)
+    first = next(places, None)
+    if first is None:
+        return
+    places = chain([first], places)
+    if is_local(first[0]):
+        with RangeReader() as reader:
+            yield from (reader.read(*place) for place in places)
+        return
+    begin_get = _store(first[0]).begin_get
+    wanted, asked = tee(places)
+    contents = in_order(lambda p: begin_get(p[0], p[1], p[1] + p[2] - 1), asked)
+    for (path, offset, length), (content, _) in zip(wanted, contents, strict=True):
+        yield _whole(content, path, offset, length)
+
+
+def _whole(content: bytes, path: str, offset: int, length: int) -> bytes:
+    pulse.beat()
+    if len(content) != length:
+        raise OSError(f"{path} ends at byte {offset + len(content)}, not {offset + length}")
+    return content
 
 
 def write_in_place(path: str, content: bytes) -> None:
@@ -326,7 +399,7 @@ def remove(paths: Iterable[str]) -> None:
     """Remove the files that are there, which are all local or all in one store."""
     paths = iter(paths)
     for path in paths:
-        if is_local(path):  # Beam's own deletion takes a path for a pattern: `out[1]` is none
+        if is_local(path):
             localfiles.remove(path)
         else:  # together with all that follow: one request can remove many
             _store(path).remove(chain([path], paths))
@@ -352,11 +425,7 @@ class RangeReader:
             self._open[path] = open_read(path) if local else _store(path).open_ranges(path)
         self._open.move_to_end(path)
         self._open[path].seek(offset)
-        content = self._open[path].read(length)
-        pulse.beat()
-        if len(content) != length:
-            raise OSError(f"{path} ends at byte {offset + len(content)}, not {offset + length}")
-        return content
+        return _whole(self._open[path].read(length), path, offset, length)
 
     def __enter__(self) -> RangeReader:
         return self
@@ -365,3 +434,35 @@ class RangeReader:
         for file in self._open.values():
             file.close()
         self._open.clear()
+
+
+class Uploads:
+    """Writes files whose bytes are fixed: in a store behind the caller's back, on a disk at once.
+
+    A store's refusal comes out of a later `write`, or of `wait`.
+    """
+
+    def __init__(self) -> None:
+        self._running: deque[Future[None]] = deque()
+        self._wanted = True
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file, or begin to."""
+        if is_local(path):
+            write_in_place(path, content)
+            return
+        if len(self._running) >= AHEAD:
+            self._running.popleft().result()
+        self._running.append(_store(path).begin_put(path, content, lambda: self._wanted))
+
+    def wait(self) -> None:
+        """Return when all is written."""
+        while self._running:
+            self._running.popleft().result()
+
+    def abandon(self) -> None:
+        """Begin no more, and return when nothing is being written."""
+        self._wanted = False
+        wait(self._running)
+        self._running.clear()
+        self._wanted = True
