@@ -23,8 +23,7 @@ LONGEST = (
     "test_bad_inputs.py",
     "test_raqm.py",
     "test_verify.py",
-    "test_object_store.py",
-    "test_gcs.py",
+    "test_stores.py",
 )
 
 
