@@ -36,9 +36,9 @@ from pipeline.dataflow.__main__ import (
 from pipeline.options import is_dataflow
 from pipeline.run import JobError, finish
 from tests.conftest import SAMPLE, articles, parse_run, write_parquet
-from tests.gcs import Store
+from tests.emulators import Google
 from tests.packages import check_assets, command, contents, install, with_more
-from transforms import gcs, storage
+from transforms import storage
 from transforms.versions import versions
 
 pytest.importorskip(
@@ -235,7 +235,7 @@ def test_the_staged_sources_work_in_an_empty_environment(
     staging = template.path / "staging"
     install(empty_python, staging / "workflow.tar.gz")
     check_assets(empty_python)
-    see = "import json, transforms.gcs, transforms.versions as v; print(json.dumps(v.versions()))"
+    see = "import json, transforms.objects, transforms.versions as v; print(json.dumps(v.versions()))"
     with with_more(empty_python, staging / "requirements.txt"):
         done = command(empty_python, "-I", "-c", see, cwd=tmp_path)
     assert json.loads(done.stdout) == versions()
@@ -270,9 +270,9 @@ def test_a_dry_run_by_the_script_says_what_it_built(tmp_path: Path) -> None:
 def test_without_input_the_demo_goes_to_the_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
-    gcs._make_client.cache_clear()
+    store = Google()
+    store.clean()
+    store.enter(monkeypatch)
     whose = WHOSE.replace("my-bucket", "bucket")
     places = f"--staging_location {tmp_path} --temp_location {tmp_path}"
     options = f"{whose} {STAND_IN} --template_location {tmp_path}/job.json {places}"
