@@ -230,11 +230,21 @@ class Google(Bucket, TroubledStore):
             return self._error(start, request.status, missing)
         if request.status.startswith("206") and not content:
             return self._error(start, "416 Requested Range Not Satisfiable", "past the end")
+        if request.status.startswith("200") and path == f"/{bucket}" and content:
+            content = self._page(json.loads(content), int(asked.get("pageToken", ["0"])[0]))
+            request.answer = [("Content-Type", "application/json")]
         encoding = self.objects.objects.get(bucket, {}).get("".join(key), {}).get("contentEncoding")
         if encoding and "alt=media" in environ["QUERY_STRING"]:
             request.answer.append(("Content-Encoding", encoding))
         start(request.status, request.answer)
         return [content]
+
+    @staticmethod
+    def _page(listing: dict[str, Any], first: int) -> bytes:
+        found = listing.get("items", [])
+        listing["items"] = found[first : first + 1000]
+        listing |= {"nextPageToken": str(first + 1000)} if first + 1000 < len(found) else {}
+        return json.dumps(listing).encode()
 
     @staticmethod
     def _error(start: Callable[..., Any], status: str, message: str) -> Iterable[bytes]:

@@ -36,9 +36,9 @@ from pipeline.dataflow.__main__ import (
 from pipeline.options import is_dataflow
 from pipeline.run import JobError, finish
 from tests.conftest import SAMPLE, articles, parse_run, write_parquet
-from tests.gcs import Store
+from tests.emulators import Google
 from tests.packages import check_assets, command, contents, install, with_more
-from transforms import gcs, storage
+from transforms import storage
 from transforms.versions import versions
 
 pytest.importorskip(
@@ -219,10 +219,9 @@ def test_workers_are_sent_the_sources_and_what_stores_need(
     assert (large.path / "staging/requirements.txt").read_text().split() == ["requests>=2", *lines]
     # What setup.py pins and what it leaves open alike, as it is here; not Beam, which is there.
     pins = dict(line.split("==") for line in lines)
-    assert {"Pillow", "tokenizers", "zlib-ng", "pyarrow", "google-cloud-storage"} <= set(pins)
+    assert {"Pillow", "tokenizers", "zlib-ng", "pyarrow", "gcsfs"} <= set(pins)
     assert pins == {name: version(name) for name in pins}
     assert "apache-beam" not in pins
-    assert int(pins["google-cloud-storage"].split(".")[0]) == 3
     names = set(contents(sent["workflow.tar.gz"]))
     assert names >= {"setup.py", "pipeline/dataflow/container.py"}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "docs/"))]
@@ -235,7 +234,9 @@ def test_the_staged_sources_work_in_an_empty_environment(
     staging = template.path / "staging"
     install(empty_python, staging / "workflow.tar.gz")
     check_assets(empty_python)
-    see = "import json, transforms.gcs, transforms.versions as v; print(json.dumps(v.versions()))"
+    see = (
+        "import json, transforms.objects, transforms.versions as v; print(json.dumps(v.versions()))"
+    )
     with with_more(empty_python, staging / "requirements.txt"):
         done = command(empty_python, "-I", "-c", see, cwd=tmp_path)
     assert json.loads(done.stdout) == versions()
@@ -270,9 +271,9 @@ def test_a_dry_run_by_the_script_says_what_it_built(tmp_path: Path) -> None:
 def test_without_input_the_demo_goes_to_the_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", store.url)
-    gcs._make_client.cache_clear()
+    store = Google()
+    store.clean()
+    store.enter(monkeypatch)
     whose = WHOSE.replace("my-bucket", "bucket")
     places = f"--staging_location {tmp_path} --temp_location {tmp_path}"
     options = f"{whose} {STAND_IN} --template_location {tmp_path}/job.json {places}"
@@ -374,8 +375,8 @@ def test_an_image_of_ones_own_needs_nothing_else(tmp_path: Path) -> None:
 def test_workers_get_what_s3_needs_where_it_is_used(tmp_path: Path) -> None:
     path = workers.write_requirements(["--input", "s3://b/in"], None, tmp_path)
     text = Path(path).read_text()
-    assert f"boto3=={version('boto3')}\n" in text
-    assert f"google-cloud-storage=={version('google-cloud-storage')}\n" in text
+    assert f"s3fs=={version('s3fs')}\n" in text
+    assert f"gcsfs=={version('gcsfs')}\n" in text
 
 
 class Sent:

@@ -462,6 +462,7 @@ def test_a_listing_is_read_as_far_as_it_is_wanted(store: Any) -> None:
     assert next(found) == place(store, "many/0000")
     assert len(store.requests) == 1
     assert sum(1 for _ in found) == 2499
+    assert len(store.requests) == 3
 
 
 def finished(store: Any) -> None:

@@ -98,7 +98,7 @@ class _Store:
     @classmethod
     def open(cls, path: str) -> _Store:
         """Return a new one for a path, with fsspec's configuration and what the path says."""
-        scheme, host = _scheme(path), _host(path)
+        scheme, host, _ = _split(path)
         kind = fsspec.get_filesystem_class(scheme)
         fs = kind(**kind._get_kwargs_from_urls(path), skip_instance_cache=True)
         return cls(fs, f"{scheme}://{host}/")
@@ -152,7 +152,7 @@ class _Store:
         return [(name[len(top) + 1 :], _version(info)) for name, info in below_it], None
 
     async def remove(self, places: list[_Object]) -> None:
-        """Remove objects of a bucket, `removes` at most."""
+        """Remove as many objects of a bucket as can be removed at once."""
         for place in places:
             await asyncio.to_thread(self.fs.rm_file, self._name(place))
 
@@ -181,10 +181,10 @@ class _Store:
         if wanted():
             await self.put(place, content)
 
-    async def remove_present(self, places: list[_Object]) -> None:
-        """Do what `remove` does; they may be gone already."""
+    async def remove_all(self, place: _Object, paths: list[str]) -> None:
+        """Remove objects of one bucket, at most `removes`; they may be gone already."""
         try:
-            await self.remove(places)
+            await self.remove([_Object(place.bucket, _split(path)[2]) for path in paths])
         except Exception as error:
             if self.told(error).status != HTTPStatus.NOT_FOUND:
                 raise
@@ -197,9 +197,12 @@ class _Store:
 
     async def do(self, path: str, work: str, *arguments: Any) -> Any:
         """Do what the method called `work` does, when its turn comes; `path` names its errors."""
+        _, host, key = _split(path)
         try:
+            if not key and work != "page":  # a bucket is no object
+                raise FileNotFoundError
             async with self.few:
-                return await getattr(self, work)(*arguments)
+                return await getattr(self, work)(_Object(host.partition("@")[0], key), *arguments)
         except Exception as error:
             raise self.system_error(path, error) from error
 
@@ -403,7 +406,7 @@ class _Azure(_Store):
     def open(cls, path: str) -> _Store:
         from adlfs import AzureBlobFileSystem
 
-        account, host = {}, _host(path).partition("@")[2]
+        account, host = {}, _split(path)[1].partition("@")[2]
         if host:
             account["account_name"] = host.partition(".")[0]
             account["account_host"] = host.replace(".dfs.", ".blob.", 1)
@@ -455,6 +458,12 @@ class _Azure(_Store):
 _KINDS = {"s3": _S3, "gs": _Google, "gcs": _Google} | dict.fromkeys(("az", "abfs", "abfss"), _Azure)
 
 
+def begin(path: str, work: str, *arguments: Any) -> Future[Any]:
+    """Begin what a method of a store does with an object, such as `range` or `content`."""
+    store = _store(path)
+    return asyncio.run_coroutine_threadsafe(store.do(path, work, *arguments), store.loop)
+
+
 def exists(path: str) -> bool:
     """Tell whether an object is there."""
     return version_of(path) is not None
@@ -462,13 +471,13 @@ def exists(path: str) -> bool:
 
 def size_of(path: str) -> int:
     """Return the size of an object in bytes."""
-    return _begin(path, "stat", _object(path)).result()[0]
+    return begin(path, "stat").result()[0]
 
 
 def version_of(path: str) -> Hashable | None:
     """Return what identifies an object's content; None if it is not there."""
     try:
-        return _begin(path, "stat", _object(path)).result()[1]
+        return begin(path, "stat").result()[1]
     except FileNotFoundError:
         return None
 
@@ -480,13 +489,12 @@ def files_in(directory: str, below: bool = False) -> Iterator[str]:
 
 def versions_in(directory: str, below: bool = False) -> Iterator[tuple[str, Hashable]]:
     """Yield the same paths, each with what identifies the object's content."""
-    top, after = directory.rstrip("/"), None
-    place = _Object(_host(directory).partition("@")[0], _key(f"{top}/"))
+    top, after = f"{directory.rstrip('/')}/", None
     while True:
-        found, after = _begin(directory, "page", place, below, after).result()
+        found, after = begin(top, "page", below, after).result()
         for name, version in found:
             if name and not name.endswith("/"):  # how consoles make a directory
-                yield f"{top}/{name}", version
+                yield top + name, version
         if not after:
             return
 
@@ -498,52 +506,28 @@ def open_read(path: str) -> io.BufferedReader:
 
 def open_ranges(path: str) -> io.RawIOBase:
     """Open an object for reading ranges far apart: nothing but what is asked for is fetched."""
-    return ObjectReader(path, size_of, lambda *wanted: begin_get(*wanted).result())
+
+    def fetch(path: str, first: int, last: int | None) -> tuple[bytes, int | None]:
+        return begin(path, "range", first, last).result()
+
+    return ObjectReader(path, size_of, fetch)
 
 
 def remove(paths: Iterable[str]) -> None:
     """Remove the objects that are there."""
-    for _ in in_order(_begin_remove, _batches(paths)):
+    for _ in in_order(lambda batch: begin(batch[0], "remove_all", batch), _batches(paths)):
         pass
 
 
 def _batches(paths: Iterable[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     for path in paths:
-        if batch and (len(batch) >= _store(path).removes or _host(path) != _host(batch[0])):
+        if batch and (len(batch) >= _store(path).removes or _split(path)[1] != _split(batch[0])[1]):
             yield batch
             batch = []
         batch.append(path)
     if batch:
         yield batch
-
-
-def _begin_remove(paths: list[str]) -> Future[None]:
-    return _begin(paths[0], "remove_present", [_object(path) for path in paths])
-
-
-def begin_get(path: str, first: int, last: int | None) -> Future[tuple[bytes, int | None]]:
-    """Begin to fetch a range of an object: its bytes, and the object's size if that shows."""
-    return _begin(path, "range", _object(path), first, last)
-
-
-def begin_read(path: str) -> Future[bytes | None]:
-    """Begin to fetch a whole object; None if it is not there."""
-    return _begin(path, "content", _object(path))
-
-
-def begin_put(path: str, content: bytes, wanted: Callable[[], bool]) -> Future[None]:
-    """Begin to write a small object, unless it is no longer wanted when its turn comes."""
-    return _begin(path, "put_wanted", _object(path), content, wanted)
-
-
-def put_instead(path: str, content: bytes, version: Hashable | None) -> None:
-    """Write a small object in place of a version, or if there is none.
-
-    Raises:
-      FileExistsError: something else is there.
-    """
-    _begin(path, "put", _object(path), content, version).result()
 
 
 class Upload:
@@ -568,8 +552,9 @@ class Upload:
         self._gathered.write(piece)
         if self._size > PART_BYTES and _store(self.path).streams:
             with self._naming():
+                name = "/".join(_split(self.path)[1:])
                 self._stream = _store(self.path).fs.open(
-                    "/".join(_object(self.path)), "wb", block_size=PART_BYTES, autocommit=False
+                    name, "wb", block_size=PART_BYTES, autocommit=False
                 )
                 self._gathered.seek(0)
                 shutil.copyfileobj(self._gathered, self._stream, PART_BYTES)
@@ -580,10 +565,9 @@ class Upload:
         if self._stream is None:
             self._gathered.seek(0)
             if self._size <= PART_BYTES:
-                _begin(self.path, "put", _object(self.path), self._gathered.read()).result()
+                begin(self.path, "put", self._gathered.read()).result()
             else:
-                place = _object(self.path)
-                _begin(self.path, "send", place, self._gathered, self._size).result()
+                begin(self.path, "send", self._gathered, self._size).result()
             self._gathered.close()
             return
         try:
@@ -611,16 +595,11 @@ class Upload:
             raise _store(self.path).system_error(self.path, error) from error
 
 
-def _begin(path: str, work: str, *arguments: Any) -> Future[Any]:
-    store = _store(path)
-    return asyncio.run_coroutine_threadsafe(store.do(path, work, *arguments), store.loop)
-
-
 def _store(path: str) -> _Store:
     """Return what serves a path in this process: none is shared with a forked one."""
-    kind, process = _KINDS.get(_scheme(path), _Store), os.getpid()
-    host = _host(path) if kind is _Store else _host(path).partition("@")[2]
-    which = process, _scheme(path), host, id(_given())
+    scheme, host, _ = _split(path)
+    kind, process, given = _KINDS.get(scheme, _Store), os.getpid(), _given()
+    which = process, scheme, host if kind is _Store else host.partition("@")[2], id(given)
     with _opening.setdefault(process, threading.Lock()):
         if which not in _opened:
             try:
@@ -630,23 +609,11 @@ def _store(path: str) -> _Store:
         return _opened[which]
 
 
-def _scheme(path: str) -> str:
-    return path.partition("://")[0].lower()
-
-
-def _host(path: str) -> str:
-    return path.partition("://")[2].partition("/")[0]
-
-
-def _object(path: str) -> _Object:
-    key = _key(path)
-    if not key:
-        raise FileNotFoundError(errno.ENOENT, "no such object", path)
-    return _Object(_host(path).partition("@")[0], key)
-
-
-def _key(path: str) -> str:
-    return path.partition("://")[2].partition("/")[2]
+def _split(path: str) -> tuple[str, str, str]:
+    """Return the scheme, the bucket (of Azure with an account) and the key, as they are."""
+    scheme, _, rest = path.partition("://")
+    host, _, key = rest.partition("/")
+    return scheme.lower(), host, key
 
 
 def _version(info: dict[str, Any]) -> Hashable:

@@ -75,7 +75,7 @@ def put_instead(path: str, content: bytes, version: Hashable | None) -> None:
     Raises:
       FileExistsError: something else is there.
     """
-    _store(path).put_instead(path, content, version)
+    _store(path).begin(path, "put", content, version).result()
 
 
 def version_of(path: str) -> Hashable | None:
@@ -188,7 +188,8 @@ def read_each(paths: Iterable[str]) -> Iterator[bytes | None]:
     paths = iter(paths)
     for path in paths:
         if not is_local(path):
-            yield from in_order(_store(path).begin_read, chain([path], paths))
+            begin = _store(path).begin
+            yield from in_order(lambda path: begin(path, "content"), chain([path], paths))
             return
         try:
             yield read_bytes(path)
@@ -211,9 +212,9 @@ def read_ranges(places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
         with RangeReader() as reader:
             yield from (reader.read(*place) for place in places)
         return
-    begin_get = _store(first[0]).begin_get
+    begin = _store(first[0]).begin
     wanted, asked = tee(places)
-    contents = in_order(lambda p: begin_get(p[0], p[1], p[1] + p[2] - 1), asked)
+    contents = in_order(lambda p: begin(p[0], "range", p[1], p[1] + p[2] - 1), asked)
     for (path, offset, length), (content, _) in zip(wanted, contents, strict=True):
         yield _whole(content, path, offset, length)
 
@@ -453,7 +454,8 @@ class Uploads:
             return
         if len(self._running) >= AHEAD:
             self._running.popleft().result()
-        self._running.append(_store(path).begin_put(path, content, lambda: self._wanted))
+        begun = _store(path).begin(path, "put_wanted", content, lambda: self._wanted)
+        self._running.append(begun)
 
     def wait(self) -> None:
         """Return when all is written."""

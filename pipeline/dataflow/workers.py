@@ -59,8 +59,7 @@ def requirements(extras: Iterable[str]) -> list[str]:
 def write_requirements(arguments: Sequence[str], more: str | None, directory: Path) -> str:
     """Write what pip is to install before the sources, and return the path.
 
-    The sources are installed without extras, so with nothing for stores. Google's library is in the
-    image, but at a version of Beam's choosing, which has been too old for `transforms/gcs.py`.
+    The sources are installed without extras, so with nothing for stores.
 
     Args:
       arguments: where paths name the stores.
