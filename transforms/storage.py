@@ -188,8 +188,8 @@ def read_each(paths: Iterable[str]) -> Iterator[bytes | None]:
     paths = iter(paths)
     for path in paths:
         if not is_local(path):
-            begin = _store(path).begin
-            yield from in_order(lambda path: begin(path, "content"), chain([path], paths))
+            every = chain([path], paths)
+            yield from in_order(lambda each: _store(each).begin(each, "content"), every)
             return
         try:
             yield read_bytes(path)
