@@ -159,7 +159,7 @@ BAD = [
     Bad(font_without_characters, "--font bad.ttf", 2, "no Unicode character map"),
     Bad(fifo("bad.ttf"), "--font bad.ttf", 2, "--font bad.ttf cannot be opened: "),
     Bad(nothing, "--font /dev/zero", 2, "--font /dev/zero cannot be opened: "),
-    Bad(directory("tok"), "--tokenizer tok", 2, "cannot be loaded (it has no tokenizer.json)"),
+    Bad(directory("tok"), "--tokenizer tok", 2, "cannot be loaded (it has no tokenizer.json, "),
     Bad(nothing, "--tokenizer no/such/thing", 2, "--tokenizer no/such/thing cannot be loaded"),
     Bad(tokenizer(b""), "--tokenizer tok", 2, "--tokenizer tok cannot be loaded"),
     Bad(tokenizer(b"{"), "--tokenizer tok", 2, "--tokenizer tok cannot be loaded"),

@@ -18,7 +18,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, wait
-from functools import cache
+from functools import cache, partial
 from itertools import chain, tee
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
@@ -75,7 +75,7 @@ def put_instead(path: str, content: bytes, version: Hashable | None) -> None:
     Raises:
       FileExistsError: something else is there.
     """
-    _store(path).begin(path, "put", content, version).result()
+    _begin("put", path, content, version).result()
 
 
 def version_of(path: str) -> Hashable | None:
@@ -188,13 +188,16 @@ def read_each(paths: Iterable[str]) -> Iterator[bytes | None]:
     paths = iter(paths)
     for path in paths:
         if not is_local(path):
-            every = chain([path], paths)
-            yield from in_order(lambda each: _store(each).begin(each, "content"), every)
+            yield from in_order(partial(_begin, "content"), chain([path], paths))
             return
         try:
             yield read_bytes(path)
         except FileNotFoundError:
             yield None
+
+
+def _begin(work: str, path: str, *arguments: Any) -> Future[Any]:
+    return _store(path).begin(path, work, *arguments)
 
 
 def read_ranges(places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
@@ -212,9 +215,8 @@ def read_ranges(places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
         with RangeReader() as reader:
             yield from (reader.read(*place) for place in places)
         return
-    begin = _store(first[0]).begin
     wanted, asked = tee(places)
-    contents = in_order(lambda p: begin(p[0], "range", p[1], p[1] + p[2] - 1), asked)
+    contents = in_order(lambda p: _begin("range", p[0], p[1], p[1] + p[2] - 1), asked)
     for (path, offset, length), (content, _) in zip(wanted, contents, strict=True):
         yield _whole(content, path, offset, length)
 
@@ -454,8 +456,7 @@ class Uploads:
             return
         if len(self._running) >= AHEAD:
             self._running.popleft().result()
-        begun = _store(path).begin(path, "put_wanted", content, lambda: self._wanted)
-        self._running.append(begun)
+        self._running.append(_begin("put_wanted", path, content, lambda: self._wanted))
 
     def wait(self) -> None:
         """Return when all is written."""
