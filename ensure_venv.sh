@@ -7,6 +7,7 @@ ensure_venv() {
   extras=${1:-}
   python=$root/.venv/bin/python
   unset PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN  # .venv is where all goes
+  unset PYTHONDONTWRITEBYTECODE  # each process would compile Beam, which takes six seconds
   export PIP_USER=0
   # Installed once for each state of setup.py; the packages themselves are used from this tree. The
   # extra `test` has all that the others have.

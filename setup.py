@@ -36,6 +36,9 @@ EXTRAS = {
     "aws": ["s3fs>=2026.9,<2027"],  # s3://
     "gcp": ["gcsfs>=2026.9,<2027"],  # gs://; apache-beam[gcp] is Dataflow's, and large
     "azure": ["adlfs>=2026.8,<2027"],  # az://, abfs://
+    # What transformers reads *.model files with. sentencepiece 0.2.3 refuses protobuf before 7,
+    # which Beam needs, and does not say so to pip.
+    "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
     # builds this package for them.
@@ -55,6 +58,7 @@ EXTRAS = {
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
 EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["azure"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
+EXTRAS["test"] += EXTRAS["tokenizers"]
 
 setup(
     name="pagecast",

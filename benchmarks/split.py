@@ -24,6 +24,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
+from pipeline.forkserver import ForkServer
 from pipeline.graph import split_samples
 from pipeline.local import local_runner
 from pipeline.watchdog import Watchdog
@@ -117,7 +118,7 @@ def main() -> None:
     # Workers take nothing from the working directory, and this module is not installed.
     os.environ["PYTHONPATH"] = str(Path(__file__).parent.parent)
     beam_options = PipelineOptions([], default_sdk_harness_log_level="ERROR")
-    with Watchdog(print) as watchdog:
+    with ForkServer() as server, Watchdog(server.start, print, stall_minutes=30) as watchdog:
         runner = local_runner(beam_options, options.workers, watchdog.start)
         run(beam.Pipeline(runner=runner, options=beam_options), options.receipts, settings)
 

@@ -9,11 +9,11 @@ import os
 from importlib import metadata
 from typing import Any, NamedTuple
 
+from pipeline.convert import check_size, converted
 from pipeline.data import data_file
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from transforms import storage
 from transforms.assets import DamagedAssetError, read_asset
-from transforms.faults import without_panics
 from transforms.outputs import ASSETS
 from transforms.render import PageRenderer
 from transforms.render.characters import require_outlines
@@ -21,7 +21,6 @@ from transforms.render.fonts import default_font
 from transforms.tokenize import ArticleTokenizer
 
 DEFAULT_FONT = "DejaVuSans.ttf"
-MOST_TOKENIZER_BYTES = 200_000_000  # five times the largest that is published
 
 
 class AssetError(Exception):
@@ -29,11 +28,15 @@ class AssetError(Exception):
 
 
 class Asset(NamedTuple):
-    """A file the workers need; `name` is what the manifest calls it."""
+    """A file the workers need; `name` is what the manifest calls it.
+
+    is_converted: whether it was made of others, which say the same in another way.
+    """
 
     name: str
     suffix: str
     content: bytes
+    is_converted: bool = False
 
     @property
     def sha256(self) -> str:
@@ -101,7 +104,21 @@ def _rebuild(base: dict[str, Any], recipe: dict[str, Any]) -> bytes:
         "model": {key: model[key] for key in recipe["model_key_order"]},
     }
     ordered = {key: whole[key] for key in recipe["key_order"]}
-    return json.dumps(ordered, ensure_ascii=False, indent=2).encode()
+    # Indented by the library as a whole it takes three times as long: these two are nearly all.
+    ordered["model"] |= {"vocab": "VOCAB", "merges": "MERGES"}
+    content = json.dumps(ordered, ensure_ascii=False, indent=2)
+    vocabulary = _compact(model["vocab"], ",\n      ")[1:-1]
+    pieces = iter(_compact([piece for pair in merges for piece in pair], "\n")[1:-1].split("\n"))
+    pairs = ",\n".join(
+        f"      [\n        {one},\n        {two}\n      ]"
+        for one, two in zip(pieces, pieces, strict=True)
+    )
+    content = content.replace('"VOCAB"', f"{{\n      {vocabulary}\n    }}", 1)
+    return content.replace('"MERGES"', f"[\n{pairs}\n    ]", 1).encode()
+
+
+def _compact(value: Any, between: str) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(between, ": "))
 
 
 def resolve_tokenizer(options: RunOptions) -> Asset:
@@ -113,41 +130,39 @@ def resolve_tokenizer(options: RunOptions) -> Asset:
     source = options.tokenizer
     if source == BUILTIN:
         return Asset(BUILTIN, ".json", builtin_tokenizer())
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it misses PyTorch, loudly
-    # Slow to import, and only the launcher ever needs it.
-    from transformers import PreTrainedTokenizerFast
-
     try:
-        file = _tokenizer_file(source, options.tokenizer_revision)
-        if (size := os.path.getsize(file)) > MOST_TOKENIZER_BYTES:
-            raise ValueError(f"its {size:,} bytes are more than {MOST_TOKENIZER_BYTES:,}")
-        # This class takes tokenizer.json as it is. AutoTokenizer follows the class named in
-        # tokenizer_config.json, and transformers 5 then replaces the pre-tokenizer of DeepSeek's
+        # Taken as it is. AutoTokenizer follows the class named in tokenizer_config.json, and
+        # transformers 5 then replaces the pre-tokenizer of DeepSeek's
         # (huggingface/transformers#45488): spaces would be lost without a word.
-        if not without_panics(PreTrainedTokenizerFast)(tokenizer_file=file).vocab_size:
-            raise ValueError("its vocabulary is empty")  # every article would have no tokens
-        content = storage.read_bytes(file)
-        ArticleTokenizer(content, quick=False)
+        if file := _tokenizer_file(source, options.tokenizer_revision):
+            check_size(os.path.getsize(file))
+            content = storage.read_bytes(file)
+            ArticleTokenizer(content, quick=False)
+        else:
+            content = converted(source, options.tokenizer_revision)
     except Exception as error:  # the libraries raise many kinds, a bare Exception among them
         why = " ".join(str(error).split())
         raise UsageError(
             f"--tokenizer {source} cannot be loaded ({why}); it must be {BUILTIN}, or a directory "
-            "or hub id with a tokenizer.json"
+            "or hub id with a tokenizer.json, or with files that transformers makes one of"
         ) from error
     name = os.path.basename(os.path.abspath(source)) if os.path.isdir(source) else source
-    return Asset(name, ".json", content)
+    return Asset(name, ".json", content, is_converted=file is None)
 
 
-def _tokenizer_file(source: str, revision: str | None) -> str:
-    """Return the path of the tokenizer.json in a directory, or of the one fetched from the hub."""
+def _tokenizer_file(source: str, revision: str | None) -> str | None:
+    """Return where the tokenizer.json of a directory is, or of the hub, once it is fetched."""
     if os.path.isdir(source):
-        if not os.path.isfile(file := os.path.join(source, "tokenizer.json")):
-            raise FileNotFoundError("it has no tokenizer.json")
-        return file
+        file = os.path.join(source, "tokenizer.json")
+        return file if os.path.isfile(file) else None
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
-    return hf_hub_download(source, "tokenizer.json", revision=revision)
+    try:
+        return hf_hub_download(source, "tokenizer.json", revision=revision)
+    except RemoteEntryNotFoundError:
+        return None
 
 
 def resolve_fonts(options: RunOptions) -> list[Asset]:

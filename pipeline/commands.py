@@ -78,9 +78,12 @@ def plan(
 )
 def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]) -> int:
     """Turn articles into samples, pages and a train/val split."""
-    from pipeline.run import run
+    from pipeline.forkserver import fork_server
 
-    return run(options, call.is_program)
+    with fork_server(options) as server:  # while this process imports Beam
+        from pipeline.run import run
+
+        return run(options, call.is_program, server)
 
 
 @APP.command(sort_key=4, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))

@@ -4,6 +4,7 @@ WORKER_ENVIRONMENT = {
     # One thread for Rust too: there are as many workers as cores are to be used.
     "TOKENIZERS_PARALLELISM": "false",
     "RAYON_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     # glibc would map and unmap each page's buffers, which costs 8% of a page, and keep what the
     # loading of the tokenizer freed; so would Arrow's own allocator. Ignored elsewhere.
     "MALLOC_MMAP_THRESHOLD_": str(8 << 20),

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from subprocess import Popen
 from typing import Any
 
 import grpc
@@ -37,8 +35,8 @@ from apache_beam.utils.thread_pool_executor import shared_unbounded_instance
 from google.protobuf import json_format, text_format
 
 from pipeline.environment import WORKER_ENVIRONMENT
+from pipeline.watchdog import Process
 
-COMMAND = (sys.executable, "-P", "-m", "pipeline.worker")  # -P: nothing from the working directory
 URN = "pagecast:env:local_processes:v1"
 MOST_PATH_BYTES = 100  # of a socket's path; systems have 104 or 108
 NO_LIMIT = -1
@@ -50,8 +48,8 @@ SERVER_OPTIONS = [
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
 ]
 
-# Starts a command with these environment variables.
-Start = Callable[[Sequence[str], Mapping[str, str]], "Popen[bytes]"]
+# Starts a worker with these environment variables; the last tells whether it is at work.
+Start = Callable[[Mapping[str, str], Callable[[], bool]], Process]
 
 
 def local_runner(options: PipelineOptions, workers: int, start: Start) -> FnApiRunner:
@@ -184,7 +182,6 @@ class LocalWorker(worker_handlers.GrpcWorkerHandler):
         )
         options = self.provision_info.provision_info.pipeline_options
         self._process = self._server.start(
-            COMMAND,
             {
                 **os.environ,
                 "WORKER_ID": self.worker_id,
@@ -192,7 +189,12 @@ class LocalWorker(worker_handlers.GrpcWorkerHandler):
                 "LOGGING_API_SERVICE_DESCRIPTOR": found,
                 "PIPELINE_OPTIONS": json_format.MessageToJson(options),
             },
+            self.is_busy,
         )
+
+    def is_busy(self) -> bool:
+        """Tell whether Beam has asked the worker for something and has no answer yet."""
+        return bool(self.control_conn._futures_by_id)
 
     def stop_worker(self) -> None:
         """Wait for its end, which the end of its connection brings."""

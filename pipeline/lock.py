@@ -138,7 +138,7 @@ def _is_gone(owner: dict[str, Any] | None) -> bool:
     if owner.get("host") != socket.gethostname():
         return False
     if owner.get("pid") == os.getpid():
-        return True  # this process before it started itself anew; the kernel has let go of its lock
+        return True  # an earlier run of this process; the kernel has let go of its lock
     try:
         process = psutil.Process(owner["pid"])
         return abs(process.create_time() - owner["started"]) > CLOCK_SECONDS

@@ -217,6 +217,9 @@ class RunOptions:
     workers: Annotated[int, number(HOW, "local processes", gte=1)] = field(
         default_factory=usable_cpus
     )
+    stall_minutes: Annotated[
+        int, number(HOW, "how long a local process may get no further", gte=1)
+    ] = 30
     max_errors: Annotated[
         int, number(SAMPLES, "articles that may fail with exit code still 0", gte=0)
     ] = 0

@@ -13,7 +13,6 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -23,6 +22,7 @@ from apache_beam.runners.runner import PipelineState
 from pipeline import graph, lock, logs, progress, signals, stores, watchdog
 from pipeline.dataflow import job as dataflow
 from pipeline.estimate.preflight import preflight
+from pipeline.forkserver import ForkServer, fork_server
 from pipeline.local import forget_directories, local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
@@ -36,7 +36,6 @@ from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 MOST_ERRORS_SHOWN = 10
-RESTARTED = "PAGECAST_RESTARTED"  # environment: this is the second try after a worker's death
 GO_ON = "finished shards are kept, and the same command goes on from there"
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
@@ -45,12 +44,12 @@ class JobError(Exception):
     """The job stopped; the text says why, what is safe, and what to do."""
 
 
-def run(options: RunOptions, is_program: bool = False) -> int:
+def run(options: RunOptions, is_program: bool = False, server: ForkServer | None = None) -> int:
     """Make a dataset, or go on with it, and return the exit code.
 
     Args:
-      is_program: whether this process is the command itself, so that it may be ended at once, or
-        started anew when a worker has died.
+      is_program: whether this process is the command itself, so that it may be ended at once.
+      server: what starts local workers, if that is begun already.
 
     Raises:
       UsageError: wrong use; nothing was written.
@@ -60,8 +59,6 @@ def run(options: RunOptions, is_program: bool = False) -> int:
     progress.be_quiet(options.quiet)
     logs.choose(options.verbose)
     dataflow.check(options)
-    if RESTARTED in os.environ:
-        options = replace(options, overwrite=False)  # what is there now is this command's own work
     stores.use(
         [
             *(("--input", path) for path in options.input),
@@ -76,12 +73,11 @@ def run(options: RunOptions, is_program: bool = False) -> int:
         note("this was a dry run: nothing was sent, read or written")
         return DONE
     sources = look(options)
-    if RESTARTED not in os.environ:  # else it has room, or was told not to look
-        preflight(options, sources)
+    preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
         with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
-            execute(job, options, is_program)
+            execute(job, options, is_program, server)
         if template := dataflow.template_of(options):
             note(f"the template {template} is written; {job.output_dir} is ready for its job")
             return DONE
@@ -117,18 +113,24 @@ def stay(_: int) -> None:
     """Leave it to the caller: this process has other things to do than this command."""
 
 
-def execute(job: graph.Job, options: RunOptions, is_program: bool = False) -> None:
+def execute(
+    job: graph.Job,
+    options: RunOptions,
+    is_program: bool = False,
+    server: ForkServer | None = None,
+) -> None:
     """Run the graph to its end on the runner that the options name.
 
     Args:
-      is_program: whether this process is the command itself and may be ended or started anew.
+      is_program: whether this process is the command itself and may be ended.
+      server: see `run`.
     """
     beam_options = dataflow.beam_options(options)
     if not options.verbose:
         hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
         hush()
     if options.runner == LOCAL_RUNNER:
-        run_watched(job, beam_options, options.workers, is_program)
+        run_watched(job, beam_options, options, is_program, server)
         return
     pipeline = beam.Pipeline(options=beam_options)
     graph.build(pipeline, job)
@@ -178,33 +180,40 @@ def submit(pipeline: beam.Pipeline) -> Any:
     return result
 
 
-def run_watched(job: graph.Job, options: PipelineOptions, workers: int, is_program: bool) -> None:
+def run_watched(
+    job: graph.Job,
+    beam_options: PipelineOptions,
+    options: RunOptions,
+    is_program: bool,
+    begun: ForkServer | None,
+) -> None:
     """Run the graph on this machine, with an eye on the workers.
 
     Raises:
-      JobError: one of them died or did not answer, and a second try was no better or not possible.
+      JobError: one of them died, did not answer or got no further.
     """
     trouble: list[str] = []
 
     def give_up(what: str) -> None:
         trouble.append(what)
         signals.kill_children()
-        if not is_program:
-            return  # Beam fails by itself, as far as it can
-        if RESTARTED not in os.environ:
-            say(f"{what}; starting again from the finished shards")
-            os.environ[RESTARTED] = "1"
-            progress.release()
-            forget_directories()
-            watchdog.start_again()
-        say(f"error: {what}, for the second time; {GO_ON}")
-        leave(FAILED)
+        if is_program:  # else Beam fails by itself, as far as it can
+            say(f"error: {what}; {GO_ON}")
+            leave(FAILED)
 
     # A process that is the command itself is stoppable from its first moment.
     stoppable = contextlib.nullcontext() if is_program else signals.stoppable(stay)
-    with stoppable, watchdog.Watchdog(give_up) as watch_workers:
-        runner = local_runner(options, workers, watch_workers.start)
-        pipeline = beam.Pipeline(runner=runner, options=options)
+    with (
+        contextlib.nullcontext(begun) if begun else fork_server(options) as server,
+        stoppable,
+        watchdog.Watchdog(
+            server.start if server else None, give_up, options.stall_minutes
+        ) as watch_workers,
+    ):
+        if server:
+            server.load(job.tokenizer_path, job.quick_tokenizer)
+        runner = local_runner(beam_options, options.workers, watch_workers.start)
+        pipeline = beam.Pipeline(runner=runner, options=beam_options)
         graph.build(pipeline, job)
         try:
             pipeline.run().wait_until_finish()

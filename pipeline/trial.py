@@ -18,7 +18,7 @@ from pipeline.progress import say
 from transforms import storage
 from transforms.articles import read_rows
 from transforms.records import Article, Shard
-from transforms.tokenize import ArticleTokenizer
+from transforms.tokenize import PROBE, ArticleTokenizer
 from transforms.tokenized import SUFFIX as TOKENIZED
 from transforms.tokenized import first_difference
 
@@ -35,12 +35,12 @@ def is_quick(options: RunOptions, files: Sequence[InputFile], asset: Asset) -> b
         articles = list(sample(options, files))
     except ConnectionError:  # the store failed: the job says so, and how to go on
         return False
-    return try_out(asset.name, asset.content, articles)
+    return try_out(asset, articles)
 
 
-def try_out(name: str, definition: bytes, articles: Sequence[Article]) -> bool:
+def try_out(asset: Asset, articles: Sequence[Article]) -> bool:
     """Try a tokenizer on articles; return whether fastokens agrees, and warn of what is lost."""
-    tokenizer = ArticleTokenizer(definition)
+    definition, tokenizer = asset.content, ArticleTokenizer(asset.content)
     if different := next((a for a in articles if _fails(tokenizer, a)), None):
         say(
             f"warning: fastokens differs from tokenizers on article {different.wiki_id}; "
@@ -52,11 +52,24 @@ def try_out(name: str, definition: bytes, articles: Sequence[Article]) -> bool:
         first, decoded = changed[0]
         wanted, found = first_difference(first.text, decoded)
         say(
-            f"warning: tokenizer {name} does not keep {len(changed)} of {len(articles)} sampled "
-            f"articles as they are (first: {first.wiki_id}, {wanted!r} became {found!r}); the "
-            "manifest will count all such articles"
+            f"warning: tokenizer {asset.name} does not keep {len(changed)} of {len(articles)} "
+            f"sampled articles as they are (first: {first.wiki_id}, {wanted!r} became {found!r}); "
+            "the manifest will count all such articles"
         )
+    elif asset.is_converted and not tokenizer.lossless:
+        _try_round_trip(asset.name, tokenizer)
     return tokenizer.is_quick
+
+
+def _try_round_trip(name: str, tokenizer: ArticleTokenizer) -> None:
+    """Warn of what a tokenizer that was made here loses of texts of all kinds."""
+    texts = [Article(0, "", "", text) for text in PROBE]
+    if lost := next(_changed(tokenizer, texts), None):
+        wanted, found = first_difference(lost[0].text, lost[1])
+        say(
+            f"warning: tokenizer {name} keeps the sampled articles, but not every text ({wanted!r} "
+            f"became {found!r}); the manifest will count articles that it does not keep"
+        )
 
 
 def _fails(tokenizer: ArticleTokenizer, article: Article) -> bool:

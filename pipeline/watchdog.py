@@ -1,30 +1,32 @@
 """Keeping an eye on the local workers: none that dies or hangs may hold up the launcher.
 
-Beam waits for ever for some workers that are gone, and for all that hang. Here a worker that ends
-with an error, vanishes or does not answer for 45 s is noticed by the launcher, which starts the
-whole command once more from the finished shards, or says why it stops.
+Beam waits for ever for some workers that are gone, and for all that hang. Here the launcher notices
+a worker that ends with an error, vanishes, does not answer for 45 s, or answers and gets no further
+for `--stall_minutes`; then the job ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import psutil
 
 from pipeline import signals
+from pipeline.forkserver import BEATS
+from transforms import pulse
 
-BEATS = "PAGECAST_BEATS"  # environment: the pipe through which a worker says that it lives
 BEAT = 5.0  # seconds between two heartbeats
 SILENT = 45  # seconds without one after which a worker hangs
 GONE = 30  # seconds that a job may go on without a worker that it had
+MINUTE = 60  # seconds
+MOST_NAMED = 100  # characters of what a worker is at; a heartbeat must fit into the pipe at once
 SETTLING = 1.0  # seconds in which the launcher learns that it is to stop, as its workers did
 MEGABYTE = 1 << 20
 
@@ -45,15 +47,38 @@ def describe_end(code: int, resident: int, free: int, total: int) -> str:
     return why
 
 
-class Worker:
-    """A worker process as it is seen from here."""
+class Process(Protocol):
+    """A process that was started, as the standard library has them."""
 
-    def __init__(self, process: subprocess.Popen[bytes], beats: int) -> None:
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+# Starts a worker with environment variables, and the end of a pipe, as `BEATS` says.
+Start = Callable[[Mapping[str, str], int], Process]
+
+
+class Worker:
+    """A worker process as it is seen from here.
+
+    One that was asked for nothing, as it waits for the others, gets no further and is all right.
+    """
+
+    def __init__(self, process: Process, beats: int, is_busy: Callable[[], bool]) -> None:
         self.process = process
         self.resident = 0  # bytes of memory
-        self.polls_silent = 0
-        self.polls_gone = 0
-        self._beats = beats
+        self.at = ""  # what it began last
+        self.polls_silent = self.polls_stalled = self.polls_gone = 0
+        self._beats, self._is_busy = beats, is_busy
+        self._done = -1
 
     @property
     def code(self) -> int | None:
@@ -68,9 +93,15 @@ class Worker:
         with contextlib.suppress(psutil.Error):
             self.resident = psutil.Process(self.process.pid).memory_info().rss
         self.polls_silent += 1
+        self.polls_stalled += 1
         with contextlib.suppress(BlockingIOError):
-            if os.read(self._beats, 4096):
+            if told := os.read(self._beats, 1 << 16):  # all that a pipe holds
                 self.polls_silent = 0
+                done, self.at = json.loads(told.splitlines()[-1])
+                if done != self._done:
+                    self._done, self.polls_stalled = done, 0
+        if not self._is_busy():
+            self.polls_stalled = 0
 
     def forget(self) -> None:
         """Listen no more."""
@@ -78,16 +109,24 @@ class Worker:
 
 
 class Watchdog:
-    """Starts worker processes and watches them while a job runs.
+    """Watches worker processes while a job runs.
 
     Heartbeats come by a pipe to each, which no cleaner removes and no full disk stops.
 
+    Time is counted in looks, so that a launcher that was suspended blames no worker for it.
+
     Args:
+      start: starts a worker, where there are some.
       give_up: called once, in another thread, with what happened to a worker.
+      stall_minutes: how long a worker may be at something without getting any further.
     """
 
-    def __init__(self, give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self, start: Start | None, give_up: Callable[[str], None], stall_minutes: int
+    ) -> None:
+        self._start = start
         self._give_up = give_up
+        self._stall_minutes = stall_minutes
         self._workers: list[Worker] = []
         self._over = threading.Event()
         self._told = threading.Event()  # the cause is known to who asked for it
@@ -108,23 +147,20 @@ class Watchdog:
         for worker in self._workers:
             worker.forget()
 
-    def start(
-        self, command: Sequence[str], environment: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
-        """Start a worker, and watch it from now on."""
+    def start(self, environment: Mapping[str, str], is_busy: Callable[[], bool]) -> Process:
+        """Start a worker, and watch it from now on.
+
+        Args:
+          is_busy: tells whether it was asked for something that is not done.
+        """
+        assert self._start is not None, "only runs with workers start some"
         beats, write = os.pipe()
         os.set_blocking(beats, False)
         try:
-            with signals.held_back():
-                process = subprocess.Popen(
-                    command,
-                    env={**environment, BEATS: str(write)},
-                    stdin=subprocess.DEVNULL,
-                    pass_fds=[write],
-                )
+            process = self._start(environment, write)
         finally:
             os.close(write)
-        self._workers.append(Worker(process, beats))
+        self._workers.append(Worker(process, beats, is_busy))
         return process
 
     def settle(self) -> None:
@@ -168,6 +204,13 @@ class Watchdog:
             if worker.polls_silent >= SILENT:
                 worker.process.kill()
                 return f"worker {pid} did not answer for {SILENT} s and was stopped"
+            if worker.polls_stalled >= self._stall_minutes * MINUTE:
+                worker.process.kill()
+                return (
+                    f"worker {pid} got no further for {self._stall_minutes} minutes and was "
+                    f"stopped (it began last: {worker.at or 'nothing'}); where it was only slow, "
+                    "give more --stall_minutes"
+                )
         return None
 
 
@@ -183,17 +226,11 @@ def beat_for_ever() -> None:
         last = 0.0
         while os.getppid() == launcher:
             if beats >= 0 and time.monotonic() - last >= BEAT:
+                told = json.dumps([pulse.beats, pulse.at[:MOST_NAMED]]).encode() + b"\n"
                 with contextlib.suppress(OSError):  # it listens no more, as the job is over
-                    os.write(beats, b".")
+                    os.write(beats, told)
                 last = time.monotonic()
             time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=beat, name="heartbeat", daemon=True).start()
-
-
-def start_again() -> None:
-    """Replace this process by the same command, started anew."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from pipeline import signals
+from pipeline.forkserver import serve
 from pipeline.watchdog import beat_for_ever
 
 
@@ -16,7 +16,6 @@ def be_local() -> None:
     Messages go to the launcher through Beam's logging service, and an error comes back as the
     job's; Beam prints its trace here as well. What ends the process goes to the terminal.
     """
-    signals.be_deaf()
     logging.getLogger().addHandler(logging.NullHandler())
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         work()
@@ -41,5 +40,15 @@ def work() -> NoReturn:
     os._exit(0)
 
 
+def prepare() -> None:
+    """Import what workers need. Beam tells of what is not installed."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
+
+        import pipeline.graph  # noqa: F401
+
+
 if __name__ == "__main__":
-    be_remote() if sys.argv[1:] == ["--remote"] else be_local()
+    if sys.argv[1:] == ["--remote"]:
+        be_remote()
+    serve(int(sys.argv[-1]), prepare, be_local)

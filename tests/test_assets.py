@@ -163,8 +163,13 @@ def test_an_asset_is_stored_once_under_its_hash(tmp_path: Path) -> None:
     assert path.read_bytes() == b"content"
 
 
-def test_workers_do_not_import_transformers() -> None:
-    code = "import sys, pipeline.run; sys.exit('transformers' in sys.modules)"
+def test_nobody_imports_transformers_for_a_tokenizer_json(small_tokenizer: Path) -> None:
+    small = str(small_tokenizer / "small")
+    code = (
+        "import sys, pipeline.run, pipeline.worker; from pipeline.options import RunOptions; "
+        f"given = RunOptions(input=('a',), output_dir='o', tokenizer={small!r}); "
+        "pipeline.assets.resolve_tokenizer(given); sys.exit('transformers' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

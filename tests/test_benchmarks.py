@@ -25,6 +25,7 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "options", "row"),
     [
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
+        ("startup", "--runs 1", "bare graph's cpu time"),
         ("kills", "--runs 1 --copies 1 --options=--no_report", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
         ("flink", "--samples 8 --rounds 1 --taskmanagers 1", "last / first: median 1.00"),

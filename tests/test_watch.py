@@ -236,20 +236,20 @@ def test_verbose_says_what_workers_do_in_whole_lines_above_the_live_one(job: Pat
 
 
 HELD = """
-import os, sys
+import os
 from rich.live import Live
 from pipeline.progress import Terminal, at_bottom, release, say
 with at_bottom(Live("1 of 2 shards", console=Terminal(), redirect_stdout=False, transient=True)):
-    say("starting again")
+    say("error: a worker died")
     release()
-    os.execv(sys.executable, [sys.executable, "-c", "print('begun', flush=True)"])
+    os._exit(1)
 """
 
 
-def test_a_terminal_is_left_in_order_for_what_takes_the_place_of_the_process(job: Path) -> None:
+def test_a_terminal_is_left_in_order_by_a_process_that_ends_at_once(job: Path) -> None:
     code, out, screen = AtTerminal("-c", HELD, cwd=job, PYTHONPATH=ROOT).end()
-    assert (code, out) == (0, "begun\n")
-    assert screen.rows == ["pagecast: starting again"]
+    assert (code, out) == (1, "")
+    assert screen.rows == ["pagecast: error: a worker died"]
     assert screen.cursor
 
 

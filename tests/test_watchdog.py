@@ -1,19 +1,22 @@
-"""Workers that die or hang, a launcher that is stopped: noticed, said in a line, and mended."""
+"""Workers that die or hang, a launcher that is stopped: noticed, said in a line, nothing lost."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipeline import signals, watchdog
-from pipeline.watchdog import Watchdog, describe_end
-from tests.conftest import SAMPLE, Outcome, tree
+from pipeline.forkserver import BEATS, ForkServer
+from pipeline.run import GO_ON
+from pipeline.watchdog import Watchdog, Worker, describe_end
+from tests.conftest import SAMPLE, Outcome, RunCommand, tree
 from transforms.outputs import MANIFEST
 
 MB = 1 << 20
@@ -40,6 +43,15 @@ WORKER = "import time; from pipeline.watchdog import beat_for_ever; beat_for_eve
 COMMAND = (sys.executable, "-c", WORKER)
 
 
+def start(environment: Mapping[str, str], beats: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        COMMAND,
+        env={**environment, BEATS: str(beats)},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[beats],
+    )
+
+
 def until(condition: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
@@ -47,28 +59,142 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+NOWHERE = 'url: "unix:/nowhere"'
+ALONE = {  # a worker of Beam's that nobody answers
+    **os.environ, "WORKER_ID": "1", "PIPELINE_OPTIONS": "{}",
+    "CONTROL_API_SERVICE_DESCRIPTOR": NOWHERE, "LOGGING_API_SERVICE_DESCRIPTOR": NOWHERE,
+}  # fmt: skip
+
+
+def is_idle() -> bool:
+    return False
+
+
+class Process:
+    """A process that does not end, or has ended, as a watchdog knows it."""
+
+    def __init__(self, code: int | None = None) -> None:
+        self.pid, self._code, self.killed = os.getpid(), code, False
+
+    def poll(self) -> int | None:
+        return self._code
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+BUSY, IDLE = True, False
+AT = "read shard 1 of a"
+
+
+@pytest.mark.parametrize(
+    ("seen", "stalled"),
+    [
+        ([(BUSY, [7]), (BUSY, [7]), (BUSY, [7])], 2),
+        ([(BUSY, [7]), (BUSY, [8]), (BUSY, [9])], 0),
+        ([(BUSY, [7]), (BUSY, [7]), (IDLE, [7])], 0),
+        ([(BUSY, []), (BUSY, []), (BUSY, [0]), (BUSY, [0])], 1),
+        # What a launcher that was suspended finds is one look's.
+        ([(BUSY, [7]), (BUSY, [7] * 500 + [8])], 0),
+        ([(BUSY, [7]), (BUSY, [7] * 500)], 1),
+    ],
+)
+def test_only_one_that_is_at_work_and_gets_no_further_counts(
+    seen: list[tuple[bool, list[int]]], stalled: int
+) -> None:
+    (beats, write), busy = os.pipe(), BUSY
+    os.set_blocking(beats, False)
+    worker = Worker(Process(), beats, lambda: busy)  # type: ignore[arg-type]
+    for busy, done in seen:  # noqa: B007
+        for number in done:
+            os.write(write, b'[%d, "%s"]\n' % (number, AT.encode()))
+        worker.look()
+    os.close(write)
+    worker.forget()
+    assert (worker.polls_stalled, worker.at) == (stalled, AT)
+
+
+def test_one_that_is_gone_without_an_error_is_noticed() -> None:
+    watch = Watchdog(None, lambda _: None, stall_minutes=1)
+    watch._workers = [Worker(Process(code=0), os.open(os.devnull, os.O_RDONLY), is_idle)]  # type: ignore[arg-type]
+    *before, told = (watch._poll() for _ in range(watchdog.GONE))
+    assert not any(before)
+    assert told == f"worker {os.getpid()} is gone, nobody knows why"
+    watch._workers[0].forget()
+
+
+STUCK = """
+import sys
+if "pipeline.worker" in sys.orig_argv:
+    import threading
+    from pipeline import watchdog
+    watchdog.BEAT = 1.0
+    import transforms.images
+    transforms.images.render_sample = lambda *_: threading.Event().wait()
+"""
+
+
+def test_a_worker_that_answers_and_gets_no_further_ends_the_run_and_is_named(
+    tmp_path: Path, run: RunCommand, small_tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stuck").mkdir()
+    (tmp_path / "stuck/sitecustomize.py").write_text(STUCK)
+    paths = [str(tmp_path / "stuck"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    monkeypatch.setattr(watchdog, "MINUTE", 1)
+    look = Worker.look
+
+    def look_when_it_draws(self: Worker) -> None:
+        look(self)
+        if "render" not in self.at:  # however long a slow machine takes until then
+            self.polls_stalled = 0
+
+    monkeypatch.setattr(Worker, "look", look_when_it_draws)
+    small = small_tokenizer / "small"
+    done = run(SAMPLE, options=f"--workers 2 --stall_minutes 4 --tokenizer {small}")
+    assert (done.code, done.out) == (1, "")
+    assert re.fullmatch(
+        r"pagecast: error: worker \d+ got no further for 4 minutes and was stopped "
+        r"\(it began last: render article enwiki/\d+ \(row \d+\)\); where it was only slow, "
+        rf"give more --stall_minutes; {GO_ON}\n",
+        done.err,
+    )
+
+
 def test_a_worker_that_does_not_answer_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchdog, "SILENT", 14)
     told: list[str] = []
     monkeypatch.setenv("TMPDIR", "/nowhere")  # what tells of life needs no files
-    with Watchdog(told.append) as watch:
-        process = watch.start(COMMAND, os.environ)
-        time.sleep(20)  # one that answers is left in peace
-        assert not told
-        process.send_signal(signal.SIGSTOP)
+    with Watchdog(start, told.append, stall_minutes=30) as watch:
+        process = watch.start(os.environ, is_idle)
+        until(lambda: watch._workers[0].polls_silent > 1)
+        until(lambda: watch._workers[0].polls_silent == 0)  # it has answered
+        os.kill(process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(watchdog, "SILENT", 3)
         until(lambda: told)
-    assert told == [f"worker {process.pid} did not answer for 14 s and was stopped"]
+    assert told == [f"worker {process.pid} did not answer for 3 s and was stopped"]
     assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_reaches_no_worker_however_young(number: int) -> None:
-    with Watchdog(lambda _: None) as watch:
-        process = watch.start((sys.executable, "-c", "import time; time.sleep(99)"), os.environ)
-        process.send_signal(number)
+    with ForkServer() as server, Watchdog(server.start, lambda _: None, stall_minutes=30) as watch:
+        server._process.send_signal(number)
+        process = watch.start(ALONE, is_idle)
+        os.kill(process.pid, number)
         time.sleep(1)
         assert process.poll() is None
         process.kill()
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_where_the_server_is_gone_no_worker_is_started_and_those_there_are_end() -> None:
+    with ForkServer() as server, Watchdog(server.start, lambda _: None, stall_minutes=30) as watch:
+        worker = watch.start(ALONE, is_idle)
+        server._process.kill()
+        assert worker.wait(PATIENCE) == -signal.SIGKILL
+        until(lambda: not psutil.pid_exists(worker.pid))
+        with pytest.raises(OSError, match="the process that starts workers ended with code -9"):
+            watch.start(ALONE, is_idle)
 
 
 def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
@@ -76,8 +202,8 @@ def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
 ) -> None:
     monkeypatch.setattr(signals, "stopped", lambda: True)
     told: list[str] = []
-    with Watchdog(told.append) as watch:
-        watch.start(COMMAND, os.environ).kill()
+    with Watchdog(start, told.append, stall_minutes=30) as watch:
+        watch.start(os.environ, is_idle).kill()
         watch.settle()
     assert not told
 
@@ -111,8 +237,8 @@ class Job:
         )  # fmt: skip
 
     def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [c for c in children if "pipeline.worker" in " ".join(c.cmdline())]
+        servers = psutil.Process(self.process.pid).children()
+        return [worker for server in servers for worker in server.children()]
 
     def wait_for_shards(self, count: int = 3) -> list[psutil.Process]:
         until(lambda: len(list((self.out / "_pagecast/shards").glob("*.json"))) >= count)
@@ -127,34 +253,26 @@ def same(out: Path, demo: Outcome) -> bool:
     return tree(out) == tree(demo.path)
 
 
-def test_a_job_goes_on_by_itself_when_a_worker_is_killed(tmp_path: Path, demo: Outcome) -> None:
-    (temporary := tmp_path / "tmp").mkdir()
-    job = Job(tmp_path / "out", TMPDIR=str(temporary))
-    job.wait_for_shards()[0].kill()
-    found = job.end()
-    assert found.code == 0
-    assert not list(temporary.glob("pagecast-*"))
-    said = [line for line in found.err.splitlines() if " shards, " not in line]
-    assert len(said) == 1, said
-    (line,) = said
-    assert line.startswith("pagecast: a worker was killed (SIGKILL); it had ")
-    assert line.endswith("; starting again from the finished shards")
-    assert same(job.out, demo)
-
-
-def test_the_second_death_ends_it_and_the_same_command_goes_on(
+def test_a_killed_worker_ends_the_run_in_a_line_and_the_same_command_goes_on(
     tmp_path: Path, demo: Outcome
 ) -> None:
-    job = Job(tmp_path / "out", PAGECAST_RESTARTED="1")
-    job.wait_for_shards()[1].kill()
+    (temporary := tmp_path / "tmp").mkdir()
+    job = Job(tmp_path / "out", TMPDIR=str(temporary))
+    workers = job.wait_for_shards()
+    workers[1].kill()
     found = job.end()
     assert (found.code, found.out) == (1, "")
+    assert not any(worker.is_running() for worker in workers)
+    assert not list(temporary.glob("pagecast-*"))
     said = [line for line in found.err.splitlines() if " shards, " not in line]
     assert len(said) == 1, said
     (line,) = said
     assert line.startswith("pagecast: error: a worker was killed (SIGKILL); it had ")
     assert line.endswith("finished shards are kept, and the same command goes on from there")
+    receipts = list((job.out / "_pagecast/shards").glob("*.json"))
+    kept = {path: path.stat().st_mtime_ns for path in receipts}
     assert Job(job.out).end().code == 0
+    assert {path: path.stat().st_mtime_ns for path in receipts} == kept
     assert same(job.out, demo)
 
 

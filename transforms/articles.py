@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import metrics, pages, storage
+from transforms import metrics, pages, pulse, storage
 from transforms.columns import COLUMNS, is_text
 from transforms.footer import footers
 from transforms.limits import MAX_ARTICLE_CHARS
@@ -115,6 +115,7 @@ def read_articles(shard: Shard, max_chars: int = MAX_ARTICLE_CHARS) -> ShardArti
     dropped: Counter[str] = Counter()
     row, room = shard.first_row, Room()
     for columns in read_columns(shard, max_chars):
+        pulse.beat()
         titles, texts = columns["title"], columns["text"]
         ids = columns.get("id", [None] * len(texts))
         for raw_id, raw_title, raw_text in zip(ids, titles, texts, strict=True):
@@ -148,6 +149,7 @@ def read_rows(shard: Shard, max_chars: int) -> ShardArticles:
     Raises:
       pyarrow.ArrowException, OSError: it is damaged or cannot be read.
     """
+    pulse.beat(f"read shard {shard.number} of {shard.path}")
     read = read_tokenized if shard.path.endswith(TOKENIZED) else read_articles
     return read(shard, max_chars)
 

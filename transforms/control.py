@@ -55,11 +55,12 @@ def read_vocabulary(definition: bytes) -> Vocabulary:
     """Read the content of a `tokenizer.json`.
 
     Raises:
-      ValueError: ids are larger than those of samples can be.
+      ValueError: ids are larger than those of samples can be, or there are none.
     """
     whole = json.loads(definition)
     model, added = whole["model"], whole.get("added_tokens") or []
-    pieces = _pieces(model)
+    if not (pieces := _pieces(model)):
+        raise ValueError("its vocabulary is empty")  # every article would have no tokens
     largest = max((*pieces.values(), *(token["id"] for token in added)), default=0)
     if largest > MOST_ID:
         raise ValueError(f"it has the token id {largest}, more than {MOST_ID}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import ParamSpec, Protocol, TypeVar
 
+from transforms import pulse
 from transforms.records import ArticleError
 from transforms.redact import redact
 
@@ -36,12 +37,13 @@ def attempt(
     """
     results, errors = [], []
     for item in items:
+        article = origin(item)
+        pulse.beat(f"{step} article {article.wiki_id} (row {article.row})")
         try:
             results.append(process(item))
         except (OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # a panic in a Rust tokenizer is no Exception
-            article = origin(item)
             reason = redact(f"{type(error).__name__}: {error}")
             errors.append(ArticleError(article.row, article.wiki_id, step, reason))
     return results, tuple(errors)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 
-from transforms import metrics, pictures, storage
+from transforms import metrics, pictures, pulse, storage
 from transforms.assets import read_asset
 from transforms.faults import attempt
 from transforms.modes import VisionMode
@@ -141,6 +141,7 @@ class RenderPages(beam.DoFn):
         settings = self._settings
         renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
         rendered, pngs = render_sample(sample, self._settings, renderer)
+        pulse.beat()
         for mode, (tar, _, places) in stored.items():
             if tar is not None:
                 offset, length, _ = places[sample.id]

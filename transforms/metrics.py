@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from apache_beam.metrics import Metrics
 
+from transforms import pulse
+
 NAMESPACE = "pagecast"
 ARTICLES_READ = "articles_read"
 ARTICLES_KEPT = "articles_kept"
@@ -31,7 +33,9 @@ def timed(step: str) -> Iterator[None]:
 
     Not to be held over a `yield` of the step: the runner does the next steps there.
     """
+    pulse.beat(step.replace("_", " "))
     started = time.perf_counter_ns()
     yield
+    pulse.beat()
     taken = (time.perf_counter_ns() - started) // 1_000_000
     Metrics.distribution(NAMESPACE, MILLISECONDS + step).update(taken)

@@ -22,7 +22,7 @@ from functools import cache, partial
 from itertools import chain, tee
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
-from transforms import localfiles
+from transforms import localfiles, pulse
 
 PRIVATE = "_pagecast"  # the directory below an output directory that only Pagecast reads
 TEMPORARY = ".pagecast-tmp-"  # in the name of every file that is not committed yet
@@ -222,6 +222,7 @@ def read_ranges(places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
 
 
 def _whole(content: bytes, path: str, offset: int, length: int) -> bytes:
+    pulse.beat()
     if len(content) != length:
         raise OSError(f"{path} ends at byte {offset + len(content)}, not {offset + length}")
     return content
@@ -269,6 +270,7 @@ class Writer:
         with naming(self.path):
             self._file.write(piece)
         self.size += len(piece)
+        pulse.beat()
 
     def commit(self) -> None:
         """Let the file appear."""
@@ -352,6 +354,7 @@ def read_pieces(path: str, offset: int = 0, size: int | None = None) -> Iterator
             if not piece:
                 break
             left = None if left is None else left - len(piece)
+            pulse.beat()
             yield piece
     if left:
         raise OSError(f"{path} ends {left} bytes early")
