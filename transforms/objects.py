@@ -20,6 +20,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future
 from http import HTTPStatus
@@ -51,7 +52,7 @@ ANYTHING = object()  # a version: whatever is there is replaced
 _BINARY = "application/octet-stream"
 
 Page = tuple[list[tuple[str, Hashable]], Any]
-_opened: dict[Hashable, _Store] = {}
+_opened: dict[Hashable, _Store] = {}  # never emptied: to let go of a parent's would close it
 _opening: dict[int, threading.Lock] = {}
 
 
@@ -607,6 +608,21 @@ def _store(path: str) -> _Store:
             except Exception as error:
                 raise kind(None).system_error(path, error) from error
         return _opened[which]
+
+
+def _leave_alone() -> None:
+    """Let a forked process close nothing of its parent's at its exit.
+
+    What adlfs does then would wait for ever for the parent's thread.
+    """
+    inherited = {id(store.fs) for store in _opened.values()}
+    for each in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        alive = each.peek()
+        if alive and id(alive[0]) in inherited:
+            each.atexit = False
+
+
+os.register_at_fork(after_in_child=_leave_alone)
 
 
 def _split(path: str) -> tuple[str, str, str]:
