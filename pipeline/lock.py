@@ -19,6 +19,7 @@ from pipeline.options import UsageError
 from transforms import localfiles, storage
 
 LOCK = "lock"  # private; it stays, and is empty while nobody holds it
+MOST_LOOKS = 20  # at the lock of a store, while it is another's each time
 CLOCK_SECONDS = 2.0  # by which two readings of a process's start may differ
 
 
@@ -71,7 +72,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
 
 def _take(path: str, mine: bytes, output_dir: str, force: bool) -> None:
     """Write the lock of a store in place of the one that was looked at, and of no other."""
-    while True:
+    for _ in range(MOST_LOOKS):
         version = storage.version_of(path)
         try:
             held = b"" if version is None else storage.read_bytes(path)
@@ -86,6 +87,7 @@ def _take(path: str, mine: bytes, output_dir: str, force: bool) -> None:
             return
         except FileExistsError:
             continue
+    raise ConnectionError(f"{path}: whoever holds the lock of {output_dir} changes at every look")
 
 
 def owner_of(output_dir: str) -> str | None:

@@ -15,6 +15,7 @@ from pipeline import lock
 from pipeline.__main__ import main
 from pipeline.options import UsageError
 from tests.conftest import RunCommand, articles, write_parquet
+from transforms import storage
 
 HOLDER = textwrap.dedent("""
     import sys
@@ -139,3 +140,19 @@ def test_a_repair_waits_for_the_run_and_a_look_tells_of_it(
     main(verify)
     assert f"process {process.pid} on " in capfd.readouterr().err
     assert path_of(done.path).read_text() == content
+
+
+def test_a_store_that_never_says_whose_the_lock_is_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(storage, "version_of", lambda _: None)
+
+    def refuse(*_: object) -> None:
+        raise FileExistsError
+
+    monkeypatch.setattr(storage, "put_instead", refuse)
+    with (
+        pytest.raises(ConnectionError, match=r"^s3://b/o/_pagecast/lock: whoever holds the lock"),
+        lock.hold("s3://b/o", force=False),
+    ):
+        pass
