@@ -25,13 +25,8 @@ from pipeline import signals
 from pipeline.environment import WORKER_ENVIRONMENT
 from pipeline.options import LOCAL_RUNNER, RunOptions
 
-COMMAND = (
-    sys.executable,
-    "-P",
-    "-m",
-    "pipeline.worker",
-    "--forks",
-)  # -P: nothing from the working directory
+# -P: nothing from the working directory.
+COMMAND = (sys.executable, "-P", "-m", "pipeline.worker", "--forks")
 BEATS = "PAGECAST_BEATS"  # environment: the pipe through which a worker says that it lives
 REAPS = 0.1  # seconds between two looks for workers that have ended
 FORKS_KEEP = sys.platform == "linux"  # elsewhere the system's own libraries may not live through it
@@ -129,8 +124,6 @@ class ForkServer:
     def close(self) -> None:
         """End it; workers have ended by themselves, or do now."""
         self._socket.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0 if self._process.poll() is None else None)
         self._process.kill()
         self._process.wait()
 
