@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from importlib import metadata
 from typing import Any, NamedTuple
 
-from pipeline.convert import check_size, converted
+from pipeline.convert import check_size, converted, fetch
 from pipeline.data import data_file
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from transforms import storage
@@ -155,14 +154,8 @@ def _tokenizer_file(source: str, revision: str | None) -> str | None:
     if os.path.isdir(source):
         file = os.path.join(source, "tokenizer.json")
         return file if os.path.isfile(file) else None
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # two lines for each retry
-    try:
-        return hf_hub_download(source, "tokenizer.json", revision=revision)
-    except RemoteEntryNotFoundError:
-        return None
+    found = fetch(source, "tokenizer.json", revision)
+    return found[0] if found else None
 
 
 def resolve_fonts(options: RunOptions) -> list[Asset]:

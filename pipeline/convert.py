@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any, cast
 
 from transforms import storage
 from transforms.faults import without_panics
@@ -36,8 +37,7 @@ def converted(source: str, revision: str | None) -> bytes:
     Raises:
       Exception: of many kinds; there are no such files, or they cannot be used.
     """
-    directory = source if os.path.isdir(source) else _fetched(source, revision)
-    files = {name: path for name in FILES if os.path.isfile(path := os.path.join(directory, name))}
+    files = _files_in(source) if os.path.isdir(source) else _fetched(source, revision)
     vocabularies = [name for name in VOCABULARIES if name in files]
     if not vocabularies:
         raise FileNotFoundError("it has no tokenizer.json, nor any of " + ", ".join(VOCABULARIES))
@@ -66,17 +66,47 @@ def check_size(size: int, what: str = "") -> None:
         raise ValueError(f"{what}its {size:,} bytes are more than {MOST_BYTES:,}")
 
 
-def _fetched(source: str, revision: str | None) -> str:
-    """Fetch the files from the hub, all of one commit, and return where they are."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils.tqdm import disable_progress_bars
+def fetch(source: str, name: str, revision: str | None) -> tuple[str, str] | None:
+    """Fetch a file of a tokenizer from the hub; return where it is and the commit that it is of.
 
-    disable_progress_bars()
-    found = snapshot_download(source, revision=revision, allow_patterns=list(FILES), dry_run=True)
-    for file in found:
-        check_size(file.file_size or 0, f"{file.filename}: ")
-        revision = file.commit_hash
-    return snapshot_download(source, revision=revision, allow_patterns=list(FILES))
+    None where the repository has no such file.
+
+    Raises:
+      OSError: the hub failed, or there is no such repository.
+      ValueError: the file is too large.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    from transforms import hubcalls
+
+    with hubcalls.naming(name):
+        at = hubcalls.endpoint()
+        try:
+            found = hf_hub_download(source, name, revision=revision, endpoint=at, dry_run=True)
+        except RemoteEntryNotFoundError:
+            return None
+        commit, size = found.commit_hash, found.file_size or 0
+    check_size(size, f"{name}: ")
+    with hubcalls.naming(name):
+        counter = cast(Any, hubcalls.Counter(name, size))
+        path = hf_hub_download(source, name, revision=commit, endpoint=at, tqdm_class=counter)
+    return path, commit
+
+
+def _files_in(directory: str) -> dict[str, str]:
+    """Return where in a directory the files are, by their names."""
+    paths = {name: os.path.join(directory, name) for name in FILES}
+    return {name: path for name, path in paths.items() if os.path.isfile(path)}
+
+
+def _fetched(source: str, revision: str | None) -> dict[str, str]:
+    """Fetch the files from the hub, all of one commit; return where they are, by their names."""
+    paths = {}
+    for name in FILES:
+        if found := fetch(source, name, revision):
+            paths[name], revision = found
+    return paths
 
 
 def _check_model(name: str, content: bytes) -> None:

@@ -214,9 +214,15 @@ def _fetch(
     name, remote = str(root._replace(path=file.remote.path)), file.remote
     staged = os.path.join(stage, *remote.path.split("/"))
     localfiles.make_way(file.path)
+
+    def counted(size: int) -> None:
+        advance(size)
+        if stop.is_set():
+            raise StoppedError
+
     with hubcalls.naming(name), storage.naming(staged):
         for wait in (*WAITS, None):
-            counter = _Counter(name, remote.size, stop, advance)
+            counter = hubcalls.Counter(name, remote.size, counted)
             try:
                 hf_hub_download(
                     root.repo, remote.path, repo_type="dataset", revision=root.revision,
@@ -235,27 +241,6 @@ def _fetch(
             "a proxy may have changed it"
         )
     localfiles.replace(staged, file.path)
-
-
-class _Counter(contextlib.nullcontext["_Counter"]):
-    """What the library takes for a bar: it is told of all that comes, before that is written."""
-
-    def __init__(self, name: str, size: int, stop: threading.Event, advance: Advance) -> None:
-        super().__init__(self)
-        self._name, self._size, self._stop, self._advance = name, size, stop, advance
-        self.came = 0
-
-    def __call__(self, **_: Any) -> _Counter:
-        return self
-
-    def update(self, count: int) -> None:
-        """Count bytes."""
-        self.came += count
-        self._advance(count)
-        if self._stop.is_set():
-            raise StoppedError
-        if self.came > self._size:
-            raise ConnectionError(f"{self._name}: the hub sends more than its {self._size} bytes")
 
 
 def _hash(

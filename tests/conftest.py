@@ -154,7 +154,9 @@ def run(
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+def hub(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FakeHub]:
     """A hub that this process and those it starts ask, with waits too short to matter."""
     from transforms import hub
 
@@ -162,6 +164,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setenv("HF_ENDPOINT", it.url)
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
+    kept = str(tmp_path_factory.mktemp("hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", kept)
     # What the library waits between its tries.
     for module in ("utils._http", "file_download"):
         at_once = SimpleNamespace(sleep=it.waits.append)

@@ -119,8 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         parts = url.path.strip("/").split("/")
         if parts[:2] == ["api", "datasets"]:
             self._api(hub, [unquote(part) for part in parts[2:]], parse_qs(url.query))
-        elif parts[0] == "datasets" and parts[3] == "resolve":
-            self._resolve(hub, "/".join(parts[1:3]), [unquote(part) for part in parts[4:]])
+        elif "resolve" in parts[2:4]:  # of a model or a dataset
+            at = parts.index("resolve")
+            self._resolve(hub, "/".join(parts[at - 2 : at]), [unquote(p) for p in parts[at + 1 :]])
         else:
             self._answer(404, {})
 

@@ -9,6 +9,7 @@ import pytest
 from pipeline import assets
 from pipeline.assets import Asset, AssetError, builtin_tokenizer, resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
+from tests.hub import FakeHub
 from tests.test_characters import coloured
 from transforms.render.fonts import default_font
 
@@ -54,30 +55,26 @@ def test_a_directory_without_a_fast_tokenizer_is_wrong_use(
     assert "\n" not in str(error.value)
 
 
-def test_a_hub_id_is_fetched_at_its_revision(
-    tmp_path: Path, tokenizer_json: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "tokenizer.json").write_bytes(tokenizer_json)
-    asked = []
-
-    def download(repo: str, name: str, *, revision: str | None) -> str:
-        asked.append((repo, name, revision))
-        return str(tmp_path / name)
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+def test_a_hub_id_is_fetched_at_its_revision(hub: FakeHub, tokenizer_json: bytes) -> None:
+    hub.push("deepseek-ai/DeepSeek-OCR", {"tokenizer.json": tokenizer_json}, "abc")
+    hub.push("deepseek-ai/DeepSeek-OCR", {"tokenizer.json": b"{}"})
     asset = resolve_tokenizer(
         options(tokenizer="deepseek-ai/DeepSeek-OCR", tokenizer_revision="abc")
     )
-    assert asked == [("deepseek-ai/DeepSeek-OCR", "tokenizer.json", "abc")]
     assert (asset.name, asset.sha256) == ("deepseek-ai/DeepSeek-OCR", PUBLISHED)
 
 
-def test_a_hub_that_cannot_be_reached_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(*_: str, revision: str | None) -> str:
-        raise OSError("no\nroute")
+def test_a_hub_sends_no_more_than_it_says(hub: FakeHub) -> None:
+    hub.push("a/b", {"tokenizer.json": b"{" * (1 << 20)})
+    hub.endless = True
+    with pytest.raises(UsageError, match="json: the hub sends more than its 1048576 bytes"):
+        resolve_tokenizer(options(tokenizer="a/b"))
+    assert hub.sent < 100 << 20
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    with pytest.raises(UsageError, match=r"--tokenizer a/b cannot be loaded \(no route\)"):
+
+def test_a_hub_that_cannot_be_reached_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(UsageError, match=r"--tokenizer a/b cannot be loaded \(.*refused"):
         resolve_tokenizer(options(tokenizer="a/b"))
 
 

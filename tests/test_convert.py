@@ -1,7 +1,6 @@
 """Tokenizers without a tokenizer.json: made into one by transformers, or refused in one line."""
 
 import base64
-import hashlib
 import io
 import json
 import os
@@ -11,19 +10,17 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
-import huggingface_hub
 import pytest
 import sentencepiece
 import tiktoken
-from huggingface_hub.errors import RemoteEntryNotFoundError
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pipeline import convert
 from pipeline.assets import Asset, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError
 from pipeline.trial import try_out
+from tests.hub import FakeHub
 from transforms.records import Article
 from transforms.tokenize import ArticleTokenizer
 
@@ -257,30 +254,17 @@ def test_what_has_to_be_installed_is_said(
     )
 
 
-def test_of_a_hub_they_are_fetched_of_one_commit_once_their_sizes_are_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_a_hub_they_are_fetched_once_their_sizes_are_known(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unigram(tmp_path / "made")
-    asked: list[tuple[str | None, bool]] = []
-    answer = SimpleNamespace(headers={}, request=None)
-    listed = SimpleNamespace(filename="spiece.model", file_size=1000, commit_hash="c0ffee")
-
-    def download(*_: str, revision: str | None) -> str:
-        raise RemoteEntryNotFoundError("404", response=answer)  # type: ignore[arg-type]
-
-    def snapshot(
-        repo: str, *, revision: str | None, allow_patterns: list[str], dry_run: bool = False
-    ) -> object:
-        assert (repo, allow_patterns) == ("a/b", list(convert.FILES))
-        asked.append((revision, dry_run))
-        return [listed] if dry_run else str(tmp_path / "made")
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    hub.push("a/b", {**files, "code.py": b"raise SystemExit"}, "v1")
     asset = resolved("a/b", tokenizer_revision="v1")
     assert (asset.name, asset.sha256) == ("a/b", resolved(tmp_path / "made").sha256)
-    assert asked == [("v1", True), ("c0ffee", False)]
-    assert hashlib.sha256(asset.content).hexdigest() == asset.sha256
-    listed.file_size = 300_000_000
-    assert refused("a/b") == "spiece.model: its 300,000,000 bytes are more than 200,000,000"
-    assert asked[2:] == [(None, True)]
+    assert {request.path for request in hub.content if request.method == "GET"} == files.keys()
+    hub.content.clear()
+    hub.push("a/b", {"spiece.model": files["spiece.model"] * 2})
+    monkeypatch.setattr(convert, "MOST_BYTES", len(files["spiece.model"]))
+    assert "spiece.model: its " in refused("a/b")
+    assert not hub.content

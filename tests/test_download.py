@@ -171,7 +171,7 @@ WRONG = {
     "": "--language is missing: which Wikipedia, e.g. --language en?",
     "--language enn": "--language enn: HuggingFaceFW/finewiki has no such at COMMIT; near it: en,",
     "--language en --revision v9": "no such revision: 'hf://datasets/HuggingFaceFW/finewiki@v9'",
-    "--repo no/body": "no such dataset: 'hf://datasets/no/body@main'",
+    "--repo no/body": "no such repository: 'hf://datasets/no/body@main'",
     "--repo nobody": "--repo nobody must be like HuggingFaceFW/finewiki",
     "--repo o/n --language en": "--language is of HuggingFaceFW/finewiki; for another --repo give",
     "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has no such at COMMIT; near it: ",

@@ -241,7 +241,7 @@ WRONG = {
     f"hf://datasets/{FINEWIKI}/data/xxwiki/*.parquet": "no such file or directory: 'hf://",
     f"hf://datasets/{FINEWIKI}/data/enwiki/*.csv": "no parquet file there",
     f"hf://datasets/{FINEWIKI}@v9/data": f"no such revision: 'hf://datasets/{FINEWIKI}@v9'",
-    "hf://datasets/no/body": "no such dataset: 'hf://datasets/no/body@main'",
+    "hf://datasets/no/body": "no such repository: 'hf://datasets/no/body@main'",
     "hf://datasets/nobody": "it must be like hf://datasets/OWNER/NAME[@REVISION]/data/*.parquet",
     "hf://models/o/n/x": "it must be like hf://datasets/OWNER/NAME",
 }

@@ -13,7 +13,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
@@ -29,9 +29,12 @@ TIMEOUT = 30.0  # seconds for a connection, and between two pieces of an answer
 PATIENCE, LEAST = 60.0, 600_000  # seconds, and the bytes that come in them, if there are more
 MOST_REFUSED = 1 << 20  # bytes of an answer that is no content
 ASKED = "pagecast"  # a request's extension: the bytes it is to give, and what range
+FAILURES = (
+    httpx2.HTTPError, httpx2.InvalidURL, errors.OfflineModeIsEnabled, errors.HFValidationError,
+)  # fmt: skip
 MISSING = {
     errors.RevisionNotFoundError: "no such revision",
-    errors.RepositoryNotFoundError: "no such dataset",
+    errors.RepositoryNotFoundError: "no such repository",
     errors.EntryNotFoundError: "no such file or directory",
 }
 constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # what a connection that breaks costs
@@ -115,6 +118,31 @@ class _Bounded(httpx2.SyncByteStream):
 set_client_factory(_session)
 
 
+class Counter(contextlib.nullcontext["Counter"]):
+    """What the library's downloads take for a bar: it hears of all that comes before it is written.
+
+    Args:
+      most: bytes that may come; more are an error.
+      told: called with how many bytes came.
+    """
+
+    def __init__(self, name: str, most: int, told: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__(self)
+        self._name, self._most, self._told = name, most, told
+        self.came = 0
+
+    def __call__(self, **_: Any) -> Counter:
+        """Be the bar that is wanted."""
+        return self
+
+    def update(self, count: int) -> None:
+        """Count bytes."""
+        self.came += count
+        self._told(count)
+        if self.came > self._most:
+            raise ConnectionError(f"{self._name}: the hub sends more than its {self._most} bytes")
+
+
 @contextlib.contextmanager
 def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None]:
     """Turn the library's errors into the system's, each with the path and on one line.
@@ -127,7 +155,7 @@ def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None
         yield
     except errors.LocalEntryNotFoundError as error:  # of a download; what failed is behind it
         raise _named(path, error.__cause__ or error, refusal) from error
-    except (httpx2.HTTPError, httpx2.InvalidURL, errors.OfflineModeIsEnabled) as error:
+    except FAILURES as error:
         raise _named(path, error, refusal) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ConnectionError(f"{path}: the hub's answer makes no sense ({error!r})") from error
@@ -143,7 +171,9 @@ def _named(path: str, error: BaseException, refusal: type[OSError]) -> OSError:
         if get_token():
             what = f"the hub refuses the token ({status}); set HF_TOKEN to one that may read this"
         elif type(error) is errors.RepositoryNotFoundError:
-            what = f"no such dataset, or a private one ({status}): set HF_TOKEN to a token for it"
+            what = (
+                f"no such repository, or a private one ({status}): set HF_TOKEN to a token for it"
+            )
         else:
             what = f"the hub wants a token ({status}): set HF_TOKEN"
         if refusal is ConnectionError:
