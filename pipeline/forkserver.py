@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -89,10 +90,10 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
 
-    def load(self, tokenizer: str, quick: bool) -> None:
-        """Let it load a tokenizer that workers will need, now rather than each of them later."""
+    def load(self, modules: Iterable[str], tokenizer: str | None, quick: bool) -> None:
+        """Let it load what workers will need, now rather than each of them later."""
         with self._lock, contextlib.suppress(OSError):  # it is gone, as `start` will say
-            self._socket.sendall(_line({"load": [tokenizer, quick]}))
+            self._socket.sendall(_line({"load": [list(modules), tokenizer, quick]}))
 
     def start(self, environment: Mapping[str, str], beats: int) -> ForkedWorker:
         """Start a worker with these environment variables.
@@ -195,13 +196,17 @@ def serve(number: int, prepare: Callable[[], None], work: Callable[[], object]) 
                 os.close(ended)
 
 
-def _load(path: str, quick: bool) -> None:
-    """Load a tokenizer; what fails here fails in a worker again, and is told there."""
-    if FORKS_KEEP:
-        from transforms.tokenize import load_tokenizer
+def _load(modules: Iterable[str], tokenizer: str | None, quick: bool) -> None:
+    """Import modules and load a tokenizer; what fails here fails in a worker again, and is told."""
+    if not FORKS_KEEP:
+        return
+    with contextlib.suppress(Exception):
+        for name in modules:
+            importlib.import_module(name)
+        if tokenizer is not None:
+            from transforms.tokenize import load_tokenizer
 
-        with contextlib.suppress(Exception):
-            load_tokenizer(path, quick)
+            load_tokenizer(tokenizer, quick)
 
 
 def _fork(

@@ -76,6 +76,8 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
     preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
+        if server:
+            _warm(server, job, options, shards)
         with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
             execute(job, options, is_program, server)
         if template := dataflow.template_of(options):
@@ -97,6 +99,14 @@ def traced(output_dir: str) -> Iterator[None]:
             storage.commit(trace, [redact(traceback.format_exc()).encode()])
             told = f"; the whole trace is in {trace}"
         raise JobError(f"{reason(error)}; {GO_ON}{told}") from error
+
+
+def _warm(server: ForkServer, job: graph.Job, options: RunOptions, shards: int) -> None:
+    """Let the server load what workers will need: no tokenizer where all shards are there."""
+    done = storage.files_in(storage.private(job.output_dir, "shards"))
+    is_done = sum(path.endswith(".json") for path in done) >= shards
+    modules = stores.modules([*options.input, job.output_dir])
+    server.load(modules, None if is_done else job.tokenizer_path, job.quick_tokenizer)
 
 
 def leave(code: int) -> None:
@@ -210,8 +220,6 @@ def run_watched(
             server.start if server else None, give_up, options.stall_minutes
         ) as watch_workers,
     ):
-        if server:
-            server.load(job.tokenizer_path, job.quick_tokenizer)
         runner = local_runner(beam_options, options.workers, watch_workers.start)
         pipeline = beam.Pipeline(runner=runner, options=beam_options)
         graph.build(pipeline, job)

@@ -45,6 +45,13 @@ def use(
     FileSystems.set_options(PipelineOptions(list(beam_args)))
 
 
+def modules(paths: Iterable[str]) -> set[str]:
+    """Return the modules that serve paths, and are slow to import."""
+    schemes = {path.partition("://")[0] for path in paths if not storage.is_local(path)}
+    ours = {f"transforms.{'hub' if scheme == 'hf' else 'objects'}" for scheme in schemes}
+    return ours | {EXTRAS[scheme][1] for scheme in schemes & EXTRAS.keys()}
+
+
 def _check(what: str, path: str) -> None:
     if path.startswith(HUB):
         _check_hub(what, path)

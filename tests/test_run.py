@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipeline import prepare
+from pipeline import run as run_module
 from pipeline.options import RunOptions
 from pipeline.plan import read_footer
 from pipeline.run import why_empty
@@ -382,3 +385,26 @@ def test_a_disk_that_refuses_is_one_line_and_finished_shards_stay(
     (out / "images/tiny").unlink()
     again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (again.returncode, quiet(again.stderr)) == (0, "")
+
+
+class Server:
+    """Takes note of what workers are said to need."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[set[str], str | None]] = []
+
+    def load(self, modules: Iterable[str], tokenizer: str | None, _: bool) -> None:
+        self.asked.append((set(modules), tokenizer))
+
+
+def test_workers_find_loaded_what_they_need_and_no_more(tmp_path: Path) -> None:
+    options = RunOptions(input=("hf://datasets/a/b", "s3://c/d.parquet"), output_dir=str(tmp_path))
+    job = prepare.job_of(options, str(tmp_path), "tokenizer.json", ())
+    server = Server()
+    (tmp_path / "_pagecast" / "shards").mkdir(parents=True)
+    for name in ("00000.jsonl", "00000.json"):
+        (tmp_path / "_pagecast" / "shards" / name).touch()
+    for shards in (2, 1):
+        run_module._warm(server, job, options, shards)  # type: ignore[arg-type]
+    modules = {"transforms.hub", "transforms.objects", "s3fs"}
+    assert server.asked == [(modules, "tokenizer.json"), (modules, None)]
