@@ -47,27 +47,25 @@ def warnings(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def about(values: Mapping[str, int]) -> str:
-    """Return a count as far as it is known, with its interval: 152,000 (148,000 to 156,000)."""
-    low, high = values["low"], values["high"]
-    if low == high:
-        return f"{values['estimate']:,}"
-    unit = 10 ** max(math.floor(math.log10(max(high - low, 1) / 4)), 0)
-    rounded = (f"{round(value / unit) * unit:,}" for value in (values["estimate"], low, high))
-    estimate, least, most = rounded
-    return f"{estimate} ({least} to {most})"
+def about(values: Mapping[str, int], unit: float = 1, name: str = "", digits: int = 0) -> str:
+    """Return a number as far as it is known, with its interval: 152,000 (148,000 to 156,000).
+
+    Args:
+      unit: to count in, by its `name`. digits: behind the point at most.
+    """
+    margin = max((values["high"] - values["low"]) / unit, 0.01)
+    digits = min(digits, -math.floor(math.log10(margin / 4)))
+    estimate, low, high = (
+        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
+        for end in ("estimate", "low", "high")
+    )
+    return f"{estimate}{name}" + (f" ({low} to {high})" if low != high else "")
 
 
 def amount(values: Mapping[str, int]) -> str:
     """Return bytes as far as they are known, with their interval: 340 GB (330 to 350)."""
     unit, name = next(((u, n) for u, n in UNITS if values["estimate"] >= u), (1, "bytes"))
-    margin = (values["high"] - values["low"]) / unit
-    digits = 0 if unit == 1 else min(1, -math.floor(math.log10(max(margin, 0.01) / 4)))
-    estimate, low, high = (
-        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
-        for end in ("estimate", "low", "high")
-    )
-    return f"{estimate} {name}" + (f" ({low} to {high})" if low != high else "")
+    return about(values, unit, f" {name}", digits=int(unit > 1))
 
 
 def percent(share: float) -> str:
