@@ -240,7 +240,7 @@ def test_what_is_there_needs_no_room(tmp_path: Path) -> None:
 
 
 def timed(samples: int, workers: int, busy: float = 1.0) -> Interval:
-    found = Measured({SAMPLES: around(samples, 0)}, drawn=100, decoded=1000, busy=busy)
+    found = Measured({SAMPLES: around(samples, 0)}, drawn=100, decoded=1000, busy=busy, start=5.0)
     found.seconds.update({"read": 1, "tokenize": 2, "draw": 3})  # type: ignore[arg-type]
     shard = Shard(0, "a", 0, 0, 5000, 0)
     choice = Choice([Cluster(shard._replace(rows=1000), shard, 5.0)], 5000, False)
@@ -251,7 +251,7 @@ def test_time_is_that_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     one, none = timed(10_000, 1), timed(0, 1)
     assert one.estimate - none.estimate == pytest.approx(10_000 * (3 / 100 / 0.97 + 5e-4))
-    assert none.estimate == pytest.approx(5.7 + (5 * 1 + 5 * 2) / 0.97)
+    assert none.estimate == pytest.approx(5.0 + (5 * 1 + 5 * 2) / 0.97)
     assert one.low < 0.75 * one.estimate
     assert 1.25 * one.estimate < one.high < 0.3 * timed(10_000, 1, busy=5.0).high
     assert timed(10_000, 2).estimate < one.estimate

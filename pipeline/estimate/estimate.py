@@ -20,10 +20,10 @@ from transforms.modes import VisionMode
 from transforms.records import ArticleError, Failure, Shard
 
 # Of benchmarks.pipeline, see benchmarks/RESULTS.md: samples a second of one and of several workers
-# over what they would do if they did nothing but make pages; seconds until workers are up, and for
-# the report; and of split and merging, a sample.
+# over what they would do if they did nothing but make pages; seconds for the report; and of split
+# and merging, a sample.
 ALONE, TOGETHER = 0.97, 0.84
-START_SECONDS, REPORT_SECONDS, SPLIT_SECONDS = 5.7, 3.0, 5e-4
+REPORT_SECONDS, SPLIT_SECONDS = 3.0, 5e-4
 WANDER = 0.3  # machines are shared
 
 
@@ -70,7 +70,7 @@ def estimate(
         },
         "failed": rows_of(counts[FAILED], choice).whole(),
         "samples": samples.whole(),
-        "pages": (samples * float(0 if options.no_images else len(options.modes))).whole(),
+        "pages": (samples * (0 if options.no_images else len(options.modes))).whole(),
         "train": train,
         "val": val,
         "modes": [_mode(found, mode, options) for mode in options.modes],
@@ -109,7 +109,8 @@ def duration(
     """Return how many seconds the run takes here.
 
     Steps are timed by this process's own work, as on a machine with nothing else to do. If it is
-    busy now, the upper end is how long it takes if that goes on.
+    busy now, the upper end is how long it takes if that goes on. A run begins as this process did:
+    it imports the same modules and loads the tokenizer once, and its workers are forks of that.
     """
     samples, took = found.counts[SAMPLES], found.seconds
     decoded = sum(shard.start + shard.rows for shard in shards)
@@ -118,7 +119,7 @@ def duration(
     work += around(choice.rows * took["tokenize"] / max(choice.read, 1))
     efficiency = ALONE if options.workers == 1 else TOGETHER
     rest = samples * SPLIT_SECONDS
-    rest += around(START_SECONDS + REPORT_SECONDS * (not options.no_report))
+    rest += around(found.start + REPORT_SECONDS * (not options.no_report))
     best = min(options.workers, usable_cpus())
     worst = min(best, cores())
     others = max(os.getloadavg()[0] - 1, 0.0)  # this process is one of those counted

@@ -53,8 +53,8 @@ class Measured:
 
     counts: totals over the whole input. bytes: of a sample. metadata: of the pages drawn, by mode.
     missing: characters on these pages that the fonts lack, by script, of so many `characters`.
-    seconds: of this process's work, by step; `busy` by the clock for each. decoded: rows, to have
-    those read.
+    seconds: of this process's work, by step, and `start` until it could begin; `busy` by the clock
+    for each. decoded: rows, to have those read.
     """
 
     counts: dict[str, Interval] = field(default_factory=lambda: defaultdict(Interval))
@@ -66,6 +66,7 @@ class Measured:
     failures: list[Failure] = field(default_factory=list)
     errors: list[ArticleError] = field(default_factory=list)
     seconds: Counter[str] = field(default_factory=Counter)
+    start: float = 0.0
     busy: float = 1.0
     decoded: int = 0
 
@@ -87,7 +88,7 @@ class Measuring:
         self._clock = 0.0
         self._counted: list[Place] = []
         self._drawn: dict[int, Place] = {}
-        self.found = Measured()
+        self.found = Measured(start=time.process_time())
 
     def measure(self, choice: Choice, most: int, seed: int) -> Measured:
         """Look at what was chosen, and draw at most `most` of its samples, all equally likely."""
@@ -104,7 +105,7 @@ class Measuring:
         found.errors += errors
         found.drawn = len(done)
         each = ratios(self._counted, ROWS, 1 - choice.read / max(choice.rows, 1))
-        found.counts.update({name: value * float(choice.rows) for name, value in each.items()})
+        found.counts.update({name: value * choice.rows for name, value in each.items()})
         unseen = 1 - found.drawn / max(found.counts[SAMPLES].estimate, found.drawn, 1)
         found.bytes.update(ratios([*self._drawn.values()], SAMPLES, unseen))
         found.busy = max(self._clock / max(found.seconds.total(), 1e-9), 1.0)

@@ -82,9 +82,9 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
     share = min(options.max_samples / max(samples.estimate, 1.0), 1.0)
     lines = samples * line
     parts = part_count(val, round(line.estimate)) + part_count(train, round(line.estimate))
-    pages = samples * float(len(options.modes))
+    pages = samples * len(options.modes)
     stored = 0 if options.no_images else len(options.modes)
-    receipts = samples * float(PAGE_BYTES * (1 + stored)) + around(RECEIPT_BYTES * shards)
+    receipts = samples * (PAGE_BYTES * (1 + stored)) + around(RECEIPT_BYTES * shards)
 
     def some(number: int, size: Interval) -> Files:
         """Return files whose last blocks are half empty, about."""
@@ -92,7 +92,7 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
 
     small = SMALL_BYTES + assets + REPORT_BYTES * (not options.no_report)
     pictures = {
-        FILES: Files(pages, samples * blocks + pages * float(ENTRY_BYTES)),
+        FILES: Files(pages, samples * blocks + pages * ENTRY_BYTES),
         SHARDS: some(shards * len(options.modes), samples * tar),
         NONE: Files(),
     }
@@ -119,6 +119,11 @@ class Disk(NamedTuple):
     free: int | None
     free_files: int | None
     block: int
+
+    def holds(self, size: float, files: float) -> bool:
+        """Tell whether so many bytes and files may still be written."""
+        needs = (size, self.free), (files, self.free_files)
+        return all(free is None or need <= free for need, free in needs)
 
 
 def disk_of(directory: str) -> Disk | None:
@@ -157,13 +162,12 @@ def room_in(directory: str, disk: Disk, most: Files, overwrite: bool) -> dict[st
             number += 1
     needed = Interval(*(max(value - size, 0.0) for value in most.disk))
     files = Interval(*(max(value - number, 0.0) for value in most.files))
-    free = (needed, disk.free), (files, disk.free_files)
     return {
         "path": disk.path,
         "needed": needed.whole(),
         "free": disk.free,
         "needed_files": files.whole(),
         "free_files": disk.free_files,
-        "has_room": all(has is None or need.estimate <= has for need, has in free),
-        "may_have_room": all(has is None or need.low <= has for need, has in free),
+        "has_room": disk.holds(needed.estimate, files.estimate),
+        "may_have_room": disk.holds(needed.low, files.low),
     }

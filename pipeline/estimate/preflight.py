@@ -47,9 +47,7 @@ def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> 
     size += (NUMBER_BYTES + 4) * text * options.filtered + shards * (SHARD_BYTES + 2 * disk.block)
     number = (shards if options.image_shards else samples) * len(stored)
     number += 5 * shards + samples // 1000 + FIXED_FILES
-    return (disk.free is None or size <= disk.free) and (
-        disk.free_files is None or number <= disk.free_files
-    )
+    return disk.holds(size, number)
 
 
 def preflight(options: RunOptions, sources: Sources) -> None:
