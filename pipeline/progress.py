@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -26,6 +27,7 @@ from pipeline.streams import complain
 from transforms.redact import redact
 
 REFRESHES = 2  # of what is at the bottom of a terminal, a second
+MOST_ERRORS_SHOWN = 10
 INTERVAL = 30.0  # seconds between two lines where there is no terminal
 _quiet = False
 _shown: list[Live | Progress] = []  # what is at the bottom of the terminal now
@@ -198,6 +200,18 @@ class ByteCount:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._stack.close()
+
+
+def say_errors(errors: Iterable[Mapping[str, Any]]) -> Counter[str]:
+    """Say the first entries of errors.jsonl, and count all by kind: input or article."""
+    kinds: Counter[str] = Counter()
+    for error in errors:
+        kinds[error["kind"]] += 1
+        if kinds.total() <= MOST_ERRORS_SHOWN:
+            say(describe(error))
+    if kinds.total() > MOST_ERRORS_SHOWN:
+        say(f"and {kinds.total() - MOST_ERRORS_SHOWN} more")
+    return kinds
 
 
 def describe(error: Mapping[str, Any]) -> str:

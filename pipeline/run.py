@@ -26,7 +26,7 @@ from pipeline.forkserver import ForkServer, fork_server
 from pipeline.local import forget_directories, local_runner
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.prepare import look, prepare
-from pipeline.progress import describe, note, say, summary
+from pipeline.progress import note, say, say_errors, summary
 from pipeline.report.make import ReportSettings, write_report
 from pipeline.streams import complain, tell
 from pipeline.watch import watch
@@ -35,7 +35,6 @@ from transforms.outputs import ERRORS, MANIFEST, TRACE
 from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
-MOST_ERRORS_SHOWN = 10
 GO_ON = "finished shards are kept, and the same command goes on from there"
 WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
 
@@ -297,15 +296,8 @@ def _report(output_dir: str) -> None:
 
 def _tell_errors(path: str) -> Counter[str]:
     """Print the first errors of the job, and count all by kind: input or article."""
-    kinds: Counter[str] = Counter()
     with storage.open_read(path) as lines:
-        for line in lines:
-            error = json.loads(line)
-            kinds[error["kind"]] += 1
-            if kinds.total() <= MOST_ERRORS_SHOWN:
-                say(describe(error))
-    if kinds.total() > MOST_ERRORS_SHOWN:
-        say(f"and {kinds.total() - MOST_ERRORS_SHOWN} more")
+        kinds = say_errors(map(json.loads, lines))
     if kinds:
         say(f"all of them are in {path}")
     return kinds

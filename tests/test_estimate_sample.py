@@ -4,7 +4,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from pipeline.estimate.sample import CLUSTERS, choose, located
+from pipeline.estimate.sample import CLUSTERS, choose
 from pipeline.plan import index_lines, plan_shards
 from transforms.records import Shard
 from transforms.tokenized import read_lines
@@ -101,4 +101,4 @@ def test_lines_of_json_are_found_by_their_bytes(tmp_path: Path) -> None:
     assert not choice.whole
     for cluster in choice.clusters:
         first = cluster.rows.first_row
-        assert list(read_lines(located(cluster))) == lines[first : first + cluster.rows.rows]
+        assert list(read_lines(cluster.rows)) == lines[first : first + cluster.rows.rows]

@@ -25,12 +25,13 @@ def options(more: str = "") -> RunOptions:
 
 def needs(files: list[InputFile], more: str = "") -> tuple[int, int]:
     """Return the bytes and the files with which a disk is surely large enough."""
+    given = options(more)
 
     def least(disk: Callable[[int], Disk]) -> int:
         low, high = 0, 10**13
         while low < high:
             middle = (low + high) // 2
-            if surely_fits(files, options(more), disk(middle)):
+            if surely_fits(files, given, disk(middle)):
                 high = middle
             else:
                 low = middle + 1

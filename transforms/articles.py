@@ -154,6 +154,20 @@ def read_rows(shard: Shard, max_chars: int) -> ShardArticles:
     return read(shard, max_chars)
 
 
+def try_rows(rows: Shard, max_chars: int, shard: Shard | None = None) -> ShardArticles | Failure:
+    """Read rows, or return a failure that names them, or the `shard` that they are of.
+
+    Raises:
+      ConnectionError: the store failed, which is no fault of these rows.
+    """
+    try:
+        return read_rows(rows, max_chars)
+    except ConnectionError:
+        raise
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        return unreadable(shard or rows, error)
+
+
 def unreadable(shard: Shard, error: Exception) -> Failure:
     """Return a shard that cannot be read as a failure that says where and why."""
     rows = f"rows {shard.start} to {shard.start + shard.rows - 1}"
@@ -183,15 +197,9 @@ class ReadArticles(beam.DoFn):
 
     def process(self, shard: Shard) -> Iterator[Any]:
         """Yield one `ShardArticles`, or one `Failure` under the tag `failed`."""
-        try:
-            with metrics.timed("read_articles"):
-                articles = read_rows(shard, self._max_chars)
-        except ConnectionError:  # a store that fails is no fault of this shard
-            raise
-        except (pa.ArrowException, OSError, MemoryError) as error:
-            yield beam.pvalue.TaggedOutput(FAILED, unreadable(shard, error))
-            return
-        yield articles
+        with metrics.timed("read_articles"):
+            found = try_rows(shard, self._max_chars)
+        yield beam.pvalue.TaggedOutput(FAILED, found) if isinstance(found, Failure) else found
 
 
 class FilterShort(beam.PTransform):

@@ -21,8 +21,9 @@ class Shard(NamedTuple):
     """A run of rows of one row group: the unit of work, of commit, of retry and of resume.
 
     number: position in the plan. start: first row within the row group. first_row: position of
-    that row over all input rows. offset: in a file of JSON lines, which has no row groups, the byte
-    at which the rows begin. footer_sha256: of the parquet file, if it is known.
+    that row over all input rows. offset: in a file of JSON lines, where lines in succession are
+    taken for a group, the byte at which that begins. footer_sha256: of the parquet file, if it is
+    known.
     Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
     """
 

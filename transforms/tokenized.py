@@ -107,7 +107,7 @@ def read_lines(shard: Shard) -> Iterator[bytes]:
     found = 0
     with storage.open_read(shard.path) as file:
         file.seek(shard.offset or 0)
-        for line in islice(bounded_lines(file), shard.rows):
+        for line in islice(bounded_lines(file), shard.start, shard.start + shard.rows):
             yield line
             found += 1
     if found < shard.rows:

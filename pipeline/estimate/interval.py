@@ -6,6 +6,7 @@ Neighbours in Wikipedia are alike, so what counts is how much places differ, not
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,10 +22,9 @@ class Interval(NamedTuple):
     low: float = 0.0
     high: float = 0.0
 
-    def __add__(self, other: Interval | float) -> Interval:  # type: ignore[override]
-        """Add a number, or another estimate that is wrong in the same direction if it is."""
-        ends = other if isinstance(other, Interval) else (other,) * 3
-        return Interval(*(a + b for a, b in zip(self, ends, strict=True)))
+    def __add__(self, other: Interval) -> Interval:  # type: ignore[override]
+        """Add another estimate that is wrong in the same direction if it is."""
+        return Interval(*(a + b for a, b in zip(self, other, strict=True)))
 
     def __mul__(self, factor: Interval | float) -> Interval:  # type: ignore[override]
         """Multiply by a number, or by an estimate that does not depend on this one."""
@@ -43,29 +43,39 @@ class Interval(NamedTuple):
         return {name: round(value) for name, value in self._asdict().items()}
 
 
-def around(estimate: float, margin: float) -> Interval:
+def around(estimate: float, margin: float = 0.0) -> Interval:
     """Return an estimate of something that is never less than nothing."""
     return Interval(estimate, max(estimate - margin, 0.0), estimate + margin)
 
 
-def total(parts: Sequence[float], unseen: float) -> Interval:
-    """Return a total from what each place adds to it; `unseen` is the share not looked at."""
-    return around(sum(parts), _margin(np.asarray(parts), unseen))
+class Place(NamedTuple):
+    """What was found at a place, by name, and how many times that counts."""
+
+    weight: float
+    found: Counter[str]
+
+
+def ratios(places: Sequence[Place], unit: str, unseen: float) -> dict[str, Interval]:
+    """Return how much there is of everything for each `unit`.
+
+    Args:
+      unseen: the share of all units not looked at.
+    """
+    names = dict.fromkeys(name for place in places for name in place.found)
+    parts = {name: [weight * found[name] for weight, found in places] for name in names}
+    return {name: ratio(parts[name], parts[unit], unseen) for name in names}
 
 
 def ratio(parts: Sequence[float], units: Sequence[float], unseen: float) -> Interval:
     """Return how much there is for each unit, where each place has some of both."""
     estimate = sum(parts) / sum(units)
-    differences = np.asarray(parts) - estimate * np.asarray(units)
-    return around(estimate, _margin(differences, unseen) / sum(units))
-
-
-def _margin(parts: np.ndarray, unseen: float) -> float:
     freedom = len(parts) - 1
-    if unseen <= 0 or freedom < 0:
-        return 0.0
-    if freedom == 0:  # nothing is known of how much places differ
-        return abs(float(parts[0]))
+    if unseen <= 0:
+        return around(estimate)
+    if not freedom:  # nothing is known of how much places differ
+        return around(estimate, estimate)
     student = NORMAL + (NORMAL**3 + NORMAL) / (4 * freedom)
     student += (5 * NORMAL**5 + 16 * NORMAL**3 + 3 * NORMAL) / (96 * freedom**2)
-    return student * math.sqrt(len(parts) * float(np.var(parts, ddof=1)) * unseen)
+    differences = np.asarray(parts) - estimate * np.asarray(units)
+    deviation = math.sqrt(len(parts) * float(np.var(differences, ddof=1)) * unseen)
+    return around(estimate, student * deviation / sum(units))

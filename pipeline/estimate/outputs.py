@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from pipeline.estimate.interval import Interval
+from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import ARROW, BLOCKS, FILTERED, LINE, SAMPLES, TAR, Measured
 from pipeline.options import RunOptions
-from pipeline.progress import readable
 from transforms.assign import part_count
 from transforms.outputs import SAMPLES as WHOLE
 from transforms.pictures import FILES, NONE, SHARDS
@@ -29,14 +29,15 @@ POOL, SPLIT, ROWS, ARTICLES, REST = (
 class Files(NamedTuple):
     """Files that belong together: how many, and what they take on the disk."""
 
-    files: Interval
-    disk: Interval
+    files: Interval = Interval()
+    disk: Interval = Interval()
 
     def __add__(self, other: Files) -> Files:  # type: ignore[override]
         return Files(self.files + other.files, self.disk + other.disk)
 
-
-NOTHING = Files(Interval(), Interval())
+    def whole(self) -> dict[str, dict[str, int]]:
+        """Return both in whole numbers."""
+        return {name: value.whole() for name, value in self._asdict().items()}
 
 
 class Outputs(NamedTuple):
@@ -50,7 +51,7 @@ class Outputs(NamedTuple):
     def end(self) -> Files:
         """What is there in the end."""
         every = {**self.pictures, **self.others}
-        return sum((every[name] for name in self.asked), NOTHING)
+        return sum((every[name] for name in self.asked), Files())
 
     @property
     def peak(self) -> Files:
@@ -75,35 +76,33 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
     Args:
       assets: bytes of tokenizer and fonts. block: bytes in which the disk counts.
     """
-    samples, nothing = found.counts[SAMPLES], Interval()
+    samples = found.counts[SAMPLES]
+    line, blocks, tar, arrow = (found.bytes[name] for name in (LINE, BLOCKS, TAR, ARROW))
     val, train = split_sizes(samples.estimate, options)
-    share = min(options.max_samples / samples.estimate, 1.0) if samples.estimate else 0.0
-    line = found.bytes.get(LINE, nothing)
+    share = min(options.max_samples / max(samples.estimate, 1.0), 1.0)
     lines = samples * line
     parts = part_count(val, round(line.estimate)) + part_count(train, round(line.estimate))
+    pages = samples * len(options.modes)
     stored = 0 if options.no_images else len(options.modes)
-    receipts = samples * float(PAGE_BYTES * (1 + stored)) + float(RECEIPT_BYTES * shards)
+    receipts = samples * (PAGE_BYTES * (1 + stored)) + around(RECEIPT_BYTES * shards)
 
     def some(number: int, size: Interval) -> Files:
         """Return files whose last blocks are half empty, about."""
-        return Files(nothing + number, size + number * block / 2)
+        return Files(around(number), size + around(number * block / 2))
 
     small = SMALL_BYTES + assets + REPORT_BYTES * (not options.no_report)
-    pages = samples * float(len(options.modes))
     pictures = {
-        FILES: Files(
-            pages, samples * found.bytes.get(BLOCKS, nothing) + pages * float(ENTRY_BYTES)
-        ),
-        SHARDS: some(shards * len(options.modes), samples * found.bytes.get(TAR, nothing)),
-        NONE: NOTHING,
+        FILES: Files(pages, samples * blocks + pages * ENTRY_BYTES),
+        SHARDS: some(shards * len(options.modes), samples * tar),
+        NONE: Files(),
     }
     others = {
         POOL: some(2 * shards, lines + receipts),
         SPLIT: some(2 if options.merge else parts, lines * share),
         WHOLE: some(1, lines),
-        ROWS: some(parts + 4, samples * found.bytes.get(ARROW, nothing) * share),
+        ROWS: some(parts + 4, samples * arrow * share),
         ARTICLES: some(2, found.counts[FILTERED]),
-        REST: some(SMALL_FILES + parts, nothing + float(small)),
+        REST: some(SMALL_FILES + parts, around(small)),
     }
     wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
     asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
@@ -121,21 +120,23 @@ class Disk(NamedTuple):
     free_files: int | None
     block: int
 
+    def holds(self, size: float, files: float) -> bool:
+        """Tell whether so many bytes and files may still be written."""
+        needs = (size, self.free), (files, self.free_files)
+        return all(free is None or need <= free for need, free in needs)
+
 
 def disk_of(directory: str) -> Disk | None:
     """Return the disk that a directory is or will be on, or None where that cannot be known."""
-    path = os.path.abspath(directory)
-    while not os.path.isdir(path):
-        if path == (above := os.path.dirname(path)):
-            return None
-        path = above
+    path = Path(os.path.abspath(directory))
+    above = next(place for place in (path, *path.parents) if place.is_dir())
     try:
-        found = os.statvfs(path)
+        found = os.statvfs(above)
     except OSError:
         return None
     block = found.f_frsize or found.f_bsize or UNKNOWN_BLOCK
     return Disk(
-        path,
+        str(above),
         # Some network and virtual file systems say that they have nothing, at all.
         found.f_bavail * block if found.f_blocks else None,
         found.f_favail if found.f_files else None,
@@ -143,31 +144,11 @@ def disk_of(directory: str) -> Disk | None:
     )
 
 
-class Room(NamedTuple):
-    """What a run needs of a disk, beside what an earlier one has done: bytes and files."""
+def room_in(directory: str, disk: Disk, most: Files, overwrite: bool) -> dict[str, Any]:
+    """Return what a run needs of a disk, and what that has.
 
-    disk: Disk
-    bytes: Interval
-    files: Interval
-
-    def lacks(self, end: str) -> bool:
-        """Tell whether the disk is too small: by the "estimate", or even by the "low" end."""
-        needs = ((self.bytes, self.disk.free), (self.files, self.disk.free_files))
-        return any(free is not None and getattr(need, end) > free for need, free in needs)
-
-    def __str__(self) -> str:
-        need, (path, free, free_files, _) = self.bytes, self.disk
-        if free is not None and need.estimate > free:
-            low, high = readable(need.low), readable(need.high)
-            between = "" if low == high else f" ({low} to {high})"
-            told = f"{readable(need.estimate)}{between}"
-            return f"{told}; {readable(free)} are free on the disk of {path}"
-        files = f"{self.files.estimate:,.0f} files"
-        return f"{files}; {free_files or 0:,} more can be made on the disk of {path}"
-
-
-def room_in(directory: str, disk: Disk, most: Files, overwrite: bool) -> Room:
-    """Return what a run needs beside the files that are there: they stay, or are removed first."""
+    Files that are there need no more room: they stay, or are removed first.
+    """
     size = number = 0
     for above, _, names in os.walk(directory):
         for name in names:
@@ -179,8 +160,14 @@ def room_in(directory: str, disk: Disk, most: Files, overwrite: bool) -> Room:
                 continue
             size += length + -length % disk.block
             number += 1
-    return Room(disk, _less(most.disk, size), _less(most.files, number))
-
-
-def _less(need: Interval, there: int) -> Interval:
-    return Interval(*(max(value - there, 0.0) for value in need))
+    needed = Interval(*(max(value - size, 0.0) for value in most.disk))
+    files = Interval(*(max(value - number, 0.0) for value in most.files))
+    return {
+        "path": disk.path,
+        "needed": needed.whole(),
+        "free": disk.free,
+        "needed_files": files.whole(),
+        "free_files": disk.free_files,
+        "has_room": disk.holds(needed.estimate, files.estimate),
+        "may_have_room": disk.holds(needed.low, files.low),
+    }

@@ -6,13 +6,15 @@ what is certain counts: a run that may fit is started.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from pipeline.estimate.outputs import Disk, disk_of, room_in
+from pipeline.estimate import estimate as estimating
+from pipeline.estimate.outputs import Disk, disk_of
 from pipeline.options import BUILTIN, RunOptions, UsageError
 from pipeline.plan import InputFile
 from pipeline.prepare import Sources
-from pipeline.progress import say
+from pipeline.progress import readable, say
 from transforms import storage
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
@@ -45,9 +47,7 @@ def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> 
     size += (NUMBER_BYTES + 4) * text * options.filtered + shards * (SHARD_BYTES + 2 * disk.block)
     number = (shards if options.image_shards else samples) * len(stored)
     number += 5 * shards + samples // 1000 + FIXED_FILES
-    return (disk.free is None or size <= disk.free) and (
-        disk.free_files is None or number <= disk.free_files
-    )
+    return disk.holds(size, number)
 
 
 def preflight(options: RunOptions, sources: Sources) -> None:
@@ -62,24 +62,30 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     if disk is None or surely_fits(sources.files, options, disk):
         return
     try:
-        _look(options, sources, disk)
-    except UsageError:
-        raise
+        known, _ = estimating.estimate(options, sources, disk, ARTICLES, DRAWN)
     except Exception as error:  # whatever it is, the run itself will say it better
         say(f"warning: it is not known whether the disk has room ({type(error).__name__}: {error})")
-
-
-def _look(options: RunOptions, sources: Sources, disk: Disk) -> None:
-    from pipeline.estimate.estimate import estimate
-
-    found = estimate(options, sources, disk.block, ARTICLES, DRAWN)
-    room = room_in(sources.output_dir, disk, found.outputs.peak, options.overwrite)
-    if room.lacks("low"):
+        return
+    room = known["disk"]
+    if not room["may_have_room"]:
         raise UsageError(
-            f"this run needs about {room}; {ways_out(options)}, or start it with --no_preflight"
+            f"this run needs about {shortage(room)}; {ways_out(options)}, or start it with "
+            "--no_preflight"
         )
-    if room.lacks("estimate"):
-        say(f"warning: this run needs about {room}; it may not fit")
+    if not room["has_room"]:
+        say(f"warning: this run needs about {shortage(room)}; it may not fit")
+
+
+def shortage(room: Mapping[str, Any]) -> str:
+    """Return how much is needed of what a disk lacks, bytes or files, and how much it has."""
+    need, free = room["needed"], room["free"]
+    if free is not None and need["estimate"] > free:
+        low, high = readable(need["low"]), readable(need["high"])
+        between = "" if low == high else f" ({low} to {high})"
+        told = f"{readable(need['estimate'])}{between}"
+        return f"{told}; {readable(free)} are free on the disk of {room['path']}"
+    files = f"{room['needed_files']['estimate']:,} files"
+    return f"{files}; {room['free_files']:,} more can be made on the disk of {room['path']}"
 
 
 def ways_out(options: RunOptions) -> str:

@@ -16,7 +16,6 @@ from random import Random
 from typing import NamedTuple
 
 from transforms.records import Shard
-from transforms.tokenized import read_lines
 
 CLUSTERS = 100  # at most: each is a row group to decode, on the hub a request
 
@@ -55,6 +54,7 @@ def choose(shards: Sequence[Shard], articles: int, seed: int) -> Choice:
     if total <= articles:
         return Choice([Cluster(shard, shard, 1.0) for shard in shards], total, True)
     clusters = min(CLUSTERS, articles)
+    size = articles // clusters
     chance = Random(seed)
     found: dict[Shard, Cluster] = {}
     for number in range(clusters):
@@ -62,31 +62,14 @@ def choose(shards: Sequence[Shard], articles: int, seed: int) -> Choice:
         row = chance.randrange(first, last)
         place = bisect_right(ends, row)
         shard = shards[place]
-        block = _block(shard, row - (ends[place] - shard.rows), articles // clusters)
+        within = row - (ends[place] - shard.rows)
+        before = within - within % size
+        block = shard._replace(
+            start=shard.start + before,
+            rows=min(size, shard.rows - before),
+            first_row=shard.first_row + before,
+        )
         weight = (last - first) / block.rows
-        before = found[block].weight if block in found else 0.0
-        found[block] = Cluster(block, shard, before + weight)
+        weight += found[block].weight if block in found else 0.0
+        found[block] = Cluster(block, shard, weight)
     return Choice(list(found.values()), total, False)
-
-
-def _block(shard: Shard, row: int, size: int) -> Shard:
-    """Return the block of `size` rows of a shard that one of its rows lies in."""
-    before = row - row % size
-    return shard._replace(
-        start=shard.start + before,
-        rows=min(size, shard.rows - before),
-        first_row=shard.first_row + before,
-    )
-
-
-def located(cluster: Cluster) -> Shard:
-    """Return the rows of a cluster as they can be read: lines of JSON are found by their bytes.
-
-    Raises:
-      OSError: the file cannot be read, or ends before that.
-    """
-    rows, shard = cluster.rows, cluster.shard
-    if shard.offset is None:
-        return rows
-    before = shard._replace(rows=rows.first_row - shard.first_row)
-    return rows._replace(start=0, offset=shard.offset + sum(map(len, read_lines(before))))

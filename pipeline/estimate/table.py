@@ -47,27 +47,25 @@ def warnings(found: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def about(values: Mapping[str, int]) -> str:
-    """Return a count as far as it is known, with its interval: 152,000 (148,000 to 156,000)."""
-    low, high = values["low"], values["high"]
-    if low == high:
-        return f"{values['estimate']:,}"
-    unit = 10 ** max(math.floor(math.log10(max(high - low, 1) / 4)), 0)
-    rounded = (f"{round(value / unit) * unit:,}" for value in (values["estimate"], low, high))
-    estimate, least, most = rounded
-    return f"{estimate} ({least} to {most})"
+def about(values: Mapping[str, int], unit: float = 1, name: str = "", digits: int = 0) -> str:
+    """Return a number as far as it is known, with its interval: 152,000 (148,000 to 156,000).
+
+    Args:
+      unit: to count in, by its `name`. digits: behind the point at most.
+    """
+    margin = max((values["high"] - values["low"]) / unit, 0.01)
+    digits = min(digits, -math.floor(math.log10(margin / 4)))
+    estimate, low, high = (
+        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
+        for end in ("estimate", "low", "high")
+    )
+    return f"{estimate}{name}" + (f" ({low} to {high})" if low != high else "")
 
 
 def amount(values: Mapping[str, int]) -> str:
     """Return bytes as far as they are known, with their interval: 340 GB (330 to 350)."""
     unit, name = next(((u, n) for u, n in UNITS if values["estimate"] >= u), (1, "bytes"))
-    margin = (values["high"] - values["low"]) / unit
-    digits = 0 if unit == 1 else min(1, -math.floor(math.log10(max(margin, 0.01) / 4)))
-    estimate, low, high = (
-        f"{round(values[end] / unit, digits):,.{max(digits, 0)}f}"
-        for end in ("estimate", "low", "high")
-    )
-    return f"{estimate} {name}" + (f" ({low} to {high})" if low != high else "")
+    return about(values, unit, f" {name}", digits=int(unit > 1))
 
 
 def percent(share: float) -> str:
@@ -94,17 +92,15 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _looked_at(found: Mapping[str, Any]) -> str:
     at = found["looked_at"]
-    if at["all_articles"]:
-        read, whole = "read all articles", at["samples_drawn"] == found["samples"]["estimate"]
-        drawn = "drew all their samples: the numbers are exact"
-        if not whole:
-            drawn = f"drew {at['samples_drawn']:,} of their samples: counts are exact"
-        return f"{read}, {drawn}\n"
-    return (
-        f"read {at['articles']:,} articles at {at['places']} places, drew "
-        f"{at['samples_drawn']:,} of their samples;\n"
-        "in parentheses: between what the truth lies with 95% confidence\n"
-    )
+    drawn = f"drew {at['samples_drawn']:,} of their samples"
+    if not at["all_articles"]:
+        return (
+            f"read {at['articles']:,} articles at {at['places']} places, {drawn};\n"
+            "in parentheses: between what the truth lies with 95% confidence\n"
+        )
+    if at["samples_drawn"] == found["samples"]["estimate"]:
+        return "read all articles, drew all their samples: the numbers are exact\n"
+    return f"read all articles, {drawn}: counts are exact\n"
 
 
 def _counts(found: Mapping[str, Any]) -> list[str]:
@@ -128,48 +124,40 @@ def _counts(found: Mapping[str, Any]) -> list[str]:
 def _modes(found: Mapping[str, Any]) -> list[str]:
     rows = [("mode", "px", "vision tokens", "ratio", "font size", "truncated", "kB a page", "all")]
     for mode in found["modes"]:
-        drawn = mode["median_font_size"] is not None
-        rows.append(
-            (
-                mode["mode"],
-                str(mode["px"]),
-                str(mode["vision_tokens"] or "none"),
-                str(mode["ratio"] or ""),
-                f"{mode['median_font_size']:g}" if drawn else "",
-                percent(mode["truncated"]) if drawn else "",
-                f"{mode['bytes_a_page'] / 1000:.1f}" if drawn else "",
-                readable(mode["bytes"]["estimate"]),
-            )
-        )
+        shown = ("", "", "")
+        if mode["median_font_size"] is not None:
+            size = f"{mode['bytes_a_page'] / 1000:.1f}"
+            shown = f"{mode['median_font_size']:g}", percent(mode["truncated"]), size
+        tokens, ratio = str(mode["vision_tokens"] or "none"), str(mode["ratio"] or "")
+        every = readable(mode["bytes"]["estimate"])
+        rows.append((mode["mode"], str(mode["px"]), tokens, ratio, *shown, every))
     lacking = percent(found["missing_glyphs"]["share"])
     return [*columns(rows), f"characters on pages that the font lacks: {lacking}"]
 
 
 def _files(found: Mapping[str, Any]) -> list[str]:
     rows = [("in brackets: not asked for", "files", "on the disk")]
+
+    def add(label: str, files: Mapping[str, Any]) -> None:
+        rows.append((label, about(files["files"]).split(" ")[0], amount(files["disk"])))
+
     for name, files in {**found["pictures"], **found["outputs"]}.items():
         label = LABELS.get(name, name)
-        shown = label if name in found["asked_for"] else f"[{label}]"
-        rows.append((shown, *_amounts(files)))
+        add(label if name in found["asked_for"] else f"[{label}]", files)
     most, end = found["most_at_any_time"], found["all_asked_for"]
-    rows.append(("all that is asked for", *_amounts(end)))
+    add("all that is asked for", end)
     if most["disk"]["estimate"] > 1.01 * end["disk"]["estimate"]:
-        rows.append(("at most, while merging", *_amounts(most)))
+        add("at most, while merging", most)
     return columns(rows)
 
 
-def _amounts(files: Mapping[str, Any]) -> tuple[str, str]:
-    return about(files["files"]).split(" ")[0], amount(files["disk"])
-
-
 def _time(found: Mapping[str, Any]) -> str:
-    time, workers = found["seconds"], found["workers"]
-    cores = found["cores"]
-    at = f"{workers} worker{'s' * (workers != 1)}"
-    return (
-        f"time on this machine with {at} ({cores} core{'s' * (cores != 1)}): "
-        f"{lasting(time['estimate'])} ({lasting(time['low'])} to {lasting(time['high'])})"
+    estimate, low, high = map(lasting, found["seconds"].values())
+    workers, cores = (
+        f"{found[what]} {what.removesuffix('s')}{'s' * (found[what] != 1)}"
+        for what in ("workers", "cores")
     )
+    return f"time on this machine with {workers} ({cores}): {estimate} ({low} to {high})"
 
 
 def _disk(found: Mapping[str, Any]) -> list[str]:
