@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import be_safe, signals, streams
 from pipeline.streams import OutputError
@@ -109,6 +109,13 @@ def _leave_stopped(code: int) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"pagecast: {STOPPED}\n".encode())
     os._exit(code)
+
+
+def start(app: App, is_program: bool = False) -> NoReturn:
+    """Carry out this process's own arguments as another command line than Pagecast's."""
+    be_safe()
+    streams.open_all()
+    sys.exit(main(is_program=is_program, app=app))
 
 
 def program() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -14,20 +13,18 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.config import Dict
 
-from pipeline import be_safe, streams
-from pipeline.commandline import Call, new_app
-from pipeline.configfile import read_config
+from pipeline import __main__ as pagecast
+from pipeline.commandline import Call, given_or, new_app
 from pipeline.options import (
     ALL,
     HIDDEN,
     HOW,
     NOT_TYPED,
     WHERE,
+    Place,
     RunOptions,
     UsageError,
-    path,
     text,
 )
 
@@ -85,7 +82,7 @@ class DataflowOptions:
         default_factory=partial(_of_environment, "bucket")
     )
     requirements_file: Annotated[
-        str | None, path(HOW, "what else pip is to install on the workers", "FILE")
+        Place | None, text(HOW, "what else pip is to install on the workers", "FILE")
     ] = None
     dry_run: Annotated[bool, text(HOW, "build the job and say what it is; send nothing")] = False
 
@@ -118,14 +115,8 @@ APP = new_app(
     EXAMPLE,
     MORE + "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items()),
     usage="run_dataflow.sh --project P --region R --bucket B [OPTIONS]",
-    config=[
-        read_config,
-        # The places are others, but known only with the bucket.
-        Dict(
-            {"runner": "DataflowRunner", "input": [DEMO], "output_dir": "output"},
-            use_commands_as_keys=False,
-        ),
-    ],
+    # The places are others, but known only with the bucket.
+    config=given_or(runner="DataflowRunner", input=[DEMO], output_dir="output"),
 )
 
 
@@ -216,14 +207,7 @@ def store_demo(options: RunOptions) -> None:
     storage.commit(path, [data_file("finewiki_sample.parquet").read_bytes()])
 
 
-def main(argv: Sequence[str], is_program: bool = False) -> int:
-    """Carry out a command line and return its exit code; errors are one line each."""
-    from pipeline import __main__ as pagecast
-
-    return pagecast.main(argv, is_program, APP)
-
+main = partial(pagecast.main, app=APP)
 
 if __name__ == "__main__":
-    be_safe()
-    streams.open_all()
-    sys.exit(main(sys.argv[1:], is_program=True))
+    pagecast.start(APP, is_program=True)
