@@ -60,12 +60,14 @@ def main(
 def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     """Do what a command line says; with --help it says only that, whatever else it says."""
     from pipeline.commandline import help_of, parse
-    from pipeline.commands import APP, version
+    from pipeline.commands import APP
     from pipeline.options import UsageError
 
     app = app or APP
     if app is APP and words[:1] == ["--version"]:
-        streams.tell(version())
+        from importlib import metadata
+
+        streams.tell(f"pagecast {metadata.version('pagecast')}")
         return DONE
     if app is APP and words[:1] == ["help"]:
         words = [*words[1:], "--help"]

@@ -225,8 +225,8 @@ def refuse_unknown(app: App, found: Given, unused: Sequence[str]) -> None:
         name = argument.partition("=")[0]
         if not name.startswith("--"):
             raise UsageError(f"unexpected argument {argument!r} {see}")
-        if meant := similar(_with_underscores(argument), known):
-            raise UsageError(f"unknown option {name}; did you mean {meant}?")
+        if meant := difflib.get_close_matches(_with_underscores(argument), known, 1, CLOSE):
+            raise UsageError(f"unknown option {name}; did you mean {meant[0]}?")
         if is_all:
             raise UsageError(f"unknown option {name} {see}")
 
@@ -269,8 +269,3 @@ def _classes(found: Given) -> list[type[PipelineOptions]]:
     except (ValueError, ImportError, AttributeError) as error:
         raise UsageError(f"--runner {found.runner} cannot be used: {error}") from error
     return beam.PipelineOptions.__subclasses__()
-
-
-def similar(name: str, known: Iterable[str], close: float = CLOSE) -> str | None:
-    """Return the one of the known names that was probably meant."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=close)), None)

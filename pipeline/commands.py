@@ -115,10 +115,3 @@ def completion(
         script += "compdef _cyclopts_pagecast pagecast\n"
     tell(script)
     return DONE
-
-
-def version() -> str:
-    """Return what `pagecast --version` says."""
-    from importlib import metadata
-
-    return f"pagecast {metadata.version('pagecast')}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -55,13 +55,15 @@ ALIASES = {
 DEMO = "demo/finewiki_sample.parquet"  # in the bucket, where nothing else is named as input
 
 
-def _of_environment(name: str) -> str:
-    return next(filter(None, map(os.environ.get, VARIABLES[name])), "")
-
-
 def _variable(name: str, about: str) -> Parameter:
     about = f"{about} [${', $'.join(VARIABLES[name])}]"
     return text(WHERE, about, name[0].upper(), show_default=False)
+
+
+def _of_environment(name: str) -> Any:
+    return field(
+        default_factory=lambda: next(filter(None, map(os.environ.get, VARIABLES[name])), "")
+    )
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,10 @@ class DataflowOptions:
       UsageError: a value is wrong or missing.
     """
 
-    project: Annotated[str, _variable("project", "whose job it is")] = field(
-        default_factory=partial(_of_environment, "project")
-    )
-    region: Annotated[str, _variable("region", "where it runs")] = field(
-        default_factory=partial(_of_environment, "region")
-    )
-    bucket: Annotated[str, _variable("bucket", "for its files, and output not named")] = field(
-        default_factory=partial(_of_environment, "bucket")
+    project: Annotated[str, _variable("project", "whose job it is")] = _of_environment("project")
+    region: Annotated[str, _variable("region", "where it runs")] = _of_environment("region")
+    bucket: Annotated[str, _variable("bucket", "for its files, and output not named")] = (
+        _of_environment("bucket")
     )
     requirements_file: Annotated[
         Place | None, text(HOW, "what else pip is to install on the workers", "FILE")
