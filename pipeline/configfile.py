@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn, get_origin
 
 from cyclopts import App, Token
@@ -226,27 +226,21 @@ def effective(options: RunOptions) -> bytes:
     """
     import yaml
 
-    found: dict[str, Any] = {}
-    for each in fields(RunOptions):
-        value = getattr(options, each.name)
-        if each.name not in MOMENTARY and value is not None:
-            found[each.name] = value
+    asked = vars(options).items()
+    found = {name: value for name, value in asked if name not in MOMENTARY and value is not None}
     found["modes"] = names_of_modes(options.modes)
     found["input"] = [_absolute(path) for path in options.input]
     found["tokenizer"] = _absolute_file(options.tokenizer)
     if options.font:
         found["font"] = [_absolute_file(path) for path in options.font]
     given = _beam_options(options.beam_args)
-    kept = {name: value for name, value in given.items() if _is_harmless(name, value)}
+    harmless = HARMLESS.split()
+    kept = {n: v for n, v in given.items() if n in harmless and redact(str(v)) == str(v)}
     about = ABOUT
     if others := [name for name in given if name not in kept and NAME.fullmatch(name)]:
         about += f"# Left out, as they may hold secrets: {', '.join(others)}\n"
     content = about + yaml.safe_dump(found | kept, sort_keys=False, allow_unicode=True)
     return redact(content).encode()
-
-
-def _is_harmless(name: str, value: Any) -> bool:
-    return name in HARMLESS.split() and redact(str(value)) == str(value)
 
 
 def _absolute_file(given: str) -> str:

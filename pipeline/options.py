@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import Group, Parameter, Token
@@ -268,19 +267,14 @@ class RunOptions:
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
-        found = {name: getattr(self, name) for name in _deciding()}
+        hints = get_type_hints(RunOptions, include_extras=True)
+        found = {n: getattr(self, n) for n, hint in hints.items() if DECIDES in hint.__metadata__}
         found["modes"] = [mode.name for mode in self.modes]
         found["images"] = self.pages.form
         line_break = found.pop("line_break")
         if line_break != "spaces":  # else as ever, so that work begun before goes on
             found["line_break"] = line_break
         return found
-
-
-@cache
-def _deciding() -> tuple[str, ...]:
-    hints = get_type_hints(RunOptions, include_extras=True)
-    return tuple(n for n, hint in hints.items() if DECIDES in getattr(hint, "__metadata__", ()))
 
 
 @dataclass(frozen=True)
