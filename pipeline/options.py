@@ -110,10 +110,15 @@ def names_of_modes(modes: Sequence[VisionMode]) -> list[str]:
     return [mode.name if mode in VISION_MODES else f"{mode.name}={mode.px}" for mode in modes]
 
 
+def within(low: int | None = None, high: int | None = None) -> Parameter:
+    """Declare that a value is a whole number, within these bounds."""
+    return Parameter(converter=_whole, metavar="N", validator=Number(gte=low, lte=high))
+
+
 # What a value may be.
-Whole = Annotated[int, Parameter(converter=_whole, metavar="N")]
-Amount = Annotated[Whole, Parameter(validator=Number(gte=0))]
-Count = Annotated[Whole, Parameter(validator=Number(gte=1))]
+Whole = Annotated[int, within()]
+Amount = Annotated[int, within(0)]
+Count = Annotated[int, within(1)]
 Place = Annotated[str, Parameter(converter=_home, metavar="DIR")]
 Modes = Annotated[
     tuple[VisionMode, ...],
@@ -142,12 +147,8 @@ class RunOptions:
     output_dir: Annotated[Place, text(WHERE, "directory for everything")]
     config: Annotated[
         Place | None,
-        text(
-            WHERE,
-            "YAML or TOML file of options; those given here win",
-            "FILE",
-            allow_repeating=False,
-        ),
+        text(WHERE, "YAML or TOML file of options; those given here win", "FILE"),
+        Parameter(allow_repeating=False),
     ] = field(default=None, compare=False)
     min_tokens: Annotated[Count, text(SAMPLES, "shortest article that is kept"), DECIDES] = 2000
     context_tokens: Annotated[Count, text(SAMPLES, "tokens drawn as a page"), DECIDES] = 1000
@@ -157,12 +158,9 @@ class RunOptions:
         None
     )
     max_article_chars: Annotated[
-        Whole,
-        text(
-            SAMPLES,
-            f"longer articles fail; at most {MOST_ARTICLE_CHARS}",
-            validator=Number(gte=1, lte=MOST_ARTICLE_CHARS),
-        ),
+        int,
+        within(1, MOST_ARTICLE_CHARS),
+        text(SAMPLES, f"longer articles fail; at most {MOST_ARTICLE_CHARS}"),
         DECIDES,
     ] = MAX_ARTICLE_CHARS
     max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
@@ -184,12 +182,8 @@ class RunOptions:
         text(PAGES, "spaces, or unicode for CJK and the like", "NAME"),
         DECIDES,
     ] = "spaces"
-    png_level: Annotated[
-        Whole, text(PAGES, "deflate effort, 1 to 9", validator=Number(gte=1, lte=9)), DECIDES
-    ] = 5
-    shard_rows: Annotated[
-        Whole, text(HOW, "rows per unit of work", validator=Number(gte=1, lte=MAX_SHARD_ROWS))
-    ] = 256
+    png_level: Annotated[int, within(1, 9), text(PAGES, "deflate effort, 1 to 9"), DECIDES] = 5
+    shard_rows: Annotated[int, within(1, MAX_SHARD_ROWS), text(HOW, "rows per unit of work")] = 256
     workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
     stall_minutes: Annotated[Count, text(HOW, "how long a local process may get no further")] = 30
     max_errors: Annotated[
@@ -282,8 +276,7 @@ class PlanOptions:
     """What `plan` was asked beside what `run` is."""
 
     sample: Annotated[
-        Whole,
-        text(LOOKED_AT, "articles to read, all if there are no more", validator=Number(gte=10)),
+        int, within(10), text(LOOKED_AT, "articles to read, all if there are no more")
     ] = 5000  # some 10 seconds; of fewer than 10 nothing can be said of how uncertain it is
     sample_seed: Annotated[Whole, text(LOOKED_AT, "another choice of them")] = 0
     json: Annotated[bool, text(LOOKED_AT, "print the numbers as one JSON object")] = False

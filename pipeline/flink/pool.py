@@ -13,12 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts.validators import Number
-
 from pipeline import __main__ as pagecast
 from pipeline import signals
 from pipeline.commandline import new_app
-from pipeline.options import WHERE, Whole, text
+from pipeline.options import WHERE, text, within
 
 PORT = 50000
 SERVER_OPTIONS = [
@@ -79,9 +77,7 @@ APP = new_app(
 def pool(
     *,
     bind: Annotated[str, text(WHERE, "address to listen on", "HOST")] = "localhost",
-    port: Annotated[
-        Whole, text(WHERE, "port to listen on", validator=Number(gte=1, lte=65535))
-    ] = PORT,
+    port: Annotated[int, within(1, 65535), text(WHERE, "port to listen on")] = PORT,
 ) -> int:
     """Be a pool until this process is stopped, and return its exit code."""
     from pipeline.progress import say
