@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import be_safe, signals, streams
 from pipeline.streams import OutputError
@@ -60,12 +60,14 @@ def main(
 def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     """Do what a command line says; with --help it says only that, whatever else it says."""
     from pipeline.commandline import help_of, parse
-    from pipeline.commands import APP, version
+    from pipeline.commands import APP
     from pipeline.options import UsageError
 
     app = app or APP
     if app is APP and words[:1] == ["--version"]:
-        streams.tell(version())
+        from importlib import metadata
+
+        streams.tell(f"pagecast {metadata.version('pagecast')}")
         return DONE
     if app is APP and words[:1] == ["help"]:
         words = [*words[1:], "--help"]
@@ -109,6 +111,13 @@ def _leave_stopped(code: int) -> None:
     with contextlib.suppress(OSError):
         os.write(2, f"pagecast: {STOPPED}\n".encode())
     os._exit(code)
+
+
+def start(app: App, is_program: bool = False) -> NoReturn:
+    """Carry out this process's own arguments as another command line than Pagecast's."""
+    be_safe()
+    streams.open_all()
+    sys.exit(main(is_program=is_program, app=app))
 
 
 def program() -> None:

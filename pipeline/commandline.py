@@ -17,17 +17,18 @@ import difflib
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, is_dataclass, replace
-from inspect import BoundArguments, signature
+from dataclasses import replace
+from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts.config import Dict
 from cyclopts.help import HelpPanel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.configfile import Given, given, read_config
+from pipeline.configfile import Given, begin, read_config
 from pipeline.options import LOCAL_RUNNER, UsageError, is_dataflow
 
 if TYPE_CHECKING:
@@ -35,17 +36,9 @@ if TYPE_CHECKING:
 
 SCREEN = 80  # columns of the narrowest terminal in use
 CLOSE = 0.75  # similarity of what was meant by a misspelt name, of 1
-OPTION = re.compile(r"--([a-z_]+)")
+OPTION = re.compile(r"--(\w+)")
 # Beam's options of how many workers there are, on any runner but ours.
-WORKERS = (
-    "--num_workers",
-    "--max_num_workers",
-    "--parallelism",
-    "--max_parallelism",
-    "--sdk_worker_parallelism",
-    "--direct_num_workers",
-    "--direct_running_mode",
-)
+WORKERS = re.compile(r"(workers|parallelism|_running_mode)$")
 # Beam's options of which every one is another runner's, but for what any worker heeds.
 ELSEWHERE = (
     "DirectOptions",
@@ -62,6 +55,7 @@ HEEDED = (
     "--max_cache_memory_usage_mb",
     "--element_processing_timeout_minutes",
 )
+TAKEN = {"beam_args", "store_args"}  # fields for what is given beside the options
 # Names have underscores; hyphens are taken too. A switch has no opposite, a list all that follows.
 # What is given again wins, so that a script's options can be overruled after it.
 AS_TYPED = Parameter(
@@ -120,6 +114,7 @@ def new_app(
     Args:
       example: one command line that works.
       more: what else there is to know.
+      config: see `given_or`.
     """
     return App(
         name=name,
@@ -136,6 +131,11 @@ def new_app(
         verbose=False,
         **how,
     )
+
+
+def given_or(**defaults: Any) -> list[Any]:
+    """Return where options come from that are not typed: the file of `--config`, or these."""
+    return [read_config, Dict(defaults, use_commands_as_keys=False)]
 
 
 def epilogue(example: str, more: str = "") -> str:
@@ -160,44 +160,30 @@ def parse(app: App, words: Sequence[str], is_program: bool = False) -> Command:
       UsageError: an option is unknown, missing or wrong, on the command line or in its `--config`;
         the text is one line.
     """
-    with given() as found:
+    found = begin()
+    try:
         try:
             function, bound, unused, ignored = app.parse_known_args(list(words))
-        except CycloptsError as error:
-            if isinstance(error, MissingArgumentError) and found.arguments is not None:
-                refuse_unknown(app, found, error.unused_tokens or [], _taken_by(found))
-            raise UsageError(_in_file(found, *_told(app, words, error))) from error
-        except UsageError as error:
-            names = OPTION.findall(str(error))
-            raise UsageError(_in_file(found, str(error), names)) from error
-        if found.arguments is None:
-            return Command(function, bound)  # Cyclopts' own, e.g. of completion
-        refuse_unknown(app, found, unused, ignored)
-        others = tuple(argument for _, argument in found.others) + tuple(unused)
-        for name, value in bound.arguments.items():
-            bound.arguments[name] = _with(value, others)
-        if "call" in signature(function).parameters:
-            bound.arguments["call"] = Call(words, frozenset(found.names), is_program)
-        return Command(function, bound)
+        except MissingArgumentError as error:
+            if found.arguments:  # else a value is missing, not an option
+                refuse_unknown(app, found, error.unused_tokens or [])
+            raise
+        refuse_unknown(app, found, unused)
+    except (CycloptsError, UsageError) as error:
+        said = _told(app, words, error) if isinstance(error, CycloptsError) else str(error)
+        names = OPTION.findall(said.partition(";")[0])  # then comes what may have been meant
+        place = next((f"{found.places[name]}: " for name in names if name in found.places), "")
+        raise UsageError(place + said) from error
+    for name in ignored.keys() & TAKEN:
+        others = (*found.others, *unused)
+        bound.arguments["options"] = replace(bound.arguments["options"], **{name: others})
+    if "call" in ignored:
+        bound.arguments["call"] = Call(words, frozenset(found.names), is_program)
+    return Command(function, bound)
 
 
-def _with(options: Any, others: tuple[str, ...]) -> Any:
-    """Return options with those that are Beam's, if they take any."""
-    if not is_dataclass(options) or isinstance(options, type):
-        return options
-    for field in fields(options):
-        if field.name in ("beam_args", "store_args"):
-            return replace(options, **{field.name: others})
-    return options
-
-
-def _taken_by(found: Given) -> list[str]:
-    """Return the names of what is parsed into beside the options, e.g. `beam_args`."""
-    return [argument.field_info.name for argument in found.arguments or () if not argument.parse]
-
-
-def _told(app: App, words: Sequence[str], error: CycloptsError) -> tuple[str, list[str]]:
-    """Return what is wrong as one line, and the options of which it is."""
+def _told(app: App, words: Sequence[str], error: CycloptsError) -> str:
+    """Return what is wrong as one line, with the name of the option of which it is."""
     error.verbose = False
     said = " ".join(str(error).split()).rstrip(".")
     name = error.argument.name if error.argument is not None else ""
@@ -207,78 +193,55 @@ def _told(app: App, words: Sequence[str], error: CycloptsError) -> tuple[str, li
         typed = error.keyword or next((w for w in words if w.partition("=")[0] == name), None)
         said = f"{typed} needs a value" if typed else f"{name} is required"
     command = " ".join([app.name[0], *(error.command_chain or ())])
-    return f"{said[0].lower()}{said[1:]} (see `{command} --help`)", [name.lstrip("-")]
+    return f"{said[0].lower()}{said[1:]} (see `{command} --help`)"
 
 
-def _in_file(found: Given, said: str, names: Iterable[str]) -> str:
-    """Return what is wrong, after the place in the file where it stands, if it does."""
-    place = next((found.places[name] for name in names if name in found.places), None)
-    return said if place is None else f"{place}: {said}"
-
-
-def refuse_unknown(app: App, found: Given, unused: Sequence[str], taken: Iterable[str]) -> None:
+def refuse_unknown(app: App, found: Given, unused: Sequence[str]) -> None:
     """Refuse what neither Pagecast nor Beam knows, or what means nothing here.
 
     Args:
       unused: words of the command line that are none of the command's options.
-      taken: what the command takes beside them: `beam_args`, `store_args` or nothing of Beam's.
 
     Raises:
       UsageError: there is such a word, or one such in the file.
     """
-    if not found.others and not unused and found.runner == LOCAL_RUNNER:
+    words, runner = [*found.others, *unused], found.runner
+    if not words and runner == LOCAL_RUNNER:
         return
-    beam = _Beam(app, found, taken)
-    for place, argument in found.others:
-        try:
-            beam.refuse([argument])
-        except UsageError as error:
-            raise UsageError(f"{place}: {error}") from error
-    beam.refuse(unused)
+    classes = _classes(found)
+    if runner == LOCAL_RUNNER:
+        elsewhere = _Parser(each for each in classes if each.__name__ in ELSEWHERE).names
+        for name in map(_with_underscores, words):
+            if name in elsewhere and WORKERS.search(name):
+                raise UsageError(f"{name} has no effect here; use --workers N")
+            if name in elsewhere and name not in HEEDED:
+                raise UsageError(f"{name} has no effect with --runner {LOCAL_RUNNER}")
+    beam = _Parser(classes)
+    # Other runners' job servers add options that cannot be known here, so those pass.
+    is_all = runner == LOCAL_RUNNER or is_dataflow(runner)
+    known = [*found.options, *beam.names] if is_all else list(found.options)
+    see = f"(see `{' '.join([app.name[0], *found.commands])} --help`)"
+    for argument in beam.parse_known_args(words)[1]:
+        name = argument.partition("=")[0]
+        if not name.startswith("--"):
+            raise UsageError(f"unexpected argument {argument!r} {see}")
+        if meant := difflib.get_close_matches(_with_underscores(argument), known, 1, CLOSE):
+            raise UsageError(f"unknown option {name}; did you mean {meant[0]}?")
+        if is_all:
+            raise UsageError(f"unknown option {name} {see}")
 
 
 class _Parser(argparse.ArgumentParser):
     """Beam's options are declared for argparse."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: Iterable[type[PipelineOptions]]) -> None:
         super().__init__(add_help=False, allow_abbrev=False)
+        for options in classes:
+            options._add_argparse_args(self)
+        self.names = list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
-
-
-class _Beam:
-    """Those of Beam's options that a command takes."""
-
-    def __init__(self, app: App, found: Given, taken: Iterable[str]) -> None:
-        self.command, self.runner, self.own = found.command(app), found.runner, found.options
-        self.parser, self.elsewhere = _Parser(), _Parser()
-        for options in _classes(set(taken)):
-            options._add_argparse_args(self.parser)
-            if options.__name__ in ELSEWHERE:
-                options._add_argparse_args(self.elsewhere)
-        if "beam_args" in taken:
-            _refuse_unusable(self.runner)
-
-    def refuse(self, args: Sequence[str]) -> None:
-        for argument in args if self.runner == LOCAL_RUNNER else ():
-            name = _with_underscores(argument)
-            if name in WORKERS:
-                raise UsageError(f"{name} has no effect here; use --workers N")
-            if name in self.elsewhere._option_string_actions and name not in HEEDED:
-                raise UsageError(f"{name} has no effect with --runner {LOCAL_RUNNER}")
-        _, unknown = self.parser.parse_known_args(args)
-        # Other runners' job servers add options that cannot be known here, so those pass.
-        has_no_job_server = self.runner == LOCAL_RUNNER or is_dataflow(self.runner)
-        for argument in unknown:
-            name = argument.partition("=")[0]
-            if not name.startswith("--"):
-                raise UsageError(f"unexpected argument {argument!r} (see `{self.command} --help`)")
-            beams = list(self.parser._option_string_actions) if has_no_job_server else []
-            if meant := similar(_with_underscores(argument), [*self.own, *beams]):
-                raise UsageError(f"unknown option {name}; did you mean {meant}?")
-            if has_no_job_server:
-                raise UsageError(f"unknown option {name} (see `{self.command} --help`)")
 
 
 def _with_underscores(argument: str) -> str:
@@ -287,27 +250,22 @@ def _with_underscores(argument: str) -> str:
     return f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name
 
 
-def _classes(taken: set[str]) -> list[type[PipelineOptions]]:
-    """Return Beam's classes of options, imported only where they are asked for: that takes long."""
-    if not taken & {"beam_args", "store_args"}:
+def _classes(found: Given) -> list[type[PipelineOptions]]:
+    """Return Beam's classes of options, imported only where they are asked for: that takes long.
+
+    Raises:
+      UsageError: the runner is none that Beam has, which else only the job finds.
+    """
+    taken = TAKEN & {argument.field_info.name for argument in found.arguments}
+    if not taken:
         return []
     from apache_beam.options import pipeline_options as beam
+    from apache_beam.runners import create_runner
 
     if "store_args" in taken:
         return [beam.S3Options, beam.GoogleCloudOptions]
-    return beam.PipelineOptions.__subclasses__()
-
-
-def _refuse_unusable(runner: str) -> None:
-    """Refuse a runner that Beam does not have, which else only the job finds."""
-    from apache_beam.runners import create_runner
-
     try:
-        create_runner(runner)
+        create_runner(found.runner)
     except (ValueError, ImportError, AttributeError) as error:
-        raise UsageError(f"--runner {runner} cannot be used: {error}") from error
-
-
-def similar(name: str, known: Iterable[str], close: float = CLOSE) -> str | None:
-    """Return the one of the known names that was probably meant."""
-    return next(iter(difflib.get_close_matches(name, list(known), 1, cutoff=close)), None)
+        raise UsageError(f"--runner {found.runner} cannot be used: {error}") from error
+    return beam.PipelineOptions.__subclasses__()

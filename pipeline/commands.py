@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.config import Dict
 
-from pipeline.commandline import Call, epilogue, new_app
-from pipeline.configfile import read_config
+from pipeline.commandline import Call, epilogue, given_or, new_app
 from pipeline.options import (
     ALL,
     HIDDEN,
@@ -55,7 +53,7 @@ def download(*, options: Annotated[DownloadOptions, ALL]) -> int:
     help_epilogue=epilogue(
         "pagecast plan --input 'enwiki/*.parquet' --output_dir out --image_shards", ASKED
     ),
-    config=[read_config, Dict({"output_dir": ANY_PLACE}, use_commands_as_keys=False)],
+    config=given_or(output_dir=ANY_PLACE),
 )
 def plan(
     *,
@@ -117,10 +115,3 @@ def completion(
         script += "compdef _cyclopts_pagecast pagecast\n"
     tell(script)
     return DONE
-
-
-def version() -> str:
-    """Return what `pagecast --version` says."""
-    from importlib import metadata
-
-    return f"pagecast {metadata.version('pagecast')}"

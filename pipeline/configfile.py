@@ -11,10 +11,9 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, NoReturn
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, NoReturn, get_origin
 
 from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
@@ -63,14 +62,20 @@ ABOUT = "# The options of the last run here: pagecast run --config THIS_FILE --o
 class Entry(NamedTuple):
     """An option in a file: its name, its values as they stand there, and the line.
 
-    is_list: whether they stand in a list. is_plain: whether it is a value without quotes.
+    is_list: whether they stand in a list. is_switch: whether it is true or false, without quotes.
     """
 
     name: str
     values: tuple[str, ...]
     line: int
     is_list: bool = False
-    is_plain: bool = False
+    is_switch: bool = False
+
+    def words(self) -> list[str]:
+        """Return it as one would type it; a switch that is off is left out."""
+        if self.is_switch:
+            return [f"--{self.name}"] * SWITCH[self.values[0]]
+        return [f"--{self.name}={value}" for value in self.values]
 
 
 @dataclass
@@ -78,25 +83,21 @@ class Given:
     """What a command line and its file gave, as far as the library does not say.
 
     names: of the options that were given. places: where those in the file stand. others: what is
-    in the file and none of the command's options, as arguments, each with its place.
+    in the file and none of the command's options, as one would type it.
     """
 
-    arguments: ArgumentCollection | None = None
+    arguments: ArgumentCollection = field(default_factory=ArgumentCollection)
     commands: tuple[str, ...] = ()
     names: set[str] = field(default_factory=set)
     places: dict[str, str] = field(default_factory=dict)
-    others: list[tuple[str, str]] = field(default_factory=list)
-
-    def command(self, app: App) -> str:
-        """Return the command as it is typed."""
-        return " ".join([app.name[0], *self.commands])
+    others: list[str] = field(default_factory=list)
 
     @property
     def options(self) -> dict[str, Argument]:
         """The command's options, by name with dashes; of two the first, as Cyclopts has it."""
         return {
             argument.name: argument
-            for argument in reversed(self.arguments or ())
+            for argument in reversed(self.arguments)
             if argument.parse and argument.name.startswith("--")
         }
 
@@ -112,14 +113,10 @@ class Given:
 _given: ContextVar[Given] = ContextVar("given")
 
 
-@contextmanager
-def given() -> Iterator[Given]:
-    """Take down what one command line gives."""
-    token = _given.set(found := Given())
-    try:
-        yield found
-    finally:
-        _given.reset(token)
+def begin() -> Given:
+    """Take down what is given from now on: one command line."""
+    _given.set(found := Given())
+    return found
 
 
 def read_config(_: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -137,38 +134,21 @@ def read_config(_: App, commands: tuple[str, ...], arguments: ArgumentCollection
         return
     path = os.path.expanduser(config.tokens[0].value)
     for entry in _read(path):
-        place = f"{OPTION} {path}, line {entry.line}"
-        argument = options.get(f"--{entry.name}")
+        name, place = entry.name, f"{OPTION} {path}, line {entry.line}"
+        argument = options.get(f"--{name}")
+        if argument is not None and argument.tokens:
+            continue
+        found.places[name] = place
         if argument is None:
-            found.others += [(place, word) for word in _words(entry)]
-        elif not argument.tokens and _is_something(entry, argument, place):
-            found.names.add(entry.name)
-            found.places[entry.name] = place
-            for index, value in enumerate(entry.values):
-                argument.append(Token(keyword=argument.name, value=value, index=index))
-
-
-def _is_something(entry: Entry, argument: Argument, place: str) -> bool:
-    """Tell whether an entry has a value, of the kind that the option takes."""
-    takes_several = argument.token_count()[1]
-    if entry.is_list and not takes_several and entry.name != "modes":
-        raise UsageError(f"{place}: {entry.name} takes one value, not a list")
-    if entry.is_plain and entry.values[0] in NULL:
-        return False
-    if argument.hint is bool and (entry.is_list or entry.values[0] not in SWITCH):
-        raise UsageError(f"{place}: {entry.name} is {entry.values[0]!r}; it must be true or false")
-    return True
-
-
-def _words(entry: Entry) -> Iterator[str]:
-    """Yield what is an option of Beam's, or none, as one would type it."""
-    (first, *_) = entry.values or ("",)
-    if not entry.is_plain:
-        yield from (f"--{entry.name}={value}" for value in entry.values)
-    elif first in SWITCH:
-        yield from [f"--{entry.name}"] * SWITCH[first]  # what is off is left out
-    elif first not in NULL:
-        yield f"--{entry.name}={first}"
+            found.others += entry.words()
+            continue
+        if entry.is_list and get_origin(argument.resolved_hint) is not tuple:
+            raise UsageError(f"{place}: {name} takes one value, not a list")
+        if argument.hint is bool and entry.values[0] not in SWITCH:
+            raise UsageError(f"{place}: {name} is {entry.values[0]!r}; it must be true or false")
+        found.names.add(name)
+        for index, value in enumerate(entry.values):
+            argument.append(Token(keyword=argument.name, value=value, index=index))
 
 
 def _read(path: str) -> list[Entry]:
@@ -220,8 +200,10 @@ def _yaml(path: str, content: str) -> Iterator[Entry]:
                 _wrong(path, line, f"{name} has the tag {node.tag}: values have none here")
         if not all(isinstance(node, yaml.ScalarNode) for node in nodes):
             _wrong(path, line, f"{name} must be a value, or a list of values")
-        plain = not several and value.style is None
-        yield Entry(name, tuple(node.value for node in nodes), line, several, plain)
+        is_plain = not several and value.style is None
+        if not is_plain or value.value not in NULL:
+            is_switch = is_plain and value.value in SWITCH
+            yield Entry(name, tuple(node.value for node in nodes), line, several, is_switch)
 
 
 def _toml(path: str, content: str) -> Iterator[Entry]:
@@ -244,27 +226,21 @@ def effective(options: RunOptions) -> bytes:
     """
     import yaml
 
-    found: dict[str, Any] = {}
-    for each in fields(RunOptions):
-        value = getattr(options, each.name)
-        if each.name not in MOMENTARY and value is not None:
-            found[each.name] = value
+    asked = vars(options).items()
+    found = {name: value for name, value in asked if name not in MOMENTARY and value is not None}
     found["modes"] = names_of_modes(options.modes)
     found["input"] = [_absolute(path) for path in options.input]
     found["tokenizer"] = _absolute_file(options.tokenizer)
     if options.font:
         found["font"] = [_absolute_file(path) for path in options.font]
     given = _beam_options(options.beam_args)
-    kept = {name: value for name, value in given.items() if _is_harmless(name, value)}
+    harmless = HARMLESS.split()
+    kept = {n: v for n, v in given.items() if n in harmless and redact(str(v)) == str(v)}
     about = ABOUT
     if others := [name for name in given if name not in kept and NAME.fullmatch(name)]:
         about += f"# Left out, as they may hold secrets: {', '.join(others)}\n"
     content = about + yaml.safe_dump(found | kept, sort_keys=False, allow_unicode=True)
     return redact(content).encode()
-
-
-def _is_harmless(name: str, value: Any) -> bool:
-    return name in HARMLESS.split() and redact(str(value)) == str(value)
 
 
 def _absolute_file(given: str) -> str:

@@ -7,17 +7,17 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from pipeline.options import RunOptions
 from transforms import storage
 from transforms.arrow import sample_schema
 from transforms.articles import FilterShort, ReadArticles
 from transforms.assign import DistinctKeys, article_keys, assign_split
 from transforms.chunk import ExpandChunks
 from transforms.filtered import WriteFiltered
-from transforms.images import PageSettings, RenderPages
+from transforms.images import RenderPages
 from transforms.manifest import Finish, FinishSettings
 from transforms.outputs import PLAN
 from transforms.parts import PartSettings, WritePart
-from transforms.pictures import NONE
 from transforms.planfile import FAILED
 from transforms.samples import (
     INCOMPLETE,
@@ -30,49 +30,45 @@ from transforms.samples import (
 from transforms.shards import ReadPlan
 from transforms.split import PlanSplit, SplitSettings
 from transforms.tokenize import Tokenize
-from transforms.versions import SameVersions
+from transforms.versions import SameVersions, deciding
 
 
 class Job(NamedTuple):
-    """What the graph has to know; inputs, shards and assets are files below `output_dir`."""
+    """What the graph has to know; inputs, shards and assets are files below `output_dir`.
 
+    output_dir: that of the options, made absolute.
+    """
+
+    options: RunOptions
     output_dir: str
     tokenizer_path: str
     font_paths: tuple[str, ...]
-    min_tokens: int
-    context_tokens: int
-    continuation_tokens: int
-    max_article_chars: int
-    pages: PageSettings
-    split: SplitSettings
-    merge: bool
-    versions: dict[str, str | None]
-    arrow: bool = False
-    quick_tokenizer: bool = True
-    filtered: bool = False
     filtered_is_done: bool = False
+    quick_tokenizer: bool = True
 
     @property
     def modes(self) -> list[str]:
         """The names of the vision modes."""
-        return [mode.name for mode in self.pages.modes]
+        return [mode.name for mode in self.options.modes]
 
     @property
     def parts(self) -> PartSettings:
         """How the parts of the split are written."""
-        schema = sample_schema(self.modes, self.pages.form != NONE) if self.arrow else None
-        return PartSettings(self.output_dir, self.merge, schema)
+        asked = self.options
+        schema = sample_schema(self.modes, not asked.no_images) if asked.arrow else None
+        return PartSettings(self.output_dir, asked.merge, schema)
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     """Add the job to a pipeline; the result has one element, whether the manifest was written."""
-    out = job.output_dir
-    filter_articles = job.filtered and not job.filtered_is_done
+    out, asked = job.output_dir, job.options
+    filter_articles = asked.filtered and not job.filtered_is_done
+    decides = deciding(asked.layout, asked.line_break, len(job.font_paths))
     plan = pipeline | "ReadPlan" >> ReadPlan(storage.private(out, PLAN))
     shards = (
         plan.shards
         | "Reshuffle" >> beam.Reshuffle()
-        | "CheckWorker" >> beam.ParDo(SameVersions(job.versions))
+        | "CheckWorker" >> beam.ParDo(SameVersions(decides))
         | "FindReceipts"
         >> beam.ParDo(FindReceipts(out, job.modes, filter_articles)).with_outputs(
             PENDING, INCOMPLETE, UNFILTERED, main="finished"
@@ -84,13 +80,13 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
         | "ExpandChunks"
         >> beam.ParDo(
             ExpandChunks(
-                job.context_tokens,
-                job.continuation_tokens,
+                asked.context_tokens,
+                asked.continuation_tokens,
                 job.tokenizer_path,
                 job.quick_tokenizer,
             )
         )
-        | "RenderPages" >> beam.ParDo(RenderPages(job.pages, job.font_paths, out))
+        | "RenderPages" >> beam.ParDo(RenderPages(asked.pages, job.font_paths, out))
         | "WriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
     # Shards that an earlier run rendered at fewer modes. Not flattened into the above: what the
@@ -98,7 +94,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     extended = (
         shards[INCOMPLETE]
         | "RestoreSamples" >> beam.ParDo(RestoreSamples(out))
-        | "RenderMissing" >> beam.ParDo(RenderPages(job.pages, job.font_paths, out))
+        | "RenderMissing" >> beam.ParDo(RenderPages(asked.pages, job.font_paths, out))
         | "RewriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
     )
     filtered, failures = [], [plan[FAILED], unread]
@@ -119,8 +115,8 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
         "receipts": receipts,
         "failures": failures,
         "filtered": filtered | "AllFiltered" >> beam.Flatten(pipeline=pipeline),
-        **split_samples(receipts, whole, job.split, WritePart(job.parts)),
-    } | "Finish" >> Finish(FinishSettings(job.split, job.parts, job.filtered))
+        **split_samples(receipts, whole, asked.split, WritePart(job.parts)),
+    } | "Finish" >> Finish(FinishSettings(asked.split, job.parts, asked.filtered))
 
 
 def keep_articles(
@@ -128,12 +124,12 @@ def keep_articles(
 ) -> tuple[beam.PCollection, beam.PCollection]:
     """Return the tokenized articles that are long enough, and the shards that cannot be read."""
     read = shards | f"ReadArticles{label}" >> beam.ParDo(
-        ReadArticles(job.max_article_chars)
+        ReadArticles(job.options.max_article_chars)
     ).with_outputs(FAILED, main="articles")
     kept = (
         read.articles
         | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path, job.quick_tokenizer))
-        | f"FilterShort{label}" >> FilterShort(job.min_tokens)
+        | f"FilterShort{label}" >> FilterShort(job.options.min_tokens)
     )
     return kept, read[FAILED]
 

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import Group, Parameter, Token
@@ -58,24 +57,10 @@ def usable_cpus() -> int:
 
 
 def text(group: Group, about: str, metavar: str | None = None, **how: Any) -> Parameter:
-    """Declare an option, or a switch where the field is a bool."""
-    return Parameter(group=group, help=about, metavar=metavar, **how)
-
-
-def number(group: Group, about: str, **bounds: int) -> Parameter:
-    """Declare an option whose value is a whole number, with `gte` or `lte` as bounds."""
-    how = {"validator": Number(**bounds)} if bounds else {}
-    return text(group, about, "N", converter=_whole, **how)
-
-
-def path(group: Group, about: str, metavar: str = "DIR", **how: Any) -> Parameter:
-    """Declare an option that names a place; `~` is the home, also where no shell says so."""
-    return text(group, about, metavar, converter=_home, **how)
-
-
-def paths(group: Group, about: str, metavar: str) -> Parameter:
-    """Declare an option that names one place or several."""
-    return text(group, about, f"{metavar} ...", converter=_homes)
+    """Declare what help says of an option, and where."""
+    if metavar is not None:  # else that of the type
+        how["metavar"] = metavar
+    return Parameter(group=group, help=about, **how)
 
 
 def _whole(_: type, tokens: Sequence[Token]) -> int:
@@ -87,18 +72,11 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 
 def _home(_: type, tokens: Sequence[Token]) -> str:
+    """Return a place. `~` is the home, also where no shell says so."""
     return os.path.expanduser(tokens[0].value)
 
 
-def _homes(_: type, tokens: Sequence[Token]) -> tuple[str, ...]:
-    return tuple(os.path.expanduser(token.value) for token in tokens)
-
-
 def _modes(_: type, tokens: Sequence[Token]) -> tuple[VisionMode, ...]:
-    return parse_modes(",".join(token.value for token in tokens))
-
-
-def parse_modes(given: str) -> tuple[VisionMode, ...]:
     """Return the vision modes of a comma-separated list, smallest page first.
 
     An entry is the name of a mode, or NAME=PX for another size.
@@ -108,7 +86,7 @@ def parse_modes(given: str) -> tuple[VisionMode, ...]:
     """
     known = {mode.name: mode for mode in VISION_MODES}
     chosen: dict[str, VisionMode] = {}
-    for entry in (entry.strip() for entry in given.split(",")):
+    for entry in (entry.strip() for token in tokens for entry in token.value.split(",")):
         mode = known.get(entry)
         if custom := CUSTOM_MODE.fullmatch(entry):
             mode = VisionMode(custom[1], int(custom[2]))
@@ -132,8 +110,26 @@ def names_of_modes(modes: Sequence[VisionMode]) -> list[str]:
     return [mode.name if mode in VISION_MODES else f"{mode.name}={mode.px}" for mode in modes]
 
 
-def _shown(modes: Sequence[VisionMode]) -> str:
-    return ",".join(names_of_modes(modes))
+def within(low: int | None = None, high: int | None = None) -> Parameter:
+    """Declare that a value is a whole number, within these bounds."""
+    return Parameter(converter=_whole, metavar="N", validator=Number(gte=low, lte=high))
+
+
+# What a value may be.
+Whole = Annotated[int, within()]
+Amount = Annotated[int, within(0)]
+Count = Annotated[int, within(1)]
+Place = Annotated[str, Parameter(converter=_home, metavar="DIR")]
+Modes = Annotated[
+    tuple[VisionMode, ...],
+    Parameter(
+        converter=_modes,
+        n_tokens=1,
+        accepts_keys=False,
+        metavar="A,B",
+        show_default=lambda modes: ",".join(names_of_modes(modes)),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -145,62 +141,38 @@ class RunOptions:
     """
 
     input: Annotated[
-        tuple[str, ...],
-        paths(WHERE, "parquet files, globs, directories, hf://datasets/...", "PATH"),
+        tuple[Place, ...],
+        text(WHERE, "parquet files, globs, directories, hf://datasets/...", "PATH ..."),
     ]
-    output_dir: Annotated[str, path(WHERE, "directory for everything")]
+    output_dir: Annotated[Place, text(WHERE, "directory for everything")]
     config: Annotated[
-        str | None,
-        path(
-            WHERE,
-            "YAML or TOML file of options; those given here win",
-            "FILE",
-            allow_repeating=False,
-        ),
+        Place | None,
+        text(WHERE, "YAML or TOML file of options; those given here win", "FILE"),
+        Parameter(allow_repeating=False),
     ] = field(default=None, compare=False)
-    min_tokens: Annotated[int, number(SAMPLES, "shortest article that is kept", gte=1), DECIDES] = (
-        2000
+    min_tokens: Annotated[Count, text(SAMPLES, "shortest article that is kept"), DECIDES] = 2000
+    context_tokens: Annotated[Count, text(SAMPLES, "tokens drawn as a page"), DECIDES] = 1000
+    continuation_tokens: Annotated[Amount, text(SAMPLES, "tokens that follow"), DECIDES] = 1000
+    modes: Annotated[Modes, text(PAGES, "sizes, or NAME=PX"), DECIDES] = VISION_MODES
+    num_articles: Annotated[Count | None, text(SAMPLES, "use only the first N rows"), DECIDES] = (
+        None
     )
-    context_tokens: Annotated[int, number(SAMPLES, "tokens drawn as a page", gte=1), DECIDES] = 1000
-    continuation_tokens: Annotated[int, number(SAMPLES, "tokens that follow", gte=0), DECIDES] = (
-        1000
-    )
-    modes: Annotated[
-        tuple[VisionMode, ...],
-        text(
-            PAGES,
-            "sizes, or NAME=PX",
-            "A,B",
-            converter=_modes,
-            n_tokens=1,
-            accepts_keys=False,
-            show_default=_shown,
-        ),
-        DECIDES,
-    ] = VISION_MODES
-    num_articles: Annotated[
-        int | None, number(SAMPLES, "use only the first N rows", gte=1), DECIDES
-    ] = None
     max_article_chars: Annotated[
         int,
-        number(
-            SAMPLES,
-            f"longer articles fail; at most {MOST_ARTICLE_CHARS}",
-            gte=1,
-            lte=MOST_ARTICLE_CHARS,
-        ),
+        within(1, MOST_ARTICLE_CHARS),
+        text(SAMPLES, f"longer articles fail; at most {MOST_ARTICLE_CHARS}"),
         DECIDES,
     ] = MAX_ARTICLE_CHARS
-    max_samples: Annotated[int, number(SPLIT, "samples in train and val together", gte=1)] = 510_000
-    val_size: Annotated[int, number(SPLIT, "samples in val", gte=0)] = 10_000
-    seed: Annotated[int, number(SPLIT, "seed of the hashes that decide the split")] = 42
-    tokenizer: Annotated[str, path(SAMPLES, "or a hub id, or a directory", "NAME")] = BUILTIN
+    max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
+    val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
+    seed: Annotated[Whole, text(SPLIT, "seed of the hashes that decide the split")] = 42
+    tokenizer: Annotated[Place, text(SAMPLES, "or a hub id, or a directory", "NAME")] = BUILTIN
     tokenizer_revision: Annotated[
         str | None, text(SAMPLES, "commit or tag of the hub id", "REV")
     ] = None
     font: Annotated[
-        tuple[str, ...] | None,
-        paths(PAGES, "fonts instead of DejaVu Sans, the first first", "FILE"),
+        tuple[Place, ...] | None,
+        text(PAGES, "fonts instead of DejaVu Sans, the first first", "FILE ..."),
     ] = None
     layout: Annotated[
         Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), DECIDES
@@ -210,18 +182,12 @@ class RunOptions:
         text(PAGES, "spaces, or unicode for CJK and the like", "NAME"),
         DECIDES,
     ] = "spaces"
-    png_level: Annotated[int, number(PAGES, "deflate effort, 1 to 9", gte=1, lte=9), DECIDES] = 5
-    shard_rows: Annotated[int, number(HOW, "rows per unit of work", gte=1, lte=MAX_SHARD_ROWS)] = (
-        256
-    )
-    workers: Annotated[int, number(HOW, "local processes", gte=1)] = field(
-        default_factory=usable_cpus
-    )
-    stall_minutes: Annotated[
-        int, number(HOW, "how long a local process may get no further", gte=1)
-    ] = 30
+    png_level: Annotated[int, within(1, 9), text(PAGES, "deflate effort, 1 to 9"), DECIDES] = 5
+    shard_rows: Annotated[int, within(1, MAX_SHARD_ROWS), text(HOW, "rows per unit of work")] = 256
+    workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
+    stall_minutes: Annotated[Count, text(HOW, "how long a local process may get no further")] = 30
     max_errors: Annotated[
-        int, number(SAMPLES, "articles that may fail with exit code still 0", gte=0)
+        Amount, text(SAMPLES, "articles that may fail with exit code still 0")
     ] = 0
     overwrite: Annotated[bool, text(WHERE, "remove what an earlier run left in DIR first")] = False
     no_merge: Annotated[bool, text(SPLIT, "leave train and val as part files")] = False
@@ -295,7 +261,8 @@ class RunOptions:
     @property
     def deciding(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
-        found = {name: getattr(self, name) for name in _deciding()}
+        hints = get_type_hints(RunOptions, include_extras=True)
+        found = {n: getattr(self, n) for n, hint in hints.items() if DECIDES in hint.__metadata__}
         found["modes"] = [mode.name for mode in self.modes]
         found["images"] = self.pages.form
         line_break = found.pop("line_break")
@@ -304,20 +271,14 @@ class RunOptions:
         return found
 
 
-@cache
-def _deciding() -> tuple[str, ...]:
-    hints = get_type_hints(RunOptions, include_extras=True)
-    return tuple(n for n, hint in hints.items() if DECIDES in getattr(hint, "__metadata__", ()))
-
-
 @dataclass(frozen=True)
 class PlanOptions:
     """What `plan` was asked beside what `run` is."""
 
     sample: Annotated[
-        int, number(LOOKED_AT, "articles to read, all if there are no more", gte=10)
+        int, within(10), text(LOOKED_AT, "articles to read, all if there are no more")
     ] = 5000  # some 10 seconds; of fewer than 10 nothing can be said of how uncertain it is
-    sample_seed: Annotated[int, number(LOOKED_AT, "another choice of them")] = 0
+    sample_seed: Annotated[Whole, text(LOOKED_AT, "another choice of them")] = 0
     json: Annotated[bool, text(LOOKED_AT, "print the numbers as one JSON object")] = False
 
 
@@ -325,19 +286,17 @@ class PlanOptions:
 class VerifyOptions:
     """What `verify` was asked to do."""
 
-    output_dir: Annotated[str, path(LOOKED_AT, "the dataset")]
+    output_dir: Annotated[Place, text(LOOKED_AT, "the dataset")]
     sample: Annotated[
-        int | None, number(LOOKED_AT, "only N samples chosen at random, wherever they stand", gte=1)
+        Count | None, text(LOOKED_AT, "only N samples chosen at random, wherever they stand")
     ] = None
-    seed: Annotated[int, number(LOOKED_AT, "seed of these choices")] = 0
+    seed: Annotated[Whole, text(LOOKED_AT, "seed of these choices")] = 0
     redraw: Annotated[
         bool, text(LOOKED_AT, "draw all pages anew; else those of a sample a shard")
     ] = False
     repair: Annotated[bool, text(HOW, "remove what is damaged, for a run to make it anew")] = False
     force_unlock: Annotated[bool, text(HOW, "with --repair: though a run may hold DIR")] = False
-    workers: Annotated[int, number(HOW, "local processes", gte=1)] = field(
-        default_factory=usable_cpus
-    )
+    workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
     quiet: Annotated[bool, text(HOW, "no progress")] = False
     store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
@@ -346,13 +305,13 @@ class VerifyOptions:
 class ReportOptions:
     """What `report` was asked to do."""
 
-    output_dir: Annotated[str, path(LOOKED_AT, "the dataset")]
+    output_dir: Annotated[Place, text(LOOKED_AT, "the dataset")]
     sample: Annotated[
-        int | None, number(LOOKED_AT, "at most N samples [20000; in a store 2000]", gte=1)
+        Count | None, text(LOOKED_AT, "at most N samples [20000; in a store 2000]")
     ] = None
-    seed: Annotated[int, number(LOOKED_AT, "seed of the samples shown")] = 0
+    seed: Annotated[Whole, text(LOOKED_AT, "seed of the samples shown")] = 0
     quiet: Annotated[bool, text(LOOKED_AT, "no progress")] = False
-    ocr: Annotated[int, number(LEGIBILITY, "pages of each mode for Tesseract to read", gte=0)] = 0
+    ocr: Annotated[Amount, text(LEGIBILITY, "pages of each mode for Tesseract to read")] = 0
     ocr_language: Annotated[str, text(LEGIBILITY, "the language it expects", "LANG")] = "eng"
     store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
@@ -361,7 +320,7 @@ class ReportOptions:
 class DownloadOptions:
     """What `download` was asked to fetch."""
 
-    output_dir: Annotated[str, path(FETCHED, "where the files go")]
+    output_dir: Annotated[Place, text(FETCHED, "where the files go")]
     language: Annotated[str | None, text(FETCHED, "Wikipedia's code: en, de, simple", "CODE")] = (
         None
     )
@@ -370,7 +329,7 @@ class DownloadOptions:
     ] = None
     repo: Annotated[str, text(FETCHED, "the dataset", "OWNER/NAME")] = FINEWIKI
     revision: Annotated[str, text(FETCHED, "branch, tag or commit", "REV")] = "main"
-    workers: Annotated[int, number(HOW, "files at a time", gte=1)] = 4
+    workers: Annotated[Count, text(HOW, "files at a time")] = 4
     quiet: Annotated[bool, text(HOW, "no progress")] = False
 
 

@@ -15,7 +15,7 @@ from transforms.filtered import find_whole
 from transforms.outputs import OPTIONS, PLAN
 from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
-from transforms.versions import also_deciding, deciding, versions
+from transforms.versions import also_deciding, versions
 
 
 class Sources(NamedTuple):
@@ -79,7 +79,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         say(f"warning: {warning}")
     paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
     is_done = options.filtered and find_whole(out) is not None
-    return job_of(options, out, *paths, is_done, quick), shards
+    return graph.Job(options, out, *paths, is_done, quick), shards
 
 
 def _decides_split(options: RunOptions) -> dict[str, Any]:
@@ -92,34 +92,6 @@ def _decides_split(options: RunOptions) -> dict[str, Any]:
     if options.no_images:  # Arrow files of older versions had such a column, empty
         found["images"] = False
     return found
-
-
-def job_of(
-    options: RunOptions,
-    output_dir: str,
-    tokenizer_path: str,
-    font_paths: tuple[str, ...],
-    filtered_is_done: bool = False,
-    quick_tokenizer: bool = True,
-) -> graph.Job:
-    """Return what the graph has to know. No I/O: the files need not be there yet."""
-    return graph.Job(
-        output_dir=output_dir,
-        tokenizer_path=tokenizer_path,
-        font_paths=font_paths,
-        min_tokens=options.min_tokens,
-        context_tokens=options.context_tokens,
-        continuation_tokens=options.continuation_tokens,
-        max_article_chars=options.max_article_chars,
-        pages=options.pages,
-        split=options.split,
-        merge=options.merge,
-        versions=deciding(options.layout, options.line_break, len(font_paths)),
-        arrow=options.arrow,
-        filtered=options.filtered,
-        filtered_is_done=filtered_is_done,
-        quick_tokenizer=quick_tokenizer,
-    )
 
 
 def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:

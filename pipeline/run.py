@@ -78,11 +78,11 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
         if server:
             _warm(server, job, options, shards)
         with watch(job.output_dir, shards, job.modes), traced(job.output_dir):
-            execute(job, options, is_program, server)
+            execute(job, is_program, server)
         if template := dataflow.template_of(options):
             note(f"the template {template} is written; {job.output_dir} is ready for its job")
             return DONE
-        return conclude(job, options, time.monotonic() - started)
+        return conclude(job, time.monotonic() - started)
 
 
 @contextmanager
@@ -122,24 +122,19 @@ def stay(_: int) -> None:
     """Leave it to the caller: this process has other things to do than this command."""
 
 
-def execute(
-    job: graph.Job,
-    options: RunOptions,
-    is_program: bool = False,
-    server: ForkServer | None = None,
-) -> None:
-    """Run the graph to its end on the runner that the options name.
+def execute(job: graph.Job, is_program: bool = False, server: ForkServer | None = None) -> None:
+    """Run the graph to its end on the runner that its options name.
 
     Args:
       is_program: whether this process is the command itself and may be ended.
       server: see `run`.
     """
-    beam_options = dataflow.beam_options(options)
+    options, beam_options = job.options, dataflow.beam_options(job.options)
     if not options.verbose:
         hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
         hush()
     if options.runner == LOCAL_RUNNER:
-        run_watched(job, beam_options, options, is_program, server)
+        run_watched(job, beam_options, is_program, server)
         return
     pipeline = beam.Pipeline(options=beam_options)
     graph.build(pipeline, job)
@@ -190,17 +185,14 @@ def submit(pipeline: beam.Pipeline) -> Any:
 
 
 def run_watched(
-    job: graph.Job,
-    beam_options: PipelineOptions,
-    options: RunOptions,
-    is_program: bool,
-    begun: ForkServer | None,
+    job: graph.Job, beam_options: PipelineOptions, is_program: bool, begun: ForkServer | None
 ) -> None:
     """Run the graph on this machine, with an eye on the workers.
 
     Raises:
       JobError: one of them died, did not answer or got no further.
     """
+    options = job.options
     trouble: list[str] = []
 
     def give_up(what: str) -> None:
@@ -237,8 +229,9 @@ def reason(error: Exception) -> str:
     return WRAPPERS.sub("", f"{type(error).__name__}: {lines[-1] if lines else ''}")
 
 
-def conclude(job: graph.Job, options: RunOptions, seconds: float) -> int:
+def conclude(job: graph.Job, seconds: float) -> int:
     """Print what came of the job and return the exit code."""
+    options = job.options
     kinds = _tell_errors(storage.private(job.output_dir, ERRORS))
     if kinds["input"]:
         say(

@@ -17,7 +17,7 @@ from pipeline.commands import APP
 from pipeline.dataflow.__main__ import APP as DATAFLOW
 from pipeline.flink.__main__ import APP as FLINK
 from pipeline.flink.pool import APP as POOL
-from pipeline.options import HOW, WHERE, UsageError, number, path, paths, text
+from pipeline.options import HOW, WHERE, Count, Place, UsageError, text
 
 COMMANDS = tuple(APP)
 COMMAND_LINES = [
@@ -44,9 +44,9 @@ def small_app() -> App:
     @app.default
     def _(
         *,
-        path: Annotated[tuple[str, ...], paths(HOW, "where", "PATH")],
-        size: Annotated[int, number(WHERE, "how large", gte=1)] = 7,
-        home: Annotated[str, path(WHERE, "where else")] = "here",
+        path: Annotated[tuple[Place, ...], text(HOW, "where", "PATH ...")],
+        size: Annotated[Count, text(WHERE, "how large")] = 7,
+        home: Annotated[Place, text(WHERE, "where else")] = "here",
         loud: Annotated[bool, text(HOW, "be loud")] = False,
     ) -> None:
         pass

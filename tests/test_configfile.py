@@ -75,6 +75,7 @@ def test_beams_options_too(tmp_path: Path) -> None:
             ", line 1: invalid value for --modes: unknown mode 'huge'",
         ),
         ("a.yaml", "frob: 3", ", line 1: unknown option --frob"),
+        ("a.yaml", "seed: 1\nrunner: Frob", ", line 2: --runner Frob cannot be used: Unexpected"),
         ("a.yaml", "num_workers: 3", ", line 1: --num_workers has no effect here; use --workers N"),
         ("a.yaml", "hdfs_port: x\ndisk: 3", ", line 2: unknown option --disk"),
         ("a.yaml", "arrow: 3", ", line 1: arrow is '3'; it must be true or false"),

@@ -4,28 +4,18 @@ import apache_beam as beam
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline import graph
+from pipeline.options import RunOptions
 from tests.conftest import in_beam
-from transforms.images import PageSettings
-from transforms.modes import VISION_MODES
 from transforms.planfile import plan_line
 from transforms.records import Failure, Shard
-from transforms.split import SplitSettings
-from transforms.versions import versions
 
 
 def job(out: Path) -> graph.Job:
     return graph.Job(
+        RunOptions(("a.parquet",), str(out), max_samples=100, val_size=10),
         output_dir=str(out),
         tokenizer_path=str(out / "_pagecast/assets/t.json"),
         font_paths=(str(out / "_pagecast/assets/f.ttf"),),
-        min_tokens=2000,
-        context_tokens=1000,
-        continuation_tokens=1000,
-        max_article_chars=20_000_000,
-        pages=PageSettings(VISION_MODES, "basic", 5),
-        split=SplitSettings(100, 10, 42),
-        merge=True,
-        versions=versions(),
     )
 
 

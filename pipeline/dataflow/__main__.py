@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.config import Dict
 
-from pipeline import be_safe, streams
-from pipeline.commandline import Call, new_app
-from pipeline.configfile import read_config
+from pipeline import __main__ as pagecast
+from pipeline.commandline import Call, given_or, new_app
 from pipeline.options import (
     ALL,
     HIDDEN,
     HOW,
     NOT_TYPED,
     WHERE,
+    Place,
     RunOptions,
     UsageError,
-    path,
     text,
 )
 
@@ -58,13 +55,15 @@ ALIASES = {
 DEMO = "demo/finewiki_sample.parquet"  # in the bucket, where nothing else is named as input
 
 
-def _of_environment(name: str) -> str:
-    return next(filter(None, map(os.environ.get, VARIABLES[name])), "")
-
-
 def _variable(name: str, about: str) -> Parameter:
     about = f"{about} [${', $'.join(VARIABLES[name])}]"
     return text(WHERE, about, name[0].upper(), show_default=False)
+
+
+def _of_environment(name: str) -> Any:
+    return field(
+        default_factory=lambda: next(filter(None, map(os.environ.get, VARIABLES[name])), "")
+    )
 
 
 @dataclass(frozen=True)
@@ -75,17 +74,13 @@ class DataflowOptions:
       UsageError: a value is wrong or missing.
     """
 
-    project: Annotated[str, _variable("project", "whose job it is")] = field(
-        default_factory=partial(_of_environment, "project")
-    )
-    region: Annotated[str, _variable("region", "where it runs")] = field(
-        default_factory=partial(_of_environment, "region")
-    )
-    bucket: Annotated[str, _variable("bucket", "for its files, and output not named")] = field(
-        default_factory=partial(_of_environment, "bucket")
+    project: Annotated[str, _variable("project", "whose job it is")] = _of_environment("project")
+    region: Annotated[str, _variable("region", "where it runs")] = _of_environment("region")
+    bucket: Annotated[str, _variable("bucket", "for its files, and output not named")] = (
+        _of_environment("bucket")
     )
     requirements_file: Annotated[
-        str | None, path(HOW, "what else pip is to install on the workers", "FILE")
+        Place | None, text(HOW, "what else pip is to install on the workers", "FILE")
     ] = None
     dry_run: Annotated[bool, text(HOW, "build the job and say what it is; send nothing")] = False
 
@@ -118,14 +113,8 @@ APP = new_app(
     EXAMPLE,
     MORE + "\n".join(f"  {name} {value}" for name, value in DEFAULTS.items()),
     usage="run_dataflow.sh --project P --region R --bucket B [OPTIONS]",
-    config=[
-        read_config,
-        # The places are others, but known only with the bucket.
-        Dict(
-            {"runner": "DataflowRunner", "input": [DEMO], "output_dir": "output"},
-            use_commands_as_keys=False,
-        ),
-    ],
+    # The places are others, but known only with the bucket.
+    config=given_or(runner="DataflowRunner", input=[DEMO], output_dir="output"),
 )
 
 
@@ -216,14 +205,7 @@ def store_demo(options: RunOptions) -> None:
     storage.commit(path, [data_file("finewiki_sample.parquet").read_bytes()])
 
 
-def main(argv: Sequence[str], is_program: bool = False) -> int:
-    """Carry out a command line and return its exit code; errors are one line each."""
-    from pipeline import __main__ as pagecast
-
-    return pagecast.main(argv, is_program, APP)
-
+main = partial(pagecast.main, app=APP)
 
 if __name__ == "__main__":
-    be_safe()
-    streams.open_all()
-    sys.exit(main(sys.argv[1:], is_program=True))
+    pagecast.start(APP, is_program=True)

@@ -24,7 +24,6 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from pipeline import graph
 from pipeline.assets import resolve_fonts, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError, is_dataflow
-from pipeline.prepare import job_of
 from transforms import storage
 
 PLACE = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9]/.*")
@@ -121,7 +120,7 @@ def rehearse(options: RunOptions) -> str:
     given = beam_options(options)
     pipeline = beam.Pipeline(options=given)
     paths = tokenizer.path(out), tuple(font.path(out) for font in fonts)
-    graph.build(pipeline, job_of(options, out, *paths))
+    graph.build(pipeline, graph.Job(options, out, *paths))
     return description(pipeline.run().job.proto_pipeline, given, options)
 
 

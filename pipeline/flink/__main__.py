@@ -5,27 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts.config import Dict
-
-from pipeline import be_safe, streams
-from pipeline.commandline import Call, new_app
-from pipeline.configfile import read_config
+from pipeline import __main__ as pagecast
+from pipeline.commandline import Call, given_or, new_app
 from pipeline.options import (
     ALL,
     HERE,
     HIDDEN,
     NOT_TYPED,
     WHERE,
+    Count,
+    Place,
     RunOptions,
     UsageError,
-    number,
-    path,
     text,
     usable_cpus,
 )
@@ -50,13 +47,13 @@ class FlinkOptions:
         str | None, text(WHERE, "a cluster's JobManager (REST); else one here", "HOST:PORT")
     ] = None
     workers: Annotated[
-        int | None, number(WHERE, "Python workers in all [all cores, or all slots]", gte=1)
+        Count | None, text(WHERE, "Python workers in all [all cores, or all slots]")
     ] = None
     flink_job_server_jar: Annotated[
-        str | None, path(WHERE, "Beam's, else fetched by Maven", "JAR")
+        Place | None, text(WHERE, "Beam's, else fetched by Maven", "JAR")
     ] = None
     flink_version: Annotated[str | None, text(HERE, f"of Flink [{DEFAULT_FLINK}]", "V")] = None
-    taskmanagers: Annotated[int, number(HERE, "how many of them", gte=1)] = 2
+    taskmanagers: Annotated[Count, text(HERE, "how many of them")] = 2
 
     def __post_init__(self) -> None:
         if self.flink_version and self.flink_master:
@@ -80,7 +77,7 @@ APP = new_app(
     "./run_flink.sh --flink_master jobmanager:8081 --input ... --output_dir ...",
     "All other options are those of `pagecast run`, and Beam's own.",
     usage="run_flink.sh --input PATH ... --output_dir DIR [OPTIONS]",
-    config=[read_config, Dict({"runner": "FlinkRunner"}, use_commands_as_keys=False)],
+    config=given_or(runner="FlinkRunner"),
 )
 
 
@@ -186,14 +183,7 @@ def beam_args(
     return (*options.beam_args, *chosen, *(s for s in switches if s not in given))
 
 
-def main(argv: Sequence[str], is_program: bool = False) -> int:
-    """Carry out a command line and return its exit code; errors are one line each."""
-    from pipeline import __main__ as pagecast
-
-    return pagecast.main(argv, is_program, APP)
-
+main = partial(pagecast.main, app=APP)
 
 if __name__ == "__main__":
-    be_safe()
-    streams.open_all()
-    sys.exit(main(sys.argv[1:]))
+    pagecast.start(APP)

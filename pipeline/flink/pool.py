@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipeline import be_safe, signals
+from pipeline import __main__ as pagecast
+from pipeline import signals
 from pipeline.commandline import new_app
-from pipeline.options import WHERE, number, text
+from pipeline.options import WHERE, text, within
 
 PORT = 50000
 SERVER_OPTIONS = [
@@ -76,10 +77,9 @@ APP = new_app(
 def pool(
     *,
     bind: Annotated[str, text(WHERE, "address to listen on", "HOST")] = "localhost",
-    port: Annotated[int, number(WHERE, "port to listen on", gte=1, lte=65535)] = PORT,
+    port: Annotated[int, within(1, 65535), text(WHERE, "port to listen on")] = PORT,
 ) -> int:
     """Be a pool until this process is stopped, and return its exit code."""
-    from pipeline.__main__ import FAILED, INTERRUPTED
     from pipeline.progress import say
 
     where_it_is = address(bind, port)
@@ -98,19 +98,13 @@ def pool(
             f"error: cannot listen on {where_it_is}: it is taken, or no address of this machine; "
             "name another --bind or --port"
         )
-        return FAILED
+        return pagecast.FAILED
     except KeyboardInterrupt:
         signals.kill_children()
-    return INTERRUPTED
+    return pagecast.INTERRUPTED
 
 
-def main(argv: Sequence[str]) -> int:
-    """Carry out a command line and return its exit code; errors are one line each."""
-    from pipeline import __main__ as pagecast
-
-    return pagecast.main(argv, app=APP)
-
+main = partial(pagecast.main, app=APP)
 
 if __name__ == "__main__":
-    be_safe()
-    sys.exit(main(sys.argv[1:]))
+    pagecast.start(APP)
