@@ -76,8 +76,9 @@ def check(
     grouped = sum(samples for _, samples in parts)
     assert grouped == plan.val + plan.train <= most, (grouped, plan)
     assert articles["val"] + articles["train"] == articles["used"]
-    print(f"samples in val and train {grouped:,}, unused {plan.unused:,}, parts {len(parts)}")
-    print(f"largest part {max(samples for _, samples in parts):,} samples")
+    said = f"samples in val and train {grouped:,}, unused {plan.unused:,}, parts {len(parts)}"
+    largest = max(samples for _, samples in parts)
+    print(f"{said}\nlargest part {largest:,} samples", flush=True)  # a worker ends without that
 
 
 def run(pipeline: beam.Pipeline, count: int, settings: SplitSettings) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline import prepare
+from pipeline import graph
 from pipeline import run as run_module
 from pipeline.options import RunOptions
 from pipeline.plan import read_footer
@@ -399,7 +399,7 @@ class Server:
 
 def test_workers_find_loaded_what_they_need_and_no_more(tmp_path: Path) -> None:
     options = RunOptions(input=("hf://datasets/a/b", "s3://c/d.parquet"), output_dir=str(tmp_path))
-    job = prepare.job_of(options, str(tmp_path), "tokenizer.json", ())
+    job = graph.Job(options, str(tmp_path), "tokenizer.json", ())
     server = Server()
     (tmp_path / "_pagecast" / "shards").mkdir(parents=True)
     for name in ("00000.jsonl", "00000.json"):
