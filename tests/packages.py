@@ -39,17 +39,17 @@ def command(
 def install(python: Path, *wanted: str | Path) -> None:
     """Install packages in an environment that may have had an earlier build of this project.
 
-    With all that they say they need: what is there already is only looked at. uv, where it is
-    installed here, fetches that in a tenth of pip's time.
+    With all that they say they need: what is there already is only looked at. By uv where it is
+    installed here, which takes a tenth of pip's time.
     """
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
-    uninstall = [*pip, "uninstall", "--quiet", "--yes", "pagecast"]
-    command(*uninstall, cwd=python.parent)
+    installer = pip
     if find_spec("uv"):
-        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python]
-        command(*uv, *wanted, cwd=python.parent)
-        command(*uninstall, cwd=python.parent)
-    command(*pip, "install", "--quiet", "--no-compile", *wanted, cwd=python.parent)
+        installer = [sys.executable, "-m", "uv", "pip"]
+    command(*pip, "uninstall", "--quiet", "--yes", "pagecast", cwd=python.parent)
+    where = ["--python", python] if installer != pip else ["--no-compile"]
+    command(*installer, "install", "--quiet", *where, *wanted, cwd=python.parent)
+    command(*pip, "check", cwd=python.parent)
 
 
 @contextmanager

@@ -11,34 +11,16 @@ from typing import Any
 
 import pytest
 from fontTools.ttLib import TTFont
-from PIL import Image
 
 from pipeline.__main__ import main
 from tests.conftest import SAMPLE, Outcome, articles, write_parquet
+from tests.reading import Dataset, check_in_process, digest_of, pixels, wrong_pages
 from tests.test_glyphs import tiny_font
 from transforms.reader import PageReader, ReaderError
 from transforms.render import PageRenderer
 from transforms.render.fonts import default_font
 
 FORMS = {"files": "", "shards": "--image_shards --shard_rows 4", "none": "--no_images"}
-
-
-class Dataset:
-    """A dataset of one form, and the pictures that it should have."""
-
-    def __init__(self, path: Path, demo: Outcome) -> None:
-        self.path = path
-        self.samples = [json.loads(line) for line in (path / "samples.jsonl").open()]
-        self.expected = {
-            (sample["id"], mode): pixels(demo.path / f"images/{mode}/{sample['id']}.png")
-            for sample in self.samples
-            for mode in ("tiny", "base")
-        }
-
-
-def pixels(path: Path) -> bytes:
-    with Image.open(path) as image:
-        return image.tobytes()
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -49,26 +31,11 @@ def dataset(
     argv = ["run", "--input", SAMPLE, "--output_dir", str(out), "--workers", "1"]
     options = f"--num_articles 12 --modes tiny,base {FORMS[request.param]}"
     assert main([*argv, *options.split()]) == 0
-    return Dataset(out, demo)
+    return Dataset(out, demo.path)
 
 
 def only(name: str) -> Any:
     return pytest.mark.parametrize("dataset", [name], indirect=True)
-
-
-def digest_of(reader: PageReader, sample: dict[str, Any], mode: str) -> bytes:
-    image = reader.image(sample, mode)
-    assert image.mode == "L"
-    return image.tobytes()
-
-
-def wrong_pages(dataset: Dataset, reader: PageReader) -> list[tuple[str, str]]:
-    return [
-        (sample["id"], mode)
-        for sample in dataset.samples
-        for mode in ("tiny", "base")
-        if digest_of(reader, sample, mode) != dataset.expected[sample["id"], mode]
-    ]
 
 
 def test_pages_are_those_that_are_or_would_be_stored(dataset: Dataset) -> None:
@@ -76,10 +43,6 @@ def test_pages_are_those_that_are_or_would_be_stored(dataset: Dataset) -> None:
     assert reader.modes == {"tiny": 512, "base": 1024}
     assert wrong_pages(dataset, reader) == []
     assert wrong_pages(dataset, pickle.loads(pickle.dumps(reader))) == []
-
-
-def _check_in_process(dataset: Dataset, reader: PageReader, answers: Any) -> None:
-    answers.put(wrong_pages(dataset, reader))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -90,7 +53,7 @@ def test_several_processes_read_with_one_reader(dataset: Dataset, method: str) -
     assert digest_of(reader, dataset.samples[0], "tiny")
     answers = context.Queue()
     processes = [
-        context.Process(target=_check_in_process, args=(dataset, reader, answers)) for _ in range(3)
+        context.Process(target=check_in_process, args=(dataset, reader, answers)) for _ in range(3)
     ]
     for process in processes:
         process.start()
