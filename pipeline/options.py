@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
+from transforms import localfiles
 from transforms.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
 from transforms.modes import VISION_MODES, VisionMode
 
@@ -73,7 +74,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 def _home(_: type, tokens: Sequence[Token]) -> str:
     """Return a place. `~` is the home, also where no shell says so."""
-    return os.path.expanduser(tokens[0].value)
+    return os.path.expanduser(localfiles.path_of(tokens[0].value))
 
 
 def _modes(_: type, tokens: Sequence[Token]) -> tuple[VisionMode, ...]:

@@ -20,6 +20,7 @@ from transforms.redact import USER, hide
 AWS, GCP, AZURE = ("aws", "s3fs"), ("gcp", "gcsfs"), ("azure", "adlfs")
 EXTRAS = {"s3": AWS, "gs": GCP, "gcs": GCP, "az": AZURE, "abfs": AZURE, "abfss": AZURE}
 HUB, MEMORY = "hf://", "memory://"
+CHAIN = re.compile(r"[\w+.-]+(://.*)?::")
 WHERE = re.compile(r"([^:]+)://([^/*?[]*)(/|$)")
 
 
@@ -37,6 +38,8 @@ def use(
     for option, path in given:
         if path is not None and path.startswith(MEMORY) and not alone:
             raise UsageError(f"{option} {path}: {MEMORY} is one process's own; use --workers 1")
+        if path is not None and CHAIN.match(path) and "://" in path:
+            raise UsageError(f"{option} {path}: a URL inside another one (::) is not supported")
         if path is not None and not storage.is_local(path):
             _check(f"{option} {path}", path)
             # Where there are no credentials it says so too, and tells of looking for them.

@@ -18,6 +18,8 @@ WRONG = {
     "--input good.parquet --output_dir full": "full already holds something else (thesis.tex)",
     "--input good.parquet --output_dir good.parquet": "good.parquet is a file, not a directory",
     "--input good.parquet --output_dir new --modes huge": "unknown mode 'huge'",
+    "--input zip://a::s3://b/c.zip --output_dir new": "a URL inside another one (::) is not supp",
+    "--input simplecache::s3://b/c --output_dir new": "a URL inside another one (::) is not supp",
     "--input good.parquet --output_dir new --context_tokens 0": 'value "0" for --context_tokens',
     "--input good.parquet --output_dir new --val_size 9 --max_samples 9": "--val_size 9 leaves no",
     "--input good.parquet --output_dir new --max_sample 9": "did you mean --max_samples?",

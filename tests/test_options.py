@@ -165,3 +165,10 @@ def test_the_choices_are_those_of_the_pages() -> None:
     hints = get_type_hints(RunOptions)
     assert get_args(hints["layout"]) == tuple(LAYOUTS)
     assert get_args(hints["line_break"]) == LINE_BREAKS
+
+
+def test_a_url_of_a_local_file_is_its_path() -> None:
+    words = ["--input", "file:///a b/%20.parquet", "LOCAL:///c", "http://d/e", "--output_dir"]
+    options = parse_run([*words, "file://out"])
+    assert options.input == ("/a b/%20.parquet", "/c", "http://d/e")
+    assert options.output_dir == "out"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from io import FileIO
@@ -24,6 +25,11 @@ class IrregularFileError(OSError):
 
 class LinkError(OSError):
     """A directory that was a run's own has become a link to somewhere else."""
+
+
+def path_of(url: str) -> str:
+    """Return the path in a `file://` URL as fsspec has them; anything else is one already."""
+    return re.sub(r"^(file|local)://", "", url, count=1, flags=re.IGNORECASE)
 
 
 def protect(top: str) -> None:

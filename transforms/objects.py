@@ -112,12 +112,20 @@ class _Store:
         found = await asyncio.to_thread(self.fs.info, self._name(place))
         if found["type"] != "file":
             raise FileNotFoundError
+        if found["size"] is None:
+            raise OSError("its size is not told")
         return found["size"], _version(found)
 
     async def get(self, place: _Object, first: int, last: int | None) -> bytes:
         """Return the bytes from the first to the last one, as far as there are any."""
         end = None if last is None else last + 1
-        return await asyncio.to_thread(self.fs.cat_file, self._name(place), start=first, end=end)
+        read = self.fs.cat_file
+        content = await asyncio.to_thread(read, self._name(place), start=first, end=end)
+        if end is None or len(content) != end - first:  # some web servers send all there is
+            size, _ = await self.stat(place)
+            if len(content) != max(min(size, end or size) - first, 0):
+                raise OSError("what it sends is not the range that it was asked for")
+        return content
 
     async def put(self, place: _Object, content: bytes, instead: Any = ANYTHING) -> None:
         """Write a small object in place of a version, or where `instead` is None of nothing."""
@@ -192,6 +200,10 @@ class _Store:
 
     def told(self, error: Exception) -> _Told:
         """Return what an error of the library says."""
+        behind = error.__cause__
+        if type(behind).__module__.startswith("aiohttp"):  # all that fails is not found, by fsspec
+            status = getattr(behind, "status", 0)
+            return _Told(status, str(status or ""), getattr(behind, "message", "") or str(behind))
         kinds = {FileNotFoundError: 404, FileExistsError: 412, PermissionError: 403}
         status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), 0)
         return _Told(status, "", str(error))

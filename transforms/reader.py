@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from transforms import storage
+from transforms import localfiles, storage
 from transforms.assets import DamagedAssetError, read_asset
 from transforms.outputs import ASSETS, MANIFEST, PLAN, fonts_of
 from transforms.page_versions import page_versions
@@ -52,7 +52,7 @@ class PageReader:
     """
 
     def __init__(self, output_dir: str | os.PathLike[str]) -> None:
-        self._output_dir = os.fspath(output_dir)
+        self._output_dir = localfiles.path_of(os.fspath(output_dir))
         self._opened: dict[tuple[int, int], _OpenDataset] = {}
 
     def __reduce__(self) -> tuple[type[PageReader], tuple[str]]:
