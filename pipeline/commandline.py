@@ -22,6 +22,7 @@ from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 from cyclopts.help import HelpPanel
 from rich.console import Console
@@ -106,6 +107,13 @@ class Columns:
             console.print(f"{panel.title}:", table, sep="\n")
 
 
+class _App(App):
+    """One whose help is in the fields: to search docstrings for it takes long."""
+
+    def assemble_argument_collection(self, **how: Any) -> ArgumentCollection:
+        return super().assemble_argument_collection(**{**how, "parse_docstring": False})
+
+
 def new_app(
     name: str, about: str, example: str, more: str = "", config: Any = read_config, **how: Any
 ) -> App:
@@ -116,7 +124,7 @@ def new_app(
       more: what else there is to know.
       config: see `given_or`.
     """
-    return App(
+    return _App(
         name=name,
         help=about,
         help_format="plaintext",
