@@ -1,5 +1,13 @@
-"""Environment variables of a worker process: one thread, and an allocator that suits pages."""
+"""What a process is to be like before anything large is imported: threads, memory, modules."""
 
+import sys
+
+# Beam's own file systems, each of which imports the libraries of a cloud.
+FILE_SYSTEMS = (
+    "aws.s3filesystem", "azure.blobstoragefilesystem", "gcp.gcsfilesystem", "hadoopfilesystem",
+)  # fmt: skip
+
+# Environment variables of a worker process: one thread, and an allocator that suits pages.
 WORKER_ENVIRONMENT = {
     # One thread for Rust too: there are as many workers as cores are to be used.
     "TOKENIZERS_PARALLELISM": "false",
@@ -12,3 +20,12 @@ WORKER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
+
+
+def leave_out_file_systems() -> None:
+    """Let Beam find none but the local one in this process, where its runner needs no other.
+
+    Pagecast reaches stores through fsspec, and to import them takes up to a second.
+    """
+    for name in FILE_SYSTEMS:
+        sys.modules.setdefault(f"apache_beam.io.{name}", None)  # type: ignore[arg-type]

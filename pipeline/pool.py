@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
 from pipeline import logs
+from pipeline.environment import leave_out_file_systems
 from pipeline.progress import at_bottom, bar
 from transforms.storage import in_order
 
@@ -26,6 +27,7 @@ def _configure(store_args: Sequence[str]) -> None:
     # A terminal sends Ctrl-C to every process; the launcher ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.begin()  # before Beam is imported
+    leave_out_file_systems()
     from pipeline import stores
 
     stores.use((), store_args)

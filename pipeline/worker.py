@@ -6,6 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
+from pipeline.environment import leave_out_file_systems
 from pipeline.forkserver import serve
 from pipeline.watchdog import beat_for_ever
 
@@ -43,6 +44,7 @@ def work() -> NoReturn:
 def prepare() -> None:
     """Import what workers need. Beam tells of what is not installed."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        leave_out_file_systems()
         import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
 
         import pipeline.graph  # noqa: F401

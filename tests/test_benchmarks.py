@@ -1,5 +1,6 @@
 """Each benchmark in its smallest form: that it runs and prints its rows, not how fast."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
         ("startup", "--runs 1", "bare graph's cpu time"),
-        ("kills", "--runs 1 --copies 1 --options=--no_report", "1 runs, 0 failures"),
+        ("kills", "--runs 1 --copies 1 '--options=--no_report --modes tiny'", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
         ("flink", "--samples 8 --rounds 1 --taskmanagers 1", "last / first: median 1.00"),
     ],
@@ -34,6 +35,6 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
     if name == "flink":
         need_flink(DEFAULT_FLINK)
-    command = [sys.executable, "-m", f"benchmarks.{name}", *options.split()]
+    command = [sys.executable, "-m", f"benchmarks.{name}", *shlex.split(options)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr

@@ -8,7 +8,7 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from pipeline.__main__ import main
 from tests.conftest import SAMPLE, Outcome, tree
 
 ANYHOW = "--no_preflight"
+Job = Callable[..., Outcome]
 
 
 def mount(*args: str) -> bool:
@@ -35,17 +36,30 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(path)], check=True)
 
 
-def job(out: Path, workers: int, limit: int | None = None, *more: str) -> Outcome:
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+@pytest.fixture
+def job(capfd: pytest.CaptureFixture[str]) -> Job:
+    """Run the demo in small shards: in this process where there is to be no other."""
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "run", "--input", SAMPLE, "--output_dir", str(out),
-         "--workers", str(workers), "--shard_rows", "2", "--arrow", "--no_report", *more],
-        capture_output=True, text=True, check=False, preexec_fn=limited, cwd=out.parent,
-    )  # fmt: skip
-    return Outcome(done.returncode, done.stdout, done.stderr, out)
+    def start(out: Path, workers: int, limit: int | None = None, *more: str) -> Outcome:
+        words = [
+            "run", "--input", SAMPLE, "--output_dir", str(out), "--workers", str(workers),
+            "--shard_rows", "2", "--arrow", "--no_report", *more,
+        ]  # fmt: skip
+        capfd.readouterr()
+        if workers == 1 and limit is None:
+            return Outcome(main(words), *capfd.readouterr(), out)
+
+        def limited() -> None:
+            if limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *words],
+            capture_output=True, text=True, check=False, preexec_fn=limited, cwd=out.parent,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr, out)
+
+    return start
 
 
 def lines(text: str) -> list[str]:
@@ -57,7 +71,9 @@ def same(out: Path, demo: Outcome) -> bool:
     return tree(out, "split_manifest.json", *arrow) == tree(demo.path, "split_manifest.json")
 
 
-def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_disk: Path) -> None:
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
+    small_disk: Path, job: Job
+) -> None:
     found = job(small_disk / "out", 1)
     assert (found.code, found.out) == (2, "")
     (line,) = lines(found.err)
@@ -68,7 +84,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(small_di
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_stops_the_job_and_a_larger_one_lets_it_go_on(
-    small_disk: Path, demo: Outcome, workers: int
+    small_disk: Path, demo: Outcome, job: Job, workers: int
 ) -> None:
     out = small_disk / "out"
     found = job(out, workers, None, ANYHOW)
@@ -89,7 +105,7 @@ def test_a_full_disk_stops_the_job_and_a_larger_one_lets_it_go_on(
     assert main(["verify", "--output_dir", str(out), "--workers", "1"]) == 0
 
 
-def test_a_read_only_disk_is_named(small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_read_only_disk_is_named(small_disk: Path, job: Job) -> None:
     assert mount("-o", "remount,ro", str(small_disk))
     found = job(small_disk / "out", 1, None, ANYHOW)
     assert (found.code in (1, 2), found.out) == (True, "")
@@ -98,7 +114,7 @@ def test_a_read_only_disk_is_named(small_disk: Path, capfd: pytest.CaptureFixtur
     assert f"{small_disk}/out" in line
 
 
-def test_files_that_may_not_grow_stop_the_job(tmp_path: Path, demo: Outcome) -> None:
+def test_files_that_may_not_grow_stop_the_job(tmp_path: Path, demo: Outcome, job: Job) -> None:
     """What a quota does: samples.jsonl is the first file of more than 300 kB."""
     out = tmp_path / "out"
     found = job(out, 1, limit=300_000)
@@ -111,7 +127,7 @@ def test_files_that_may_not_grow_stop_the_job(tmp_path: Path, demo: Outcome) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_directory_without_permission_is_named(tmp_path: Path) -> None:
+def test_a_directory_without_permission_is_named(tmp_path: Path, job: Job) -> None:
     tmp_path.chmod(0o500)
     found = job(tmp_path / "out", 1)
     tmp_path.chmod(0o700)

@@ -49,11 +49,13 @@ def test_run_local_passes_arguments_on_from_where_it_is_called(tmp_path: Path) -
     (tmp_path / "my files").mkdir()
     (tmp_path / "my files/1.parquet").write_bytes(Path(SAMPLE).read_bytes())
     script = f"{ROOT}/run_local.sh --input my*/*.parquet --output_dir 'big one' --num_articles 4"
-    command("bash", "-c", f"{script} --modes tiny", cwd=tmp_path)
+    command("bash", "-c", f"{script} --modes tiny --no_report", cwd=tmp_path)
     manifest = json.loads((tmp_path / "big one/split_manifest.json").read_text())
     assert manifest["counts"]["rows_read"] == 4
     assert (tmp_path / "big one/images/tiny").is_dir()
-    only_output = f"{ROOT}/run_local.sh --output_dir=sample --num_articles=4 --modes=tiny"
+    only_output = (
+        f"{ROOT}/run_local.sh --output_dir=sample --num_articles=4 --modes=tiny --no_report"
+    )
     command("bash", "-c", only_output, cwd=tmp_path)
     assert tree(tmp_path / "sample", "split_manifest.json") == tree(
         tmp_path / "big one", "split_manifest.json"
