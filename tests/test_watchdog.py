@@ -278,7 +278,7 @@ def test_a_killed_worker_ends_the_run_in_a_line_and_the_same_command_goes_on(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_job_ends_within_seconds_and_leaves_no_process(
-    tmp_path: Path, demo: Outcome, number: signal.Signals
+    tmp_path: Path, demo: Outcome, run: RunCommand, number: signal.Signals
 ) -> None:
     job = Job(tmp_path / "out")
     workers = job.wait_for_shards()
@@ -290,7 +290,7 @@ def test_a_stopped_job_ends_within_seconds_and_leaves_no_process(
     assert found.err.endswith("pagecast: stopped; give the same command again to go on\n")
     assert "Traceback" not in found.err
     assert not any(worker.is_running() for worker in workers)
-    assert Job(job.out).end().code == 0
+    assert run(SAMPLE, options="--shard_rows 1").code == 0
     assert same(job.out, demo)
 
 
