@@ -4,7 +4,8 @@ import sys
 
 # Beam's own file systems, each of which imports the libraries of a cloud.
 FILE_SYSTEMS = (
-    "aws.s3filesystem", "azure.blobstoragefilesystem", "gcp.gcsfilesystem", "hadoopfilesystem",
+    "aws.s3filesystem", "azure.blobstoragefilesystem", "gcp.gcsfilesystem", "gcp.gcsio",
+    "hadoopfilesystem",
 )  # fmt: skip
 
 # Environment variables of a worker process: one thread, and an allocator that suits pages.
