@@ -19,7 +19,7 @@ ENTRY_BYTES = 64  # of a file's name in its directory
 RECEIPT_BYTES, PAGE_BYTES = 500, 130  # of a shard and of a page in its receipt
 REPORT_BYTES = 4_000_000
 SMALL_BYTES = 20_000  # configuration, manifest and the like
-SMALL_FILES = 20  # with directories
+SMALL_FILES = 15  # with directories, but for those of pictures
 POOL, SPLIT, ROWS, ARTICLES, REST = (
     "_pagecast/shards", "train.jsonl, val.jsonl", "train_arrow, val_arrow", "filtered.jsonl",
     "the rest",
@@ -102,7 +102,7 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
         WHOLE: some(1, lines),
         ROWS: some(parts + 4, samples * arrow * share),
         ARTICLES: some(2, found.counts[FILTERED]),
-        REST: some(SMALL_FILES + parts, around(small)),
+        REST: some(SMALL_FILES + parts + (stored and stored + 1), around(small)),
     }
     wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
     asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
