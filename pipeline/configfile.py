@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn, get_origin
 from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
 
-from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, names_of_modes
+from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, names_of_modes, place_of
 from transforms.redact import redact
 
 OPTION = "--config"
@@ -132,7 +132,7 @@ def read_config(_: App, commands: tuple[str, ...], arguments: ArgumentCollection
     config = options.get(OPTION)
     if config is None or not config.tokens:
         return
-    path = os.path.expanduser(config.tokens[0].value)
+    path = place_of(str, config.tokens)
     for entry in _read(path):
         name, place = entry.name, f"{OPTION} {path}, line {entry.line}"
         argument = options.get(f"--{name}")

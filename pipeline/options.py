@@ -72,8 +72,8 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
         raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
 
 
-def _home(_: type, tokens: Sequence[Token]) -> str:
-    """Return a place. `~` is the home, also where no shell says so."""
+def place_of(_: type, tokens: Sequence[Token]) -> str:
+    """Return a place as it was meant. `~` is the home, also where no shell says so."""
     return os.path.expanduser(localfiles.path_of(tokens[0].value))
 
 
@@ -120,7 +120,7 @@ def within(low: int | None = None, high: int | None = None) -> Parameter:
 Whole = Annotated[int, within()]
 Amount = Annotated[int, within(0)]
 Count = Annotated[int, within(1)]
-Place = Annotated[str, Parameter(converter=_home, metavar="DIR")]
+Place = Annotated[str, Parameter(converter=place_of, metavar="DIR")]
 Modes = Annotated[
     tuple[VisionMode, ...],
     Parameter(

@@ -177,6 +177,7 @@ def test_a_tilde_is_the_home_and_no_directory(
     assert found.input == ("/home/me/a/*.parquet", "b")
     assert (found.output_dir, found.font) == ("/home/me/out", ("/home/me/f.ttf",))
     assert parse_run(["--input=~/a", "--output_dir=~/o"]).output_dir == "/home/me/o"
+    assert parse_run([f"--config=file://{tmp_path}/a.yaml"]) == found
 
 
 def given(*more: str) -> RunOptions:
