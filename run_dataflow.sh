@@ -10,4 +10,4 @@ root=$(cd "$(dirname "$0")" && pwd)
 ensure_venv dataflow
 
 # No `cd`: relative paths among the arguments are the caller's.
-exec "$python" -P -m pipeline.dataflow "$@"
+exec "$python" -P -m pipeline.runners.dataflow "$@"

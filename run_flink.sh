@@ -14,4 +14,4 @@ if [[ $given != *" --input"[\ =]* && $given != *" --config"[\ =]* && $given != *
   [[ $given == *" --output_dir"[\ =]* ]] || set -- --output_dir "$root/output/demo-flink" "$@"
   set -- --input "$root/pipeline/data/finewiki_sample.parquet" "$@"
 fi
-exec "$python" -P -m pipeline.flink "$@"
+exec "$python" -P -m pipeline.runners.flink "$@"

@@ -14,7 +14,7 @@ trap 'rm -f "$types"' EXIT
 checking=$!
 
 # Three files at a time, since many tests wait, and by file, because a file's tests share what they set up; the longest files come first
-# (tests/order.py), not those of most tests.
+# (tests/support/order.py), not those of most tests.
 status=0
 "$python" -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait "$checking" || status=1

@@ -42,8 +42,8 @@ EXTRAS = {
     # which Beam needs, and does not say so to pip.
     "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
-    # For the launcher; what workers get, pipeline/dataflow/workers.py says. With the last two, Beam
-    # builds this package for them.
+    # For the launcher; what workers get, pipeline/runners/dataflow/workers.py says. With the last
+    # two, Beam builds this package for them.
     "dataflow": ["apache-beam[gcp]", "build>=1.2", "setuptools>=77"],
     "test": [
         "datasets>=4,<6",
@@ -70,20 +70,20 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
+    packages=find_packages(include=["pagecast*", "transforms*", "pipeline*"]),
     package_data={
         "pipeline.data": ["*.parquet", "*.json", "*.LICENSE"],
-        "pipeline.flink": ["*.xml"],
+        "pipeline.runners.flink": ["*.xml"],
         "pipeline.report": ["*.css", "*.html"],
-        "transforms.render.fonts": ["*.ttf", "*.LICENSE"],
+        "pagecast.render.fonts": ["*.ttf", "*.LICENSE"],
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
             "pagecast = pipeline.__main__:program",
-            "pagecast-boot = pipeline.boot:main",  # what starts a worker on a cluster
-            "pagecast-java = pipeline.flink.java:main",  # what starts Beam's job server
+            "pagecast-boot = pipeline.runners.boot:main",  # what starts a worker on a cluster
+            "pagecast-java = pipeline.runners.flink.java:main",  # what starts Beam's job server
         ]
     },
 )

@@ -22,14 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.pipeline import recombined
+from pipeline.commands.run import run
 from pipeline.data import data_file
-from pipeline.flink import rest
-from pipeline.flink.__main__ import DEFAULT_FLINK, beam_args
-from pipeline.flink.cluster import ClusterSettings, LocalCluster
-from pipeline.flink.distribution import flink_home
-from pipeline.flink.jar import job_server, without_flink
 from pipeline.options import RunOptions
-from pipeline.run import run
+from pipeline.runners.flink import rest
+from pipeline.runners.flink.__main__ import DEFAULT_FLINK, beam_args
+from pipeline.runners.flink.cluster import ClusterSettings, LocalCluster
+from pipeline.runners.flink.distribution import flink_home
+from pipeline.runners.flink.jar import job_server, without_flink
 
 GROUP_ROWS = 16  # so that there are some shards for each slot
 

@@ -56,7 +56,9 @@ def hashes(out: Path) -> dict[str, str]:
 def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     try:
         children = psutil.Process(process.pid).children(recursive=True)
-        return [child for child in children if "pipeline.worker" in " ".join(child.cmdline())]
+        return [
+            child for child in children if "pipeline.runners.worker" in " ".join(child.cmdline())
+        ]
     except psutil.Error:
         return []
 

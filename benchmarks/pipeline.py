@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.render import SIZES, contexts
+from pagecast.render import PageRenderer, encode_png
 from pipeline.data import data_file
-from transforms.render import PageRenderer, encode_png
 
 CHARACTERS_PER_SAMPLE = 2000 * 5.1  # English, with this tokenizer, about
 ARTICLE_CHARACTERS = (4_000, 40_000)

@@ -21,10 +21,10 @@ import PIL
 from PIL import Image, ImageDraw, features
 from zlib_ng import zlib_ng
 
-from transforms.render import PageRenderer, encode_png
-from transforms.render.oracle import OracleRenderer
-from transforms.render.page import PAPER, draw, fit, stamp
-from transforms.render.png import filtered_rows
+from pagecast.render import PageRenderer, encode_png
+from pagecast.render.oracle import OracleRenderer
+from pagecast.render.page import PAPER, draw, fit, stamp
+from pagecast.render.png import filtered_rows
 
 CONTEXTS = Path(__file__).parent.parent / "tests" / "data" / "sample.golden.jsonl"
 SIZES = (512, 640, 1024, 1280)

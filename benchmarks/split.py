@@ -24,14 +24,14 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
-from pipeline.forkserver import ForkServer
+from pagecast.dataset.receipts import ArticleLines, Receipt
+from pagecast.dataset.sample import Shard
+from pagecast.dataset.split import SplitPlan, SplitSettings
 from pipeline.graph import split_samples
-from pipeline.local import local_runner
-from pipeline.watchdog import Watchdog
-from transforms.assign import REFERENCE, ShardReferences
-from transforms.receipts import ArticleLines, Receipt
-from transforms.records import Shard
-from transforms.split import SplitPlan, SplitSettings
+from pipeline.runners.forkserver import ForkServer
+from pipeline.runners.local import local_runner
+from pipeline.runners.watchdog import Watchdog
+from transforms.split.assign import REFERENCE, ShardReferences
 
 SAMPLES, SHARD_ROWS = 58, 256  # of a shard; 26,000 of them have 1.5 million samples
 

@@ -34,7 +34,7 @@ with beam.Pipeline(FnApiRunner(default_environment=environment), options) as pip
 PAGES = """
 from benchmarks.render import CONTEXTS, SIZES
 import json
-from transforms.render import PageRenderer, encode_png
+from pagecast.render import PageRenderer, encode_png
 renderer = PageRenderer()
 for line in CONTEXTS.read_text("utf-8").splitlines():
     for page in renderer.render_sizes(json.loads(line)["context_text"], SIZES):

@@ -22,10 +22,10 @@ import atheris
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-with atheris.instrument_imports(include=["pipeline.plan", "transforms.articles"]):
-    from pipeline.plan import plan_shards, read_footer
-    from transforms.articles import ReadArticles
-    from transforms.records import Shard, ShardArticles
+with atheris.instrument_imports(include=["pipeline.launch.inputs", "transforms.read.articles"]):
+    from pagecast.dataset.sample import Shard, ShardArticles
+    from pipeline.launch.inputs import plan_shards, read_footer
+    from transforms.read.articles import ReadArticles
 
 MOST_SHARDS = 8
 WRITTEN = (

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from pipeline import be_safe, signals, streams
-from pipeline.streams import OutputError
+from pipeline import be_safe
+from pipeline.progress import streams
+from pipeline.progress.streams import OutputError
+from pipeline.runners import signals
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -44,14 +46,14 @@ def main(
     except KeyboardInterrupt:
         is_stopped = True
     except Exception as error:
-        from pipeline.run import JobError, reason
+        from pipeline.commands.run import JobError, reason
 
         failure, code = str(error) if isinstance(error, JobError) else reason(error), FAILED
     # What failed is what the stop broke off; a command may also say itself that it was stopped.
     if is_stopped or (signals.stopped() and code != INTERRUPTED):
         return _interrupted(is_program)
     if failure:
-        from pipeline.progress import say
+        from pipeline.progress.terminal import say
 
         say(f"error: {failure}")
     return code
@@ -59,10 +61,10 @@ def main(
 
 def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     """Do what a command line says; with --help it says only that, whatever else it says."""
-    from pipeline.commandline import help_of, parse
-    from pipeline.commands import APP
-    from pipeline.environment import leave_out_file_systems
+    from pipeline.cli.commandline import help_of, parse
+    from pipeline.cli.commands import APP
     from pipeline.options import LOCAL_RUNNER, UsageError
+    from pipeline.runners.environment import leave_out_file_systems
 
     app = app or APP
     if app is APP and words[:1] == ["--version"]:
@@ -82,11 +84,11 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
         raise UsageError(
             f"no command; the commands are {', '.join(others)} and {last} (see `pagecast --help`)"
         )
-    from pipeline import logs, progress
+    from pipeline.progress import logs, terminal
 
     logs.begin()  # before Beam is imported
     logs.choose(verbose=False)
-    progress.be_quiet(False)
+    terminal.be_quiet(False)
     command = parse(app, words, is_program)
     options = command.bound.arguments.get("options")
     if is_program and getattr(options, "runner", LOCAL_RUNNER) == LOCAL_RUNNER:
@@ -96,10 +98,10 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
 
 def _interrupted(is_program: bool) -> int:
     """Say that the command was stopped, and end this process if it is the command itself."""
-    if is_program and "pipeline.run" not in sys.modules:
+    if is_program and "pipeline.commands.run" not in sys.modules:
         _leave_stopped(INTERRUPTED)  # without Beam, which takes seconds to import
-    from pipeline.progress import say
-    from pipeline.run import leave
+    from pipeline.commands.run import leave
+    from pipeline.progress.terminal import say
 
     say(STOPPED)
     if is_program:
@@ -109,9 +111,9 @@ def _interrupted(is_program: bool) -> int:
 
 def _leave_stopped(code: int) -> None:
     """End a process that does not come to its end after it was stopped."""
-    from pipeline import progress
+    from pipeline.progress import terminal
 
-    progress.release()
+    terminal.release()
     with contextlib.suppress(OSError):
         os.write(2, f"pagecast: {STOPPED}\n".encode())
     os._exit(code)

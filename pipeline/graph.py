@@ -7,19 +7,17 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import AsList, AsSingleton
 
+from pagecast import storage
+from pagecast.dataset.arrow import sample_schema
+from pagecast.dataset.filtered import WriteFiltered
+from pagecast.dataset.layout import PLAN
+from pagecast.dataset.planfile import FAILED
+from pagecast.dataset.split import PlanSplit, SplitSettings
+from pagecast.dataset.versions import SameVersions, deciding
+from pagecast.tokens.tokenizer import Tokenize
 from pipeline.options import RunOptions
-from transforms import storage
-from transforms.arrow import sample_schema
-from transforms.articles import FilterShort, ReadArticles
-from transforms.assign import DistinctKeys, article_keys, assign_split
 from transforms.chunk import ExpandChunks
-from transforms.filtered import WriteFiltered
-from transforms.images import RenderPages
-from transforms.manifest import Finish, FinishSettings
-from transforms.outputs import PLAN
-from transforms.parts import PartSettings, WritePart
-from transforms.planfile import FAILED
-from transforms.samples import (
+from transforms.commit.samples import (
     INCOMPLETE,
     PENDING,
     UNFILTERED,
@@ -27,10 +25,12 @@ from transforms.samples import (
     RestoreSamples,
     WriteSamples,
 )
-from transforms.shards import ReadPlan
-from transforms.split import PlanSplit, SplitSettings
-from transforms.tokenize import Tokenize
-from transforms.versions import SameVersions, deciding
+from transforms.finish.manifest import Finish, FinishSettings
+from transforms.read.articles import FilterShort, ReadArticles
+from transforms.read.shards import ReadPlan
+from transforms.render.pages import RenderPages
+from transforms.split.assign import DistinctKeys, article_keys, assign_split
+from transforms.split.parts import PartSettings, WritePart
 
 
 class Job(NamedTuple):

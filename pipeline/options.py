@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 from cyclopts import Group, Parameter, Token
 from cyclopts.validators import Number
 
-from transforms import localfiles
-from transforms.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
-from transforms.modes import VISION_MODES, VisionMode
+from pagecast.modes import VISION_MODES, VisionMode
+from pagecast.storage import local
+from transforms.read.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
 
 if TYPE_CHECKING:
-    from transforms.images import PageSettings
-    from transforms.split import SplitSettings
+    from pagecast.dataset.split import SplitSettings
+    from transforms.render.pages import PageSettings
 
 LOCAL_RUNNER = "DirectRunner"
 BUILTIN = "builtin"
@@ -74,7 +74,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 def place_of(_: type, tokens: Sequence[Token]) -> str:
     """Return a place as it was meant. `~` is the home, also where no shell says so."""
-    return os.path.expanduser(localfiles.path_of(tokens[0].value))
+    return os.path.expanduser(local.path_of(tokens[0].value))
 
 
 def _modes(_: type, tokens: Sequence[Token]) -> tuple[VisionMode, ...]:
@@ -241,7 +241,7 @@ class RunOptions:
     @property
     def split(self) -> SplitSettings:
         """What decides the split."""
-        from transforms.split import SplitSettings
+        from pagecast.dataset.split import SplitSettings
 
         return SplitSettings(self.max_samples, self.val_size, self.seed)
 
@@ -253,8 +253,8 @@ class RunOptions:
     @property
     def pages(self) -> PageSettings:
         """How pages look and how they are stored."""
-        from transforms.images import PageSettings
-        from transforms.pictures import FILES, NONE, SHARDS
+        from transforms.render.pages import PageSettings
+        from transforms.render.sinks import FILES, NONE, SHARDS
 
         form = SHARDS if self.image_shards else NONE if self.no_images else FILES
         return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)

@@ -23,18 +23,18 @@ from apache_beam.testing import test_pipeline
 from hypothesis import settings
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from pagecast.dataset.layout import REPORT
+from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.__main__ import main
-from pipeline.commandline import parse
-from pipeline.commands import APP
+from pipeline.cli.commandline import parse
+from pipeline.cli.commands import APP
 from pipeline.data import data_file
 from pipeline.options import RunOptions
-from tests.hub import FakeHub
-from tests.order import longest_first
-from tests.quicker import loaded, make_beam_quicker, make_tokenizers_quicker, published
-from tests.shared import one_at_a_time
-from tests.stores import LONG
-from transforms.outputs import REPORT
-from transforms.tokenize import ArticleTokenizer
+from tests.support.hub import FakeHub
+from tests.support.order import longest_first
+from tests.support.quicker import loaded, make_beam_quicker, make_tokenizers_quicker, published
+from tests.support.shared import one_at_a_time
+from tests.support.stores import LONG
 
 settings.register_profile("any machine", deadline=None)  # however slow it is
 settings.load_profile("any machine")
@@ -115,7 +115,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 
 @pytest.fixture
 def empty_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The interpreter of an environment with nothing but pip, for `tests.packages.install`."""
+    """The interpreter of an environment with nothing but pip, for `packages.install`."""
     with one_at_a_time(tmp_path_factory, "empty") as base:
         python = base / "venv/bin/python"
         if not python.exists():
@@ -158,7 +158,7 @@ def hub(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FakeHub]:
     """A hub that this process and those it starts ask, with waits too short to matter."""
-    from transforms import hub
+    from pagecast.storage import hub
 
     it = FakeHub()
     monkeypatch.setenv("HF_ENDPOINT", it.url)

@@ -1,1 +1,1 @@
-"""The work: from parquet rows to samples, pages and the split. Never imports `pipeline`."""
+"""The steps of the graph, in its order. Knows Beam and `pagecast`, never `pipeline`."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import apache_beam as beam
 
+from pagecast.dataset.sample import Article, Sample, ShardArticles, ShardSamples, Tokens
+from pagecast.tokens.tokenizer import ArticleTokenizer, load_tokenizer
 from transforms import metrics
-from transforms.faults import attempt
-from transforms.records import Article, Sample, ShardArticles, ShardSamples, Tokens
-from transforms.tokenize import ArticleTokenizer, load_tokenizer
+from transforms.errors import attempt
 
 # What the tokens of the articles that are long enough do not keep: how many stand for what the
 # vocabulary lacks, and how many articles they do not decode to as they are.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from apache_beam.metrics import Metrics
 
-from transforms import pulse
+from pagecast import pulse
 
 NAMESPACE = "pagecast"
 ARTICLES_READ = "articles_read"

@@ -9,15 +9,15 @@ from typing import Any
 
 import psutil
 
-from pipeline import plan
+from pagecast.dataset.sample import ArticleError, Failure, Shard
+from pagecast.modes import VisionMode
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT, PNG, SAMPLES, Measured, Measuring
 from pipeline.estimate.outputs import UNKNOWN_BLOCK, Disk, outputs, room_in, split_sizes
 from pipeline.estimate.sample import Choice, choose
+from pipeline.launch import inputs
+from pipeline.launch.prepare import Sources
 from pipeline.options import RunOptions, usable_cpus
-from pipeline.prepare import Sources
-from transforms.modes import VisionMode
-from transforms.records import ArticleError, Failure, Shard
 
 # Of benchmarks.pipeline, see benchmarks/RESULTS.md: samples a second of one and of several workers
 # over what they would do if they did nothing but make pages; seconds for the report; and of split
@@ -44,7 +44,7 @@ def estimate(
       disk: where the run would write, if that is known. articles: to be read. drawn: samples drawn
         at most.
     """
-    entries = list(plan.plan_shards(sources.files, options.shard_rows, options.num_articles))
+    entries = list(inputs.plan_shards(sources.files, options.shard_rows, options.num_articles))
     shards = [entry for entry in entries if isinstance(entry, Shard)]
     choice = choose(shards, articles, seed)
     block = disk.block if disk else UNKNOWN_BLOCK

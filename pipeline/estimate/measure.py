@@ -15,22 +15,22 @@ from typing import Any, NamedTuple
 
 from fontTools.unicodedata import script, script_name
 
+from pagecast.dataset.arrow import sample_schema, to_batch
+from pagecast.dataset.filtered import article_line
+from pagecast.dataset.sample import ArticleError, Failure, Sample
+from pagecast.dataset.split import sample_key
+from pagecast.render import PageRenderer
+from pagecast.render.characters import MissingGlyphs
+from pagecast.tokens.tokenizer import ArticleTokenizer, tokenize
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice
+from pipeline.launch.prepare import Sources
 from pipeline.options import RunOptions
-from pipeline.prepare import Sources
-from transforms.arrow import sample_schema, to_batch
-from transforms.articles import filter_short, try_rows
 from transforms.chunk import expand_articles
-from transforms.faults import attempt
-from transforms.filtered import article_line
-from transforms.images import render_sample
-from transforms.pictures import FILES, tar_member
-from transforms.records import ArticleError, Failure, Sample
-from transforms.render import PageRenderer
-from transforms.render.characters import MissingGlyphs
-from transforms.split import sample_key
-from transforms.tokenize import ArticleTokenizer, tokenize
+from transforms.errors import attempt
+from transforms.read.articles import filter_short, try_rows
+from transforms.render.pages import render_sample
+from transforms.render.sinks import FILES, tar_member
 
 # What is counted of rows; reasons for which articles are dropped stand behind DROPPED.
 ROWS, KEPT, FAILED, DROPPED = "rows", "kept", "failed", "dropped, "

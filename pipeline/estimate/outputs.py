@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pagecast.dataset.layout import SAMPLES as WHOLE
+from pagecast.dataset.split import targets
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import ARROW, BLOCKS, FILTERED, LINE, SAMPLES, TAR, Measured
 from pipeline.options import RunOptions
-from transforms.assign import part_count
-from transforms.outputs import SAMPLES as WHOLE
-from transforms.pictures import FILES, NONE, SHARDS
-from transforms.split import targets
+from transforms.render.sinks import FILES, NONE, SHARDS
+from transforms.split.assign import part_count
 
 UNKNOWN_BLOCK = 4096  # bytes; of most file systems
 ENTRY_BYTES = 64  # of a file's name in its directory

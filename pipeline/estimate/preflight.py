@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pagecast import storage
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate.outputs import Disk, disk_of
+from pipeline.launch.inputs import InputFile
+from pipeline.launch.prepare import Sources
 from pipeline.options import BUILTIN, RunOptions, UsageError
-from pipeline.plan import InputFile
-from pipeline.prepare import Sources
-from pipeline.progress import readable, say
-from transforms import storage
+from pipeline.progress.terminal import readable, say
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
 TOKEN_BYTES = 2  # of text, at least; other tokenizers may know no longer tokens than a byte

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.progress import one_line, readable
+from pipeline.progress.terminal import one_line, readable
 
 LABELS = {
     "files": "images, a file a page",

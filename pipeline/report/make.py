@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pagecast import storage
+from pagecast.dataset.layout import MANIFEST, REPORT
+from pagecast.reader import PageReader
 from pipeline.report import charts, pictures, tables
 from pipeline.report.ocr import legibility, load_reader, read_pages
 from pipeline.report.source import most_samples, sample_lines, whereof
 from pipeline.report.survey import Survey
-from transforms import storage
-from transforms.outputs import MANIFEST, REPORT
-from transforms.reader import PageReader
 
 if TYPE_CHECKING:
     import jinja2

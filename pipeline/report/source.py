@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
-from transforms import storage
-from transforms.outputs import PLAN
-from transforms.parts import files_of_splits, merged_path
-from transforms.planfile import read_plan
-from transforms.receipts import shard_path
-from transforms.records import Shard
-from transforms.split import TRAIN, VAL
+from pagecast import storage
+from pagecast.dataset.layout import PLAN
+from pagecast.dataset.planfile import read_plan
+from pagecast.dataset.receipts import shard_path
+from pagecast.dataset.sample import Shard
+from pagecast.dataset.split import TRAIN, VAL
+from transforms.split.parts import files_of_splits, merged_path
 
 MOST_LOCAL = 20_000  # samples: 400 MB, a few seconds
 MOST_REMOTE = 2_000  # in a store: 40 MB to fetch

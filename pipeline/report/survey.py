@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from transforms.records import parse_sample_id
-from transforms.split import u64
+from pagecast.dataset.sample import parse_sample_id
+from pagecast.dataset.split import u64
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pagecast import storage
+from pagecast.dataset.layout import ERRORS
 from pipeline.report.survey import Survey
-from transforms import storage
-from transforms.outputs import ERRORS
 
 MOST_REASONS = 20
 DIGITS = re.compile(r"\d[\d,.]*")

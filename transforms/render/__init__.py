@@ -1,8 +1,1 @@
-"""Pages: pictures of a text, as large as fits. Knows nothing of Beam, files or options."""
-
-from __future__ import annotations
-
-from transforms.render.page import Page, PageMetadata, PageRenderer
-from transforms.render.png import encode_png
-
-__all__ = ["Page", "PageMetadata", "PageRenderer", "encode_png"]
+"""Pages of samples: drawn by a DoFn, stored by a sink."""

@@ -1,0 +1,1 @@
+"""What lies in an output directory: samples, their receipts, the split, and every name."""

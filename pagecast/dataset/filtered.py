@@ -1,0 +1,164 @@
+"""Writing the kept articles with their tokens as JSON lines.
+
+Each shard commits its piece, a file of lines and the record that vouches for it; in the end the
+pieces are merged into `filtered.jsonl`, in input order, and removed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from pagecast import storage
+from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.layout import FILTERED, FILTERED_WHOLE
+from pagecast.dataset.sample import Article, Shard, ShardArticles
+from transforms import metrics
+
+SUFFIX = ".jsonl"
+
+
+class FilteredPiece(NamedTuple):
+    """A committed piece: the shard's kept articles, and the size and hash of their lines."""
+
+    shard: Shard
+    articles: int
+    size: int
+    lines_sha256: str
+
+    def to_json(self) -> bytes:
+        """Return the piece's record."""
+        return seal({**self._asdict(), "shard": self.shard._asdict()})
+
+    @classmethod
+    def from_json(cls, content: bytes) -> FilteredPiece:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is no such record.
+        """
+        try:
+            fields = unseal(content)
+            return cls(**{**fields, "shard": Shard(**fields["shard"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the record of filtered articles: {error}") from error
+
+
+def piece_path(output_dir: str, shard: int, suffix: str = SUFFIX) -> str:
+    """Return where a shard's kept articles are, or with the suffix ".json" their record."""
+    return storage.private(output_dir, "filtered", f"{shard:05d}{suffix}")
+
+
+def article_line(article: Article) -> bytes:
+    """Return a tokenized article as one line of ASCII JSON."""
+    assert article.tokens is not None, "an article is tokenized before it is kept"
+    record = {
+        "id": article.wiki_id,
+        "title": article.title,
+        "text": article.text,
+        "tokens": article.tokens.tolist(),
+        "total_tokens": len(article.tokens),
+    }
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
+    """Commit a shard's kept articles, then the record of them."""
+    storage.protect(output_dir)
+    number = batch.shard.number
+    lines = map(article_line, batch.articles)
+    written = storage.commit_hashed(piece_path(output_dir, number), lines)
+    piece = FilteredPiece(batch.shard, len(batch.articles), *written)
+    storage.settle(output_dir)
+    storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()], durable=True)
+    return piece
+
+
+def find_filtered(shard: Shard, output_dir: str) -> FilteredPiece | None:
+    """Return the piece of a shard that an earlier run committed, if it is intact."""
+    try:
+        record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+        piece = FilteredPiece.from_json(record)
+        if not piece.shard.has_rows_of(shard):
+            return None
+        digest = storage.sha256_of(piece_path(output_dir, shard.number))
+    except ConnectionError:  # the store failed: that says nothing about the piece
+        raise
+    except (OSError, ValueError):
+        return None
+    return piece if digest == piece.lines_sha256 else None
+
+
+class WriteFiltered(beam.DoFn):
+    """Commit the kept articles of each shard."""
+
+    def __init__(self, output_dir: str) -> None:
+        self._output_dir = output_dir
+
+    def process(self, batch: ShardArticles) -> Iterator[FilteredPiece]:
+        """Yield what was committed."""
+        with metrics.timed("write_filtered"):
+            piece = write_filtered(batch, self._output_dir)
+        yield piece
+
+
+def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
+    """Merge the pieces of all shards into filtered.jsonl and return the record of the whole.
+
+    Raises:
+      OSError, ValueError: a piece is missing or damaged.
+    """
+    articles = 0
+
+    def content() -> Iterator[bytes]:
+        nonlocal articles
+        for shard in shards:
+            record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+            articles += FilteredPiece.from_json(record).articles
+            yield from storage.read_pieces(piece_path(output_dir, shard.number))
+
+    size, digest = storage.commit_hashed(storage.join(output_dir, FILTERED), content())
+    whole = {"articles": articles, "bytes": size, "sha256": digest}
+    storage.settle(output_dir)
+    record = json.dumps(whole).encode() + b"\n"
+    storage.commit(storage.private(output_dir, FILTERED_WHOLE), [record], durable=True)
+    return whole
+
+
+def find_whole(output_dir: str) -> dict[str, Any] | None:
+    """Return the record of an earlier run's filtered.jsonl, if the file is as it says."""
+    try:
+        whole = json.loads(storage.read_bytes(storage.private(output_dir, FILTERED_WHOLE)))
+        found = measure(output_dir)
+    except ConnectionError:
+        raise
+    except (OSError, ValueError, RecursionError):
+        return None
+    # Every field: the record goes into the manifest as it is.
+    return found if whole == found else None
+
+
+def measure(output_dir: str) -> dict[str, Any]:
+    """Return what the record of filtered.jsonl should be, from the file as it is.
+
+    Raises:
+      OSError: it is not there or cannot be read.
+    """
+    digest, lines, size, last = hashlib.sha256(), 0, 0, b"\n"
+    for piece in storage.read_pieces(storage.join(output_dir, FILTERED)):
+        digest.update(piece)
+        lines += piece.count(b"\n")
+        size += len(piece)
+        last = piece
+    lines += not last.endswith(b"\n")  # one that was cut short
+    return {"articles": lines, "bytes": size, "sha256": digest.hexdigest()}
+
+
+def remove_pieces(output_dir: str, shards: Iterable[Shard]) -> None:
+    """Remove the pieces, which the merged file has made superfluous."""
+    for shard in shards:
+        storage.remove(piece_path(output_dir, shard.number, suffix) for suffix in (".json", SUFFIX))

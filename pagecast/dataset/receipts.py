@@ -1,0 +1,150 @@
+"""Receipts: what a committed shard holds. No receipt, no shard.
+
+The file also says where each picture lies; that part is for readers and for verification, and does
+not travel through the graph.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pagecast import storage
+from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.sample import ArticleError, ModePictures, Picture, Shard
+
+PICTURES = b', "pictures": {'  # where that part of a receipt begins; inside a string `"` has a `\\`
+SIZE = re.compile(rb'"size": (\d+), "places": \{')
+
+
+class ArticleLines(NamedTuple):
+    """Where an article's samples lie: the byte lengths of its lines, in chunk order.
+
+    The lines of a shard follow one another, so the lengths give every byte range.
+    """
+
+    row: int
+    wiki_id: str
+    lengths: tuple[int, ...]
+
+
+class Receipt(NamedTuple):
+    """What a committed shard holds; `articles` are those that gave samples, in row order.
+
+    modes: the vision modes of its samples. pages: the pictures stored. losses: what the tokens do
+    not keep of its articles; None where the tokenizer keeps all, or earlier versions did not count.
+    """
+
+    shard: Shard
+    modes: tuple[str, ...]
+    kept: int
+    dropped: dict[str, int]
+    errors: tuple[ArticleError, ...]
+    pages: int
+    jsonl_bytes: int
+    jsonl_sha256: str
+    articles: tuple[ArticleLines, ...]
+    losses: dict[str, int] | None = None
+
+    @property
+    def samples(self) -> int:
+        """Number of samples in the shard."""
+        return sum(len(article.lengths) for article in self.articles)
+
+    def to_json(self, pictures: Mapping[str, ModePictures]) -> bytes:
+        """Return the content of the receipt's file, with the places of the shard's pictures."""
+        fields = self._asdict()
+        fields["shard"] = self.shard._asdict()
+        fields["errors"] = [error._asdict() for error in self.errors]
+        fields["pictures"] = {
+            mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
+        }
+        if self.losses is None:
+            del fields["losses"]
+        return seal(fields)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Receipt:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is not a whole receipt.
+        """
+        try:
+            fields: dict[str, Any] = unseal(content)
+            del fields["pictures"]
+            fields["shard"] = Shard(**fields["shard"])
+            fields["modes"] = tuple(fields["modes"])
+            fields["errors"] = tuple(ArticleError(**error) for error in fields["errors"])
+            fields["articles"] = tuple(
+                ArticleLines(row, wiki_id, tuple(lengths))
+                for row, wiki_id, lengths in fields["articles"]
+            )
+            return cls(**fields)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not a receipt: {error}") from error
+
+
+def read_pictures(content: bytes) -> dict[str, ModePictures]:
+    """Return where a shard's pictures are, mode by mode, from the content of its receipt's file.
+
+    Raises:
+      ValueError: it is not a whole receipt.
+    """
+    try:
+        return {
+            mode: ModePictures(
+                stored["tar"],
+                stored["size"],
+                {sample: Picture(*place) for sample, place in stored["places"].items()},
+            )
+            for mode, stored in unseal(content)["pictures"].items()
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a receipt: {error}") from error
+
+
+class Tally(NamedTuple):
+    """What a receipt counts for; `failed` articles, `size` in bytes of lines and pictures."""
+
+    shard: Shard
+    modes: tuple[str, ...]
+    samples: int
+    pages: int
+    failed: int
+    size: int
+
+
+def read_tally(content: bytes) -> Tally:
+    """Return what a receipt counts for, without a look at each picture or at the hash: quickly.
+
+    Raises:
+      ValueError: it is not a receipt, or not all of it.
+    """
+    head, found, pictures = content.partition(PICTURES)
+    if not found or not content.endswith(b'"}\n'):
+        raise ValueError("not a whole receipt")
+    try:
+        fields: dict[str, Any] = json.loads(head + b"}")
+        return Tally(
+            shard=Shard(**fields["shard"]),
+            modes=tuple(fields["modes"]),
+            samples=sum(len(lengths) for _, _, lengths in fields["articles"]),
+            pages=fields["pages"],
+            failed=len(fields["errors"]),
+            size=fields["jsonl_bytes"] + sum(map(int, SIZE.findall(pictures))),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a receipt: {error}") from error
+
+
+def shard_path(output_dir: str, shard: int) -> str:
+    """Return where a shard's samples are."""
+    return storage.private(output_dir, "shards", f"{shard:05d}.jsonl")
+
+
+def receipt_path(output_dir: str, shard: int) -> str:
+    """Return where a shard's receipt is."""
+    return storage.private(output_dir, "shards", f"{shard:05d}.json")

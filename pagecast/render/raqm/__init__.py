@@ -1,0 +1,1 @@
+"""Pages set by libraqm, as Pillow draws them where it finds libfribidi."""

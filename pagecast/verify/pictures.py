@@ -1,0 +1,184 @@
+"""Checking the pictures of a shard: that each is what was written, and that it is a page."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
+
+from PIL import Image, ImageChops
+
+from pagecast import storage
+from pagecast.dataset.page_versions import page_versions
+from pagecast.dataset.sample import ModePictures, Picture, Sample, Shard, image_name
+from pagecast.render.typeset import MARGIN
+from pagecast.verify.dataset import Dataset, Fault
+from pagecast.verify.expected import Expected
+from transforms.render.pages import load_renderer
+from transforms.render.sinks import digest_of, tar_name
+
+
+def pictures_faults(
+    shard: Shard,
+    dataset: Dataset,
+    pictures: dict[str, ModePictures],
+    wanted: Sequence[Expected],
+    lines: dict[str, bytes],
+    whole: bool,
+    redrawn: Set[str] = frozenset(),
+) -> Iterator[Fault]:
+    """Yield what is wrong with the pictures of the samples wanted, and with whole tars.
+
+    Args:
+      lines: the samples' lines by id, as far as they are there.
+      redrawn: ids of samples whose pages are drawn anew and compared.
+    """
+    sizes = {mode.name: mode.px for mode in dataset.pages.modes}
+    with storage.RangeReader() as reader:
+        for mode, stored in pictures.items():
+            if stored.tar is not None and stored.places and whole:
+                yield from _tar_faults(shard, dataset, mode, stored, lines)
+            others = {place.digest: name for name, place in stored.places.items()}
+            for sample in wanted:
+                place = stored.places[sample.id]
+                file = stored.tar or image_name(mode, sample.id)
+                path = dataset.path(file)
+                try:
+                    if stored.tar is None:
+                        png = storage.read_bytes(path)
+                    else:
+                        png = reader.read(path, place.offset, place.length)
+                except FileNotFoundError:
+                    yield Fault(file, sample.id, "its picture is missing")
+                    continue
+                except ConnectionError:
+                    raise
+                except OSError as error:
+                    yield Fault(file, sample.id, f"its picture cannot be read ({error})")
+                    continue
+                always = sample.id in redrawn
+                redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode])
+                for what in picture_faults(png, place, others, sizes[mode], redraw, always):
+                    yield Fault(file, sample.id, what)
+
+
+def _tar_faults(
+    shard: Shard, dataset: Dataset, mode: str, stored: ModePictures, lines: dict[str, bytes]
+) -> Iterator[Fault]:
+    """Check that a tar read as a tar has just the members that the receipt's places say."""
+    file = tar_name(mode, shard.number)
+    first = mode == dataset.modes[0]
+    wanted: list[tuple[str, int | None]] = []
+    for sample, place in stored.places.items():
+        wanted.append((f"{sample}.png", place.offset))
+        if first:
+            wanted.append((f"{sample}.json", None))
+    try:
+        if stored.tar != file:
+            yield Fault(file, "", f"the receipt has the pictures in {stored.tar}")
+        if (size := storage.size_of(dataset.path(file))) != stored.size:
+            yield Fault(file, "", f"it has {size} bytes, {stored.size} were written")
+        with storage.open_read(dataset.path(file)) as opened, tarfile.open(fileobj=opened) as tar:
+            members = tar.getmembers()
+            found = [(m.name, m.offset_data if m.name.endswith(".png") else None) for m in members]
+            if found != wanted:
+                yield Fault(file, "", "its members are not those of its receipt")
+            for member in members:
+                sample = member.name.removesuffix(".json")
+                record = tar.extractfile(member) if sample in lines else None
+                if record and record.read() != lines[sample].rstrip():
+                    yield Fault(file, sample, "its record differs from its line")
+    except ConnectionError:
+        raise
+    except (OSError, tarfile.TarError) as error:
+        yield Fault(file, "", f"cannot be read as a tar ({error})")
+
+
+def other_versions(dataset: Dataset) -> str:
+    """Name what laid out the pages in another version than is here; nothing if none."""
+    here = page_versions(dataset.versions, dataset.pages.layout)
+    return ", ".join(
+        f"{name} {dataset.versions[name]}, here {version}"
+        for name, version in here.items()
+        if dataset.versions[name] != version
+    )
+
+
+def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
+    """Say whether the metadata of a sample's pages are not those of its text."""
+    if other_versions(dataset):
+        return None
+    sample = Sample.from_json_line(line)
+    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
+    sizes = [mode.px for mode in dataset.pages.modes]
+    for mode, page in zip(
+        dataset.modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
+    ):
+        if sample.font_metadata.get(mode) != page._asdict():
+            return f"its font_metadata of {mode} are not those of its text"
+    return None
+
+
+def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
+    """Draw a sample's page anew, if the same version of Pillow would draw it."""
+    if line is None or other_versions(dataset):
+        return None
+    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
+    return renderer.render(Sample.from_json_line(line).context_text, px).image
+
+
+def picture_faults(
+    png: bytes,
+    written: Picture,
+    others: Mapping[str, str],
+    px: int,
+    redraw: Callable[[], Image.Image | None],
+    always: bool = False,
+) -> Iterator[str]:
+    """Yield what is wrong with a picture.
+
+    Args:
+      written: what the receipt says of it.
+      others: digest to id, of the pictures of the same mode and shard.
+      redraw: draws the page anew, or gives None where that cannot be done as it was.
+      always: whether to do so in any case, not only where there is ink in the margins.
+    """
+    if (digest := digest_of(png)) != written.digest:
+        if digest in others:
+            yield f"it is the picture of {others[digest]}"
+            return
+        if len(png) < written.length:
+            yield f"it is cut short: {len(png)} of {written.length} bytes"
+        else:
+            yield "it is not the picture that was written"
+    try:
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            image.load()
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        yield f"it cannot be decoded ({error})"
+        return
+    if image.mode != "L":
+        yield f"it is of mode {image.mode}, not gray"
+    elif image.size != (px, px):
+        yield f"it has {image.width} by {image.height} pixels, not {px} by {px}"
+    else:
+        strange = not ink_inside(image)
+        page = redraw() if always or strange else None
+        if page and page.tobytes() != image.tobytes():
+            yield "it has ink in the margins" if strange else "it is not the page of its text"
+
+
+def ink_inside(image: Image.Image) -> bool:
+    """Tell whether all ink of a page is inside its margins.
+
+    Not so for every page: a word too long for its line is cut at the edge, and some letters reach
+    beyond their place.
+    """
+    margin = int(image.width * MARGIN)
+    inked = ImageChops.invert(image).getbbox()
+    if inked is None:
+        return True
+    left, top, right, bottom = inked
+    far = image.width - margin
+    return left >= margin and top >= margin and right <= far and bottom <= far

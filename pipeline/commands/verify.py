@@ -1,0 +1,78 @@
+"""The command `verify`: check a whole dataset in parallel, print each fault, make mending easy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from pagecast import storage
+from pagecast.dataset.layout import MANIFEST
+from pagecast.storage import PRIVATE
+from pagecast.verify.check import Check
+from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
+from pipeline.launch import lock, ours, output, stores
+from pipeline.options import UsageError, VerifyOptions
+from pipeline.progress.streams import tell
+from pipeline.progress.terminal import be_quiet, one_line, say
+from pipeline.runners.pool import workers
+
+DONE, FAULTY = 0, 1
+
+
+def verify(options: VerifyOptions) -> int:
+    """Check a dataset, and return the exit code.
+
+    Raises:
+      UsageError: there is no dataset.
+    """
+    be_quiet(options.quiet)
+    place = [("--output_dir", options.output_dir)]
+    stores.use(place, options.store_args, alone=options.workers == 1)
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
+    try:
+        dataset, config, shards = open_dataset(out)
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
+    with ExitStack() as stack:
+        if options.repair:  # what a run is writing may look damaged
+            output.refuse_links(out)
+            stack.enter_context(lock.hold(out, options.force_unlock))
+        elif owner := lock.owner_of(out):
+            say(f"warning: {owner} is at work in {out}: what it has not finished is a fault here")
+        each = stack.enter_context(workers(options.workers, options.store_args))
+        chosen = options.sample, options.seed
+        check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
+        check.run()
+        for fault in check.faults:
+            tell(one_line(str(fault)))
+        tell(one_line(check.summary()))
+        if not check.faults:
+            return DONE
+        if options.repair:
+            tell(one_line(repair(dataset, check.faults)))
+        else:
+            tell("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
+    return FAULTY
+
+
+def repair(dataset: Dataset, faults: Iterable[Fault]) -> str:
+    """Remove what the faults say, and the manifest; return a line that says what was done."""
+    names = sorted({name for fault in faults for name in fault.remove} - {MANIFEST})
+    shards = sum(name.startswith(f"{PRIVATE}/shards/") for name in names)
+    parts = [name for name in names if name.startswith(f"{PRIVATE}/parts/")]
+    merged = ours.was_merged(dataset.output_dir) or False
+    # Without its receipt nobody could tell whose a part's file is.
+    of_parts = [
+        name
+        for part in parts
+        for name in ours.part_files(dataset.output_dir, Path(part).stem, merged)
+    ]
+    storage.remove(dataset.path(name) for name in [MANIFEST, *of_parts, *names])
+    return (
+        f"removed the receipts of {shards} shards and {len(parts)} parts, "
+        f"{len(names) - shards - len(parts)} other files and the manifest; "
+        "give the same `run` command as before to make them anew"
+    )

@@ -1,0 +1,1 @@
+"""What happens before the graph runs: inputs, assets and the output directory are checked."""

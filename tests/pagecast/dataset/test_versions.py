@@ -1,0 +1,59 @@
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from pagecast.dataset.versions import SameVersions, also_deciding, deciding, versions
+from tests.conftest import in_beam
+
+SAID = (
+    "a worker has pillow 12.3.0 instead of 11.0.0, raqm None instead of 1, new None instead of 2: "
+)
+
+
+def test_a_worker_with_the_launchers_versions_works() -> None:
+    with in_beam() as pipeline:
+        passed = pipeline | beam.Create([1, 2]) | beam.ParDo(SameVersions(versions()))
+        assert_that(passed, equal_to([1, 2]))
+
+
+def test_another_worker_says_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.version", lambda _: None)
+    launcher = {**versions(), "pillow": "11.0.0", "raqm": "1", "new": "2"}
+    with pytest.raises(Exception, match=SAID), in_beam() as pipeline:
+        pipeline | beam.Create([1]) | beam.ParDo(SameVersions(launcher))
+
+
+def test_libraqm_matters_only_where_it_lays_out_text() -> None:
+    assert set(versions()) == {*deciding("basic"), "raqm"}
+    assert deciding("raqm") == versions()
+
+
+@pytest.mark.parametrize(
+    ("layout", "line_break", "fonts", "more"),
+    [
+        ("basic", "spaces", 1, ()),
+        ("raqm", "spaces", 1, ()),
+        ("basic", "unicode", 1, ("uniseg", "unicode")),
+        ("basic", "spaces", 2, ("unicode",)),
+        ("raqm", "unicode", 2, ("uniseg", "unicode", "fribidi")),
+    ],
+)
+def test_what_decides_with_some_options_only(
+    layout: str, line_break: str, fonts: int, more: tuple[str, ...]
+) -> None:
+    assert also_deciding(layout, line_break, fonts) == more
+    here = deciding(layout, line_break, fonts)
+    assert set(here) == set(deciding(layout)) | set(more)
+    assert all(here[name] for name in more)
+    with in_beam() as pipeline:
+        passed = pipeline | beam.Create([1]) | beam.ParDo(SameVersions(here))
+        assert_that(passed, equal_to([1]))
+
+
+def test_a_worker_with_another_uniseg_refuses() -> None:
+    launcher = {**deciding("basic", "unicode"), "uniseg": "0.9"}
+    with (
+        pytest.raises(Exception, match=r"a worker has uniseg 0\.10\.1 instead of 0\.9"),
+        in_beam() as p,
+    ):
+        p | beam.Create([1]) | beam.ParDo(SameVersions(launcher))

@@ -1,0 +1,477 @@
+"""Layout raqm: equal to the oracle with raqm, by word widths only where that is certain."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fontTools.ttLib import TTFont
+from fontTools.unicodedata import script as unicode_script
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pagecast.render import PageRenderer
+from pagecast.render.fonts import default_font
+from pagecast.render.oracle import OracleRenderer
+from pagecast.render.raqm.plain import (
+    Extent,
+    PlainLine,
+    ShapedSize,
+    extents,
+    measure_alone,
+    plain_script,
+    word_script,
+)
+from pagecast.render.raqm.raqm import ShapedLines, ShapedText, Shaper
+from pagecast.render.raqm.rules import contextual_rules, read_rules
+from pagecast.render.typeset import Text
+from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
+from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
+
+GOLDEN = Path(__file__).parents[2] / "data" / "sample.golden.jsonl"
+SHAPER, TINY = Shaper(default_font()), Shaper(tiny_font(kern={}))
+DEJAVU = PageRenderer(layout="raqm"), OracleRenderer(layout="raqm")
+
+LATIN = "languagesystem DFLT dflt; languagesystem latn dflt;"
+KERN_IN_WORDS = "feature kern { pos u0041 u0056 -173; pos u0066 u0069 57; } kern;"
+# Fonts whose rules see the space, each in another way.
+SPACE_RULES = {
+    "pair": "feature kern { pos u0020 u0041 -333; } kern;",
+    "pair, second": "feature kern { pos u0056 u0020 -333; } kern;",
+    "classes": "feature kern { pos [u0041 u0056] [u0020 u0066] -333; } kern;",
+    "the rest": "feature kern { enum pos u0041 [u0020 u0078] 111; } kern;",
+    "ligature": "feature liga { sub u0041 u0020 u0056 by u007C; } liga;",
+    "context": "feature calt { sub u0041' u0020 u0056 by u007C; } calt;",
+    "lookbehind": "feature calt { sub u0041 u0020 u0056' by u007C; } calt;",
+    "single": "feature locl { sub u0020 by u007C; } locl;",
+    "nested": (
+        "lookup far { sub u0056 u0020 by u007C; } far;"
+        "feature calt { sub u0041' u0056' lookup far; } calt;"
+    ),
+    "position": "feature kern { pos u0020 <111 0 222 0>; } kern;",
+    "past the space": (
+        "table GDEF { GlyphClassDef [u0020], , [u0301], ; } GDEF;"
+        "feature kern { lookupflag IgnoreBaseGlyphs; pos u0041 u0056 -333; } kern;"
+    ),
+    "random": "feature rand { sub u0041 from [u0056 u0066]; } rand;",
+}
+
+
+def both(font: bytes) -> tuple[PageRenderer, OracleRenderer]:
+    return PageRenderer(font, "raqm"), OracleRenderer(font, "raqm")
+
+
+def check(text: str, px: int, font: bytes | None = None) -> None:
+    renderer, oracle = DEJAVU if font is None else both(font)
+    assert_same(renderer.render(text, px), oracle.render(text, px))
+
+
+@pytest.mark.parametrize("line", [0, 23])
+def test_a_real_text(line: int) -> None:
+    text = json.loads(GOLDEN.read_text("utf-8").splitlines()[line])["context_text"]
+    check(text[:2500], 330)
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(TEXTS, st.integers(64, 200))
+def test_pages_of_all_scripts(text: str, px: int) -> None:
+    check(text, px)
+
+
+PLAIN = "office, (fluffy) AVAIL To 1997 3.14% — “x” (1) ½ № 20€ a/b Да, слово (три) но λόγος, ἄν Ω"
+NOT_PLAIN = "שלום سلام नमस्ते e\u0301 1\u20442 \u0301x ٣٤ \u200bzero 的"
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(PLAIN.split(" ")),
+        st.text(SCRIPTS[0], min_size=1, max_size=9),
+        st.text("([{<«‹“’”›»>}])", min_size=1, max_size=3),
+        st.sampled_from(NOT_PLAIN.split(" ")),
+    ),
+    max_size=60,
+).map(" ".join)
+
+
+@settings(derandomize=True, deadline=None, max_examples=120)
+@given(LINES, st.integers(64, 300))
+def test_plain_words_among_others(text: str, px: int) -> None:
+    check(text, px)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    st.lists(st.text([*SHAPES, "?"], min_size=1, max_size=5), max_size=25).map(" ".join),
+    st.sampled_from([LATIN + KERN_IN_WORDS, ""]),
+    st.integers(40, 200),
+)
+def test_pages_in_a_nasty_font(text: str, features: str, px: int) -> None:
+    check(text, px, tiny_font(features))
+
+
+# Characters that scripts share, treated otherwise among Latin letters.
+SHARED_RULES = """
+    languagesystem DFLT dflt; languagesystem latn dflt;
+    feature kern {
+        script DFLT; language dflt; pos u007C u007C 350; pos u002F u007C -90;
+        script latn; language dflt; pos u007C u007C -250; pos u002F u007C 470;
+    } kern;
+    feature liga { script latn; language dflt; sub u007C u00A4 by u0057; } liga;
+"""
+
+
+SHARED = both(tiny_font(SHARED_RULES, kern={}))
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(["x", "||", "|\u00a4", "AV"]), st.text("|/\u00a4", min_size=1)),
+        max_size=30,
+    ).map(" ".join),
+    st.integers(60, 250),
+)
+def test_shared_characters_take_the_script_beside_them(text: str, px: int) -> None:
+    renderer, oracle = SHARED
+    assert_same(renderer.render(text, px), oracle.render(text, px))
+
+
+@pytest.mark.parametrize("rule", SPACE_RULES)
+def test_rules_that_see_the_space_are_found(rule: str) -> None:
+    font = tiny_font(LATIN + SPACE_RULES[rule], kern={})
+    assert not read_rules(font).words_stand_alone
+    for px in (70, 90, 111, 160):
+        check("A V x A A V f V A x V V A A f f V A A " * 2, px, font)
+
+
+@pytest.mark.parametrize(
+    ("font", "alone"),
+    [
+        (default_font(), True),
+        (tiny_font(kern={}), True),
+        (tiny_font(LATIN + KERN_IN_WORDS, kern={("A", "V"): -99}), True),
+        (tiny_font(kern={("A", " "): -99}), False),
+        (tiny_font(kern={(" ", "A"): -99}), False),
+        # The rule sees the space, but only in Arabic.
+        (tiny_font("languagesystem arab dflt;" + SPACE_RULES["pair"], kern={}), True),
+        # So are rules that are off: they are for those who ask.
+        (tiny_font(LATIN + "feature salt { sub u0020 by u007C; } salt;", kern={}), True),
+        # Empty cells of a table of classes do nothing.
+        (tiny_font(LATIN + "feature kern { pos [u0041] [u0056 u0066] -9; } kern;", kern={}), True),
+        # A space with ink, or none at all.
+        (tiny_font(kern={}, shapes={**SHAPES, " ": (300, [(0, 0), (90, 0), (9, 90)])}), False),
+        (tiny_font(kern={}, shapes={"A": SHAPES["A"]}), False),
+    ],
+)
+def test_words_stand_alone(font: bytes, alone: bool) -> None:
+    assert read_rules(font).words_stand_alone is alone
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "changed"),
+    [
+        ("feature kern { pos u0041 u0056 -173; } kern;", ["AV", "VA", "fix"], []),
+        ("feature liga { sub u0066 u0069 by u0078; } liga;", ["fx", "ix", "AV"], ["fi", "ixf"]),
+        ("feature locl { sub u0066 by u0078; } locl;", ["ix"], ["f", "xf"]),
+        ("feature ccmp { sub u0066 by u0078 u0069; } ccmp;", ["ix"], ["f"]),
+        ("feature salt { sub u0066 by u0078; } salt;", ["f", "fi"], []),
+        ("feature aalt { sub u0066 from [u0078 u0069]; } aalt;", ["f"], []),
+        ("feature calt { sub u0066 from [u0078 u0069]; } calt;", ["x"], ["f"]),
+        ("feature calt { sub u0041 u0056' u0078 by u0069; } calt;", ["AV", "Vx", "A"], ["AVx"]),
+        (
+            "feature calt { ignore sub [u0041 u0056] u0069' [u0056 u0078];"
+            " sub [u0041 u0056] u0069' by u0078; } calt;",
+            ["ix", "AV"],
+            ["Ai", "Vix"],
+        ),
+        ("feature calt { rsub u0041 u0056' by u0069; } calt;", ["V", "A"], ["AV"]),
+        ("feature kern { pos u0041 <9 0 9 0>; } kern;", ["V"], ["A"]),
+        ("feature kern { pos u0041 <9 0 9 0> u0056 <0 0 0 0>; } kern;", ["V"], ["AV"]),
+        ("feature curs { pos cursive u0041 <anchor 9 9> <anchor 8 8>; } curs;", ["V"], ["A"]),
+        (
+            "markClass u0301 <anchor 0 600> @TOP;"
+            "feature mark { pos base u0041 <anchor 300 700> mark @TOP; } mark;",
+            ["A", "AV"],
+            ["A\u0301"],
+        ),
+        ("languagesystem arab dflt; feature liga { sub u0066 u0069 by u0078; } liga;", ["fi"], []),
+    ],
+)
+def test_rules_that_apply_to_words_are_found(
+    rule: str, kept: list[str], changed: list[str]
+) -> None:
+    font = tiny_font(rule if rule.startswith("languagesystem") else LATIN + rule, kern={})
+    rules = read_rules(font)
+    assert [word for word in (*kept, *changed) if rules.keep(word)] == kept
+    for px in (66, 95, 140):
+        check(" ".join([*kept, *changed, "fi xif AVx Ai jV"] * 5), px, font)
+
+
+def context(form: int, **parts: Any) -> SimpleNamespace:
+    """Return what a contextual subtable of fontTools looks like."""
+    classes = [
+        None if rules is None else SimpleNamespace(Rule=rules) for rules in parts.pop("sets")
+    ]
+    name = "ChainSubClassSet" if form == 2 else "ChainSubRuleSet"
+    return SimpleNamespace(Format=form, **parts, **{name: classes})
+
+
+def table(**glyphs: int) -> SimpleNamespace:
+    return SimpleNamespace(classDefs=glyphs, glyphs=sorted(glyphs))
+
+
+@pytest.mark.parametrize(
+    ("subtable", "rules"),
+    [
+        (
+            context(
+                1,
+                Coverage=table(a=1, b=1),
+                sets=[[], [SimpleNamespace(Backtrack=["c"], Input=["d"], LookAhead=["e", "f"])]],
+            ),
+            [["b", "c", "d", "e", "f"]],
+        ),
+        (
+            context(
+                2,
+                Coverage=table(a=1, b=1, c=1),
+                BacktrackClassDef=table(x=1, y=1, z=2),
+                InputClassDef=table(a=1, c=2, d=2),
+                LookAheadClassDef=table(w=3),
+                sets=[
+                    [SimpleNamespace(Backtrack=[1, 0], Input=[2], LookAhead=[3])],
+                    [SimpleNamespace(Backtrack=[], Input=[], LookAhead=[2])],
+                    None,
+                ],
+            ),
+            [["abc", "xy", None, "cd", "w"], ["a", ""]],
+        ),
+        (
+            context(
+                2,
+                Coverage=table(a=1, b=1),
+                ClassDef=table(b=1),
+                sets=[None, [SimpleNamespace(Class=[0, 1])]],
+            ),
+            [["b", None, "b"]],
+        ),
+    ],
+)
+def test_contextual_rules(subtable: Any, rules: list[list[str | None]]) -> None:
+    expected = [[None if part is None else frozenset(part) for part in rule] for rule in rules]
+    assert list(contextual_rules(subtable)) == expected
+
+
+def test_words_with_missing_glyphs_are_left_to_pillow() -> None:
+    rules = read_rules(tiny_font(kern={}))
+    assert rules.keep("fix") and not rules.keep("fix?")
+
+
+def test_kerning_by_the_old_table_moves_both_glyphs() -> None:
+    font = tiny_font(kern={("A", "V"): -180})
+    assert read_rules(font).words_stand_alone and not read_rules(font).keep("AV")
+    assert read_rules(tiny_font(LATIN + KERN_IN_WORDS, kern={("A", "V"): -180})).keep("AV")
+    check("AV VA AVAV V A " * 9, 120, font)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.lists(st.text(SCRIPTS[0], min_size=1, max_size=9), min_size=1), st.integers(4, 30))
+def test_extents_of_letters_are_those_of_words(words: list[str], size: int) -> None:
+    shaper = SHAPER
+    kept = [word for word in words if shaper.rules.keep(word) and word_script(word) == "Latn"]
+    if not kept:
+        return
+    for word, extent in zip(kept, extents(Text(kept, shaper.atlas("Latn")).at(size)), strict=True):
+        whole = measure_alone(word, shaper.faces[size], "x")
+        assert extent.advance == whole.advance
+        assert extent.left <= whole.left <= extent.sure_left
+        assert extent.right >= whole.right >= extent.sure_right
+        assert extent.right - extent.sure_right <= 1
+
+
+@pytest.mark.parametrize(
+    ("word", "script"),
+    [
+        ("word", "Latn"),
+        ("(naïve),", "Latn"),
+        ("Œuvre", "Latn"),
+        ("ɪnəˈneɪʃən", "Latn"),
+        ("слово", "Cyrl"),
+        ("λόγος", "Grek"),
+        ("ἄνθρωπος", "Grek"),
+        ("1997", ""),
+        ("(—)", ""),
+        ("→", ""),
+        ("²³", ""),
+        ("aя", None),
+        ("e\u0301", None),  # a mark
+        ("co\u00adop", None),  # a soft hyphen
+        ("1\u20442", None),  # a fraction
+        ("a\u200db", None),  # a joiner
+        ("a\u202eb", None),  # a bidi control
+        ("שלום", None),
+        ("٣", None),
+        ("的", None),
+        ("ϩ", None),  # Coptic, among the Greek
+        ("\ud800", None),
+        ("\x00", None),
+        ("⠓", None),
+    ],
+)
+def test_word_script(word: str, script: str | None) -> None:
+    assert word_script(word) == script
+
+
+def test_plain_characters_are_left_to_right_and_stand_alone() -> None:
+    plain = [chr(code) for code in range(0x110000) if plain_script(chr(code)) is not None]
+    assert 3000 < len(plain) < 5000
+    assert {unicodedata.bidirectional(c) for c in plain} <= {"L", "EN", "ES", "ET", "CS", "ON"}
+    assert not [c for c in plain if unicodedata.category(c)[0] in "MCZ"]
+    assert {unicode_script(c) for c in plain} == {"Zyyy", "Latn", "Cyrl", "Grek"}
+    plain_script.cache_clear()
+
+
+def test_anchors_are_the_words_that_decide_a_lines_script() -> None:
+    words = ["1", "(2)", "one", "3", "слово", "4", "5"]
+    text = ShapedText(words, SHAPER)
+    assert text.scripts == ["", "", "Latn", "", "Cyrl", "", ""]
+    assert text.anchors == [2, 2, 2, 4, 4, 6, 6]
+
+
+@pytest.mark.parametrize(
+    ("words", "box", "wider"),
+    [
+        ([(640, 0, 10, 0, 10)], 10, False),
+        ([(640, 0, 10, 0, 10)], 9, True),
+        ([(630, -2, 10, -2, 10)], 12, False),
+        ([(630, -2, 10, -2, 10)], 11, True),
+        ([(640, 0, 10, 0, 10)] * 2, 22, False),  # 10 + 2 (the space) + 10
+        ([(640, 0, 10, 0, 10)] * 2, 21, True),
+        ([(640, -1, 13, -1, 13)] * 2, 26, False),
+        ([(640, -1, 13, -1, 13)] * 2, 25, True),
+        ([(650, 0, 10, 0, 10)] * 2, 23, False),  # from 12.16 on: up to 22 or 23
+        ([(650, 0, 10, 0, 10)] * 2, 22, None),
+        ([(650, 0, 10, 0, 10)] * 2, 21, True),
+        ([(128, 0, 9, 0, 0)], 8, None),  # a bound, and a pen position of 2
+        ([(128, 0, 9, 0, 0)], 1, True),
+        ([(640, -3, 10, 0, 10)], 12, None),
+    ],
+)
+def test_plain_line(words: list[tuple[int, ...]], box: int, wider: bool | None) -> None:
+    line = PlainLine(space=128)
+    for word in words:
+        line.add(Extent(*word))
+    assert line.is_wider(box) is wider
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(
+    st.lists(st.text("fjWAV/|7(.\u00a4", min_size=1, max_size=4), min_size=1, max_size=5),
+    st.integers(4, 30),
+)
+def test_bounds_of_plain_lines_hold(words: list[str], size: int) -> None:
+    for shaper in (SHAPER, TINY):
+        measured = ShapedSize(shaper.faces[size], "Latn")
+        line = PlainLine(measured.space)
+        for count, word in enumerate(["x", *words], 1):
+            line.add(measured.measure(word))
+            left, _, right, _ = shaper.faces[size].getbbox(" ".join(["x", *words][:count]))
+            assert line.is_wider(int(right - left)) is not True
+            assert line.is_wider(int(right - left) - 1) is not False
+
+
+def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ('The quick brown fox, jumping over AVID dogs: "Why (not) 15 fish?" ' * 40).split()
+    asked: list[str] = []
+    lines = ShapedText(words, SHAPER).at(11)
+    whole = lines._width
+
+    def width(first: int, last: int) -> float:
+        asked.append(" ".join(words[first : last + 1]))
+        return whole(first, last)
+
+    monkeypatch.setattr(lines, "_width", width)
+    firsts = lines.lines(300)
+    assert len(firsts) > 50 and len(asked) < 10
+    assert lines.lines(300) == firsts == lines.lines(300, 99)
+    assert lines.lines(250, 7) == lines.lines(250)[:8]
+
+
+def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pagecast.render.raqm.raqm.MAX_EXTENTS", 20)
+    renderer, oracle = PageRenderer(layout="raqm"), DEJAVU[1]
+    kept = []
+    for start in range(0, 60, 4):
+        text = " ".join(f"fi{start + i}" for i in range(4))
+        assert_same(renderer.render(text, 80), oracle.render(text, 80))
+        kept.append(renderer._glyphs)
+    assert 1 < len(set(map(id, kept))) < len(kept)
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("raqm", "layout 'raqm' needs libraqm, which Pillow does not find; install a Pillow"),
+        ("fribidi", r"layout 'raqm' needs FriBiDi, .* apt-get install libfribidi0"),
+    ],
+)
+def test_raqm_without_its_libraries(
+    missing: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda feature: feature != missing)
+    with pytest.raises(ValueError, match=message):
+        PageRenderer(layout="raqm")
+    PageRenderer(layout="basic")
+
+
+def test_a_pickled_renderer_keeps_its_layout() -> None:
+    copy = pickle.loads(pickle.dumps(DEJAVU[0]))
+    assert_same(copy.render("office سلام", 99), DEJAVU[1].render("office سلام", 99))
+
+
+def test_a_font_that_names_features_it_lacks_may_do_anything() -> None:
+    """GNU Unifont's list of features is empty, though its scripts refer to the first."""
+    with TTFont(io.BytesIO(default_font())) as face:
+        for tag in ("GSUB", "GPOS"):
+            face[tag].table.FeatureList.FeatureRecord = []
+        face.save(changed := io.BytesIO())
+    font = changed.getvalue()
+    assert not read_rules(font).words_stand_alone
+    check("Two fine words", 128, font)
+
+
+LONG_LINES = {
+    "signs": ["="] * 3000,
+    "signs, then a letter": [*["("] * 90, "a", *["="] * 90, "b"] * 4,
+    "pictures": ["😀", "👩‍👩‍👧", "🇫🇷"] * 200,
+    "Arabic without spaces": [*"السلامعليكملله"] * 40,
+    "two directions": [*"abc", "א", "ב", "12", "(", "ج", "ت", ")"] * 60,
+    "joined letters": [*"ffi", "fi", "AV", "'"] * 120,
+    "Hindi": ["क्", "ष", "ि", "न", "म", "स्", "ते"] * 80,
+}
+
+
+@pytest.mark.parametrize("name", LONG_LINES)
+def test_few_words_of_a_long_line_are_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, box, size = LONG_LINES[name], 300, 4
+    measured = []
+    width = ShapedLines._width
+
+    def counted(self: ShapedLines, first: int, last: int) -> float:
+        measured.append(last)
+        return width(self, first, last)
+
+    monkeypatch.setattr(ShapedLines, "_width", counted)
+    set_text = ShapedText(words, SHAPER, [0] * len(words)).at(size)
+    lines = set_text.lines(box)
+    assert len(measured) <= 20 * len(lines) < len(words)
+    first, expected = 0, [0]
+    for last in range(len(words)):
+        if last > first and width(set_text, first, last) > box:
+            first = last
+            expected.append(first)
+    assert lines == expected

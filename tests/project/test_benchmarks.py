@@ -1,0 +1,40 @@
+"""Each benchmark in its smallest form: that it runs and prints its rows, not how fast."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import render
+from pipeline.runners.flink.__main__ import DEFAULT_FLINK
+from tests.support.runners import need_flink
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("layout", ["basic"])
+def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
+    render.main(["--samples", "1", "--layout", layout])
+    out = capsys.readouterr().out
+    for row in ("oracle", "production", "bare stamping"):
+        assert row in out
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "row"),
+    [
+        ("split", "--receipts 300 --max_samples 12000", "largest part"),
+        ("startup", "--runs 1", "bare graph's cpu time"),
+        ("kills", "--runs 1 --copies 1 '--options=--no_report --modes tiny'", "1 runs, 0 failures"),
+        ("pipeline", "--samples 4 --workers 1", "efficiency"),
+        ("flink", "--samples 8 --rounds 1 --taskmanagers 1", "last / first: median 1.00"),
+    ],
+)
+def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
+    if name == "flink":
+        need_flink(DEFAULT_FLINK)
+    command = [sys.executable, "-m", f"benchmarks.{name}", *shlex.split(options)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr

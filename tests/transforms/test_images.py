@@ -1,0 +1,169 @@
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from apache_beam import Create, ParDo
+from apache_beam.testing.util import assert_that
+from PIL import Image
+
+from pagecast.dataset.sample import Sample, Shard, ShardSamples
+from pagecast.modes import VISION_MODES, VisionMode
+from pagecast.render import PageRenderer
+from pagecast.render.fonts import default_font
+from pagecast.render.oracle import OracleRenderer
+from tests.conftest import in_beam
+from transforms.render import pages
+from transforms.render.pages import PageSettings, RenderPages, render_sample
+from transforms.render.sinks import FILES, NONE, SHARDS
+
+SHARD = Shard(0, "p", 0, 0, 3, 0)
+TINY_SMALL = VISION_MODES[:2]
+
+
+def settings(form: str = FILES, modes: tuple[VisionMode, ...] = TINY_SMALL) -> PageSettings:
+    return PageSettings(modes, "basic", 5, form)
+
+
+def sample(row: int, chunk: int, text: str = "two words") -> Sample:
+    tokens = np.zeros(1, np.int32)
+    return Sample(row, f"w{row}", "T", chunk, 9, tokens, tokens, text)
+
+
+@pytest.fixture
+def font(tmp_path: Path) -> str:
+    path = tmp_path / f"{hashlib.sha256(default_font()).hexdigest()}.ttf"
+    path.write_bytes(default_font())
+    return str(path)
+
+
+def test_render_sample_gives_a_picture_for_each_mode() -> None:
+    rendered, pngs = render_sample(sample(4, 1), settings(), PageRenderer())
+    assert list(rendered.font_metadata) == list(pngs) == ["tiny", "small"]
+    assert rendered.images == {
+        "tiny": "images/tiny/sample_000004_chunk_1.png",
+        "small": "images/small/sample_000004_chunk_1.png",
+    }
+    for png, mode in zip(pngs.values(), TINY_SMALL, strict=True):
+        expected = OracleRenderer().render("two words", mode.px)
+        with Image.open(io.BytesIO(png)) as picture:
+            assert (picture.mode, picture.size) == ("L", (mode.px, mode.px))
+            assert picture.tobytes() == expected.image.tobytes()
+        assert rendered.font_metadata[mode.name] == expected.metadata._asdict()
+
+
+def test_metadata_are_plain_json_types() -> None:
+    rendered, _ = render_sample(sample(0, 0), settings(), PageRenderer())
+    types = {name: type(value) for name, value in rendered.font_metadata["tiny"].items()}
+    assert types == {
+        "font_size": int, "total_lines": int, "rendered_lines": int, "is_truncated": bool,
+        "clipped_lines": int, "missing_glyphs": int,
+    }  # fmt: skip
+
+
+def test_render_pages_stage_stores_pictures_and_passes_samples_on(
+    tmp_path: Path, font: str
+) -> None:
+    out = tmp_path / "out"
+    batch = ShardSamples(SHARD, ((sample(0, 0), sample(0, 1)), (sample(2, 0),)), {"null_text": 1})
+
+    def check(batches: list[ShardSamples]) -> None:
+        (found,) = batches
+        ids = [[s.id for s in article] for article in found.articles]
+        assert ids == [
+            ["sample_000000_chunk_0", "sample_000000_chunk_1"],
+            ["sample_000002_chunk_0"],
+        ]
+        assert all(set(s.font_metadata) == {"tiny"} for a in found.articles for s in a)
+        assert found.dropped == {"null_text": 1}
+
+    with in_beam() as pipeline:
+        stage = RenderPages(settings(modes=VISION_MODES[:1]), (font,), str(out))
+        assert_that(pipeline | Create([batch]) | ParDo(stage), check)
+    assert sorted(p.name for p in (out / "images/tiny").iterdir()) == [
+        "sample_000000_chunk_0.png",
+        "sample_000000_chunk_1.png",
+        "sample_000002_chunk_0.png",
+    ]
+
+
+class FailsOnBad(PageRenderer):
+    """A renderer that cannot draw one text."""
+
+    def render_sizes(self, text: str, sizes: Iterable[int]) -> Any:
+        yield from super().render_sizes(text, sizes)
+        if text == "bad":
+            raise ValueError("cannot draw")
+
+
+def test_each_thread_has_its_own_renderer(font: str) -> None:
+    """A renderer is for one thread at a time, and a runner may use several in a process."""
+    mine = pages.load_renderer((font,), "basic")
+    assert pages.load_renderer((font,), "basic") is mine
+    others: list[PageRenderer] = []
+    thread = threading.Thread(target=lambda: others.append(pages.load_renderer((font,), "basic")))
+    thread.start()
+    thread.join()
+    assert others[0] is not mine
+
+
+def test_an_article_that_cannot_be_drawn_leaves_no_picture(
+    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "load_renderer", lambda *_: FailsOnBad())
+    batch = ShardSamples(
+        SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
+    )
+    (found,) = RenderPages(settings(), (font,), str(tmp_path)).process(batch)
+    assert [a[0].row for a in found.articles] == [0, 2]
+    assert [(e.row, e.wiki_id, e.step, e.reason) for e in found.errors] == [
+        (1, "w1", "render", "ValueError: cannot draw")
+    ]
+    names = sorted(p.name for p in tmp_path.rglob("*.png"))
+    assert names == sorted(2 * ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"])
+
+
+def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
+    (tmp_path / "images").write_bytes(b"a file where the directory should be")
+    stage = RenderPages(settings(), (font,), str(tmp_path))
+    with pytest.raises(OSError, match="images"):
+        list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))
+
+
+def test_only_missing_modes_are_rendered() -> None:
+    first, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[1:2]), PageRenderer())
+    second, pngs = render_sample(first, settings(modes=VISION_MODES[:3]), PageRenderer())
+    whole, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[:3]), PageRenderer())
+    assert list(pngs) == ["tiny", "base"]
+    assert second.json_line() == whole.json_line()
+
+
+def test_without_pictures_there_are_metadata_all_the_same() -> None:
+    drawn, _ = render_sample(sample(0, 0), settings(), PageRenderer())
+    rendered, pngs = render_sample(sample(0, 0), settings(NONE), PageRenderer())
+    assert (rendered.images, pngs) == ({}, {})
+    assert rendered.font_metadata == drawn.font_metadata
+
+
+def test_an_article_that_cannot_be_drawn_is_not_in_the_tar(
+    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "load_renderer", lambda *_: FailsOnBad())
+    batch = ShardSamples(
+        SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
+    )
+    (found,) = RenderPages(settings(SHARDS), (font,), str(tmp_path)).process(batch)
+    assert [a[0].row for a in found.articles] == [0, 2]
+    assert [(e.row, e.step) for e in found.errors] == [(1, "render")]
+    for mode in ("tiny", "small"):
+        path = tmp_path / f"images/{mode}/00000.tar"
+        with tarfile.open(path) as tar:
+            names = [name for name in tar.getnames() if name.endswith(".png")]
+        assert names == ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"]
+        assert [f"{name}.png" for name in found.pictures[mode].places] == names
+    assert len(list(tmp_path.rglob("images/*/*"))) == 2

@@ -1,0 +1,1 @@
+"""Samples and kept articles, committed shard by shard."""

@@ -1,0 +1,64 @@
+"""One bad article must not cost the others: trying articles one by one, and naming what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import ParamSpec, Protocol, TypeVar
+
+from pagecast import pulse
+from pagecast.dataset.sample import ArticleError
+from transforms.redact import redact
+
+
+class HasOrigin(Protocol):
+    """Something that knows the article it comes from."""
+
+    @property
+    def row(self) -> int:
+        """The article's global row."""
+
+    @property
+    def wiki_id(self) -> str:
+        """The article's id."""
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+def attempt(
+    step: str, items: Iterable[T], process: Callable[[T], R], origin: Callable[[T], HasOrigin]
+) -> tuple[list[R], tuple[ArticleError, ...]]:
+    """Process items one by one; what raises becomes an error that names `step` and the article.
+
+    Trouble with files is not the article's: an `OSError` goes on.
+    """
+    results, errors = [], []
+    for item in items:
+        article = origin(item)
+        pulse.beat(f"{step} article {article.wiki_id} (row {article.row})")
+        try:
+            results.append(process(item))
+        except (OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # a panic in a Rust tokenizer is no Exception
+            reason = redact(f"{type(error).__name__}: {error}")
+            errors.append(ArticleError(article.row, article.wiki_id, step, reason))
+    return results, tuple(errors)
+
+
+def without_panics(call: Callable[P, R]) -> Callable[P, R]:
+    """Make an ordinary exception of a panic in Rust, which `except Exception` would let pass."""
+
+    @wraps(call)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # its class has no public name
+                raise
+            raise RuntimeError(f"the library panicked: {error}") from error
+
+    return guarded

@@ -1,0 +1,1 @@
+"""What comes after all parts: merged files and the manifest."""

@@ -1,0 +1,161 @@
+"""Rendering samples at every vision mode; a shard's pictures go to their sink one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from pagecast import pulse, storage
+from pagecast.dataset.assets import read_asset
+from pagecast.dataset.sample import ModePictures, Sample, ShardSamples, image_name
+from pagecast.modes import VisionMode
+from pagecast.render import PageRenderer, encode_png
+from transforms import metrics
+from transforms.errors import attempt
+from transforms.render import sinks
+from transforms.render.sinks import FILES, NONE, PictureFiles, PictureSink, PictureTars
+
+
+class PageSettings(NamedTuple):
+    """How pages look and how they are stored: `form` is "files", "shards" or "none"."""
+
+    modes: tuple[VisionMode, ...]
+    layout: str
+    png_level: int
+    form: str = FILES
+    line_break: str = "spaces"
+
+
+_loaded = threading.local()
+
+
+def load_renderer(
+    font_paths: tuple[str, ...], layout: str, line_break: str = "spaces"
+) -> PageRenderer:
+    """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
+    key = font_paths, layout, line_break
+    if getattr(_loaded, "key", None) != key:
+        fonts = [read_asset(path) for path in font_paths]
+        _loaded.renderer = PageRenderer(fonts, layout, line_break)
+        _loaded.key = key
+    return _loaded.renderer
+
+
+def render_sample(
+    sample: Sample, settings: PageSettings, renderer: PageRenderer
+) -> tuple[Sample, dict[str, bytes]]:
+    """Draw the context at the modes that the sample has no metadata for.
+
+    Returns the sample with the metadata of all modes, smallest page first, and the new pictures,
+    mode to PNG; none where pictures are not stored.
+    """
+    modes = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
+    sizes = [mode.px for mode in modes]
+    metadata: dict[str, dict[str, Any]] = dict(sample.font_metadata)
+    pngs = {}
+    if settings.form == NONE:
+        for mode, described in zip(
+            modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
+        ):
+            metadata[mode.name] = described._asdict()
+    else:
+        pages = renderer.render_sizes(sample.context_text, sizes)
+        for mode, page in zip(modes, pages, strict=True):
+            pngs[mode.name] = encode_png(page.image, settings.png_level)
+            metadata[mode.name] = page.metadata._asdict()
+    names = [mode.name for mode in settings.modes]
+    rendered = replace(
+        sample,
+        images={} if settings.form == NONE else {n: image_name(n, sample.id) for n in names},
+        font_metadata={name: metadata[name] for name in names},
+    )
+    return rendered, pngs
+
+
+def render_shard(
+    batch: ShardSamples,
+    open_sink: Callable[[], PictureSink],
+    render: Callable[[Sample], tuple[Sample, dict[str, bytes]]],
+) -> ShardSamples:
+    """Render a shard's samples into a sink; an article is in with all its pages or not at all.
+
+    Where an article fails, what was stored is discarded and the shard done once more without it:
+    a tar gives nothing back.
+    """
+    articles, errors = batch.articles, batch.errors
+    while True:
+        sink = open_sink()
+
+        def render_article(
+            samples: tuple[Sample, ...], sink: PictureSink = sink
+        ) -> tuple[Sample, ...]:
+            rendered = []
+            for sample in samples:
+                page, pngs = render(sample)
+                sink.add(page, pngs)
+                rendered.append(page)
+            return tuple(rendered)
+
+        try:
+            done, failed = attempt("render", articles, render_article, lambda a: a[0])
+            stored = {} if failed else sink.commit()
+        except BaseException:
+            sink.discard()
+            raise
+        if not failed:
+            return replace(batch, articles=tuple(done), errors=errors, pictures=stored)
+        sink.discard()
+        rows = {error.row for error in failed}
+        articles = tuple(samples for samples in articles if samples[0].row not in rows)
+        errors += failed
+
+
+class RenderPages(beam.DoFn):
+    """Render a shard's samples into `output_dir`/images; what goes on has no pixels.
+
+    Samples of a shard that an earlier run rendered at fewer modes get what they lack.
+    """
+
+    def __init__(
+        self, settings: PageSettings, font_paths: tuple[str, ...], output_dir: str
+    ) -> None:
+        self._settings = settings
+        self._font_paths = font_paths
+        self._output_dir = output_dir
+
+    def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
+        """Yield the samples with the metadata of their pages, and where the pictures are."""
+        with metrics.timed("render_pages"), storage.RangeReader() as earlier:
+            rendered = render_shard(
+                batch, lambda: self._sink(batch), partial(self._render, batch.pictures, earlier)
+            )
+        yield rendered
+
+    def _render(
+        self, stored: dict[str, ModePictures], earlier: storage.RangeReader, sample: Sample
+    ) -> tuple[Sample, dict[str, bytes]]:
+        """Render what a sample lacks; a tar written anew gets the pictures of the old one too."""
+        settings = self._settings
+        renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
+        rendered, pngs = render_sample(sample, self._settings, renderer)
+        pulse.beat()
+        for mode, (tar, _, places) in stored.items():
+            if tar is not None:
+                offset, length, _ = places[sample.id]
+                path = storage.join(self._output_dir, tar)
+                pngs[mode] = earlier.read(path, offset, length)
+        return rendered, pngs
+
+    def _sink(self, batch: ShardSamples) -> PictureSink:
+        storage.protect(self._output_dir)
+        if self._settings.form == NONE:
+            return sinks.NoPictures()
+        if self._settings.form == FILES:
+            return PictureFiles(self._output_dir, batch.pictures)
+        names = [mode.name for mode in self._settings.modes]
+        return PictureTars(self._output_dir, batch.shard.number, names)

@@ -1,0 +1,155 @@
+"""Where pages go: a file each, a tar for each shard and mode, or nowhere.
+
+A sink takes the pictures of one shard. What it has taken counts when it is committed; a shard that
+has to be done once more discards it. The same pages always give the same bytes, so that writing a
+picture twice is harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from pagecast import storage
+from pagecast.dataset.sample import ModePictures, Picture, Sample, image_name
+
+FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which pictures are stored
+DIGEST_DIGITS = 16
+END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
+
+
+def digest_of(png: bytes) -> str:
+    """Return the first 16 hexadecimal digits of a picture's SHA-256."""
+    return hashlib.sha256(png).hexdigest()[:DIGEST_DIGITS]
+
+
+def tar_name(mode: str, shard: int) -> str:
+    """Return the path of a shard's tar relative to the output directory."""
+    return f"images/{mode}/{shard:05d}.tar"
+
+
+def tar_member(name: str, content: bytes) -> bytes:
+    """Return a file as it stands in a tar: a header that only depends on the arguments, content."""
+    header = tarfile.TarInfo(name)
+    header.size = len(content)
+    padding = bytes(-len(content) % tarfile.BLOCKSIZE)
+    return header.tobuf(tarfile.USTAR_FORMAT) + content + padding
+
+
+class PictureSink(Protocol):
+    """Takes the pictures of one shard."""
+
+    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+        """Take the pictures of a rendered sample, mode to PNG."""
+
+    def commit(self) -> dict[str, ModePictures]:
+        """Make what was taken last, and say where it is."""
+
+    def discard(self) -> None:
+        """Undo what was taken."""
+
+
+class PictureFiles:
+    """A file for each picture, images/{mode}/{id}.png, written at once under its own name.
+
+    Args:
+      earlier: pictures that are there already; those of samples that are added stay, others go.
+    """
+
+    def __init__(self, output_dir: str, earlier: Mapping[str, ModePictures]) -> None:
+        self._output_dir = output_dir
+        self._earlier = earlier
+        self._written: dict[str, dict[str, Picture]] = {}
+        self._samples: set[str] = set()
+        self._uploads = storage.Uploads()
+
+    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+        """Write the pictures."""
+        self._samples.add(sample.id)
+        for mode, png in pngs.items():
+            # Noted first: a file that could only be written in part is to be discarded too.
+            self._written.setdefault(mode, {})[sample.id] = Picture(0, len(png), digest_of(png))
+            self._uploads.write(self._path(mode, sample.id), png)
+
+    def commit(self) -> dict[str, ModePictures]:
+        """Return the shard's pictures, the earlier ones too."""
+        self._uploads.wait()
+        stored = dict(self._written)
+        for mode, (_, _, places) in self._earlier.items():
+            storage.remove(self._path(mode, s) for s in places if s not in self._samples)
+            stored[mode] = {s: picture for s, picture in places.items() if s in self._samples}
+        return {
+            mode: ModePictures(None, sum(picture.length for picture in places.values()), places)
+            for mode, places in stored.items()
+        }
+
+    def discard(self) -> None:
+        """Remove the files that were written."""
+        self._uploads.abandon()
+        for mode, places in self._written.items():
+            storage.remove(self._path(mode, sample) for sample in places)
+
+    def _path(self, mode: str, sample: str) -> str:
+        return storage.join(self._output_dir, image_name(mode, sample))
+
+
+class PictureTars:
+    """An uncompressed tar for each mode, in WebDataset's naming; without samples there is none.
+
+    A sample's picture is `{id}.png`; the tar of the first mode also has its record, `{id}.json`.
+    """
+
+    def __init__(self, output_dir: str, shard: int, modes: Sequence[str]) -> None:
+        self._output_dir = output_dir
+        self._first = modes[0]
+        self._names = {mode: tar_name(mode, shard) for mode in modes}
+        self._writers: dict[str, storage.Writer] = {}
+        self._places: dict[str, dict[str, Picture]] = {mode: {} for mode in modes}
+
+    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+        """Append the pictures, and the record behind the first of them."""
+        for mode in self._names:
+            png, writer = pngs[mode], self._writer(mode)
+            offset = writer.size + tarfile.BLOCKSIZE
+            self._places[mode][sample.id] = Picture(offset, len(png), digest_of(png))
+            writer.write(tar_member(f"{sample.id}.png", png))
+            if mode == self._first:
+                writer.write(tar_member(f"{sample.id}.json", sample.json_line().rstrip()))
+
+    def _writer(self, mode: str) -> storage.Writer:
+        if mode not in self._writers:
+            path = storage.join(self._output_dir, self._names[mode])
+            self._writers[mode] = storage.Writer(path)
+        return self._writers[mode]
+
+    def commit(self) -> dict[str, ModePictures]:
+        """End the tars and let them appear."""
+        if not self._writers:  # loaders refuse an empty tar; older versions wrote some
+            storage.remove(storage.join(self._output_dir, name) for name in self._names.values())
+        pictures = {}
+        for mode, writer in self._writers.items():
+            writer.write(END_OF_TAR)
+            writer.commit()
+            pictures[mode] = ModePictures(self._names[mode], writer.size, self._places[mode])
+        return pictures
+
+    def discard(self) -> None:
+        """Leave no tar."""
+        for writer in self._writers.values():
+            writer.abandon()
+
+
+class NoPictures:
+    """Stores nothing."""
+
+    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+        """Take nothing."""
+
+    def commit(self) -> dict[str, ModePictures]:
+        """Return no pictures."""
+        return {}
+
+    def discard(self) -> None:
+        """Undo nothing."""

@@ -1,0 +1,1 @@
+"""Which sample goes to val, to train, to neither, and writing them."""

@@ -1,0 +1,242 @@
+"""Writing the split, part by part: JSON lines and, if wanted, an Arrow file beside them.
+
+The lines are fetched by byte range from the shards' files. A part's receipt says what was written
+from what, so that a later run writes only what has changed or is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from pagecast import storage
+from pagecast.dataset import arrow
+from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.receipts import shard_path
+from pagecast.dataset.sample import sample_id
+from pagecast.dataset.split import TRAIN, VAL
+from pagecast.storage import WrittenFile
+from transforms import metrics
+from transforms.split.assign import REFERENCE, ShardReferences
+
+NOTHING = WrittenFile(-1, "")  # in place of a file that is still to be written
+
+
+class Part(NamedTuple):
+    """A written part and its receipt; `name` is its file's stem, e.g. train-00003-of-00025.
+
+    references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
+    Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
+    there and no longer in a file of their own. A receipt is there before the files it names, so
+    that a file without one is not ours.
+    """
+
+    name: str
+    references: str
+    samples: int
+    lines: WrittenFile
+    arrow: WrittenFile | None
+    offset: int | None
+
+    @property
+    def split(self) -> str:
+        """Which split the part belongs to."""
+        return self.name.split("-")[0]
+
+    def to_json(self) -> bytes:
+        """Return the receipt as a file's content."""
+        return seal(self._asdict())
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Part:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is not a whole receipt.
+        """
+        try:
+            fields = unseal(content)
+            fields["lines"] = WrittenFile(*fields["lines"])
+            fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the receipt of a part: {error}") from error
+
+
+class PartSettings(NamedTuple):
+    """How parts are written: merged in the end or not, and the columns of Arrow files if wanted."""
+
+    output_dir: str
+    merge: bool
+    schema: pa.Schema | None = None
+
+
+def part_path(output_dir: str, name: str, merge: bool) -> str:
+    """Return where a part lies: among the private files if it is to be merged, else in the open."""
+    file = f"{name}.jsonl"
+    return storage.private(output_dir, "parts", file) if merge else storage.join(output_dir, file)
+
+
+def part_receipt_path(output_dir: str, name: str) -> str:
+    """Return where a part's receipt is."""
+    return storage.private(output_dir, "parts", f"{name}.json")
+
+
+def merged_path(output_dir: str, split: str) -> str:
+    """Return where a split's lines are in the end."""
+    return storage.join(output_dir, f"{split}.jsonl")
+
+
+def arrow_path(output_dir: str, name: str) -> str:
+    """Return where a part's Arrow file is."""
+    split, number, _, of = name.split("-")
+    file = arrow.file_name(int(number), int(of))
+    return storage.join(output_dir, arrow.directory(split), file)
+
+
+def files_of_splits(output_dir: str) -> Iterator[str]:
+    """Yield the names, relative to `output_dir`, of the files where those of a split may lie."""
+    for below in ("", *map(arrow.directory, (VAL, TRAIN))):
+        directory = storage.join(output_dir, below) if below else output_dir
+        for path in storage.files_in(directory):
+            name = path.rsplit("/", 1)[-1]
+            yield f"{below}/{name}" if below else name
+
+
+class Reference(NamedTuple):
+    """A sample in the order of its file, where its line is, and of which content that shard is."""
+
+    key: int
+    id: str
+    shard: int
+    content: int
+    offset: int
+    length: int
+
+
+def sorted_references(shards: Iterable[ShardReferences]) -> list[Reference]:
+    """Return the references of a part in the order of its file."""
+    references = [
+        Reference(key, sample_id(row, chunk), shard, content, offset, length)
+        for shard, content, packed in shards
+        for key, row, chunk, length, offset in np.frombuffer(packed, dtype=REFERENCE).tolist()
+    ]
+    references.sort()
+    return references
+
+
+def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSettings) -> Part:
+    """Write one part, its lines in the order of their sample keys, then its receipt.
+
+    What an earlier run wrote from the same lines, and what still is as that run left it, stays.
+    """
+    out = settings.output_dir
+    storage.protect(out)
+    references = sorted_references(shards)
+    digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
+    earlier = find_part(out, name)
+    if earlier is not None and earlier.references == digest:
+        part = intact(earlier, settings)
+    else:
+        part = Part(name, digest, len(references), NOTHING, None, None)
+    if settings.schema is not None and part.arrow is None:
+        part = part._replace(arrow=NOTHING)
+    if NOTHING in (part.lines, part.arrow):
+        _commit_receipt(out, part)
+    if part.lines == NOTHING:
+        path = part_path(out, name, settings.merge)
+        part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
+    if settings.schema is not None and part.arrow == NOTHING:
+        path = arrow_path(out, name)
+        part = part._replace(
+            arrow=storage.commit_hashed(
+                path, arrow.stream(part_lines(part, settings), settings.schema)
+            )
+        )
+    if part != earlier:
+        storage.settle(out)
+        _commit_receipt(out, part)
+    return part
+
+
+def _commit_receipt(output_dir: str, part: Part) -> None:
+    storage.commit(part_receipt_path(output_dir, part.name), [part.to_json()], durable=True)
+
+
+def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
+    """Yield the lines referred to, in that order."""
+    return storage.read_ranges(
+        (shard_path(output_dir, reference.shard), reference.offset, reference.length)
+        for reference in references
+    )
+
+
+def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:
+    """Yield the lines of a part from where they are, its own file or the merged one."""
+    path = part_path(settings.output_dir, part.name, settings.merge)
+    if part.offset is not None:
+        path = merged_path(settings.output_dir, part.split)
+    with storage.open_read(path) as file:
+        file.seek(part.offset or 0)
+        left = part.lines.size
+        while left > 0:
+            line = file.readline()
+            if not line:
+                raise OSError(f"{path} ends {left} bytes early")
+            left -= len(line)
+            yield line
+
+
+def find_part(output_dir: str, name: str) -> Part | None:
+    """Return the receipt of a part that an earlier run wrote."""
+    try:
+        return Part.from_json(storage.read_bytes(part_receipt_path(output_dir, name)))
+    except ConnectionError:  # the store failed: that says nothing about the part
+        raise
+    except (OSError, ValueError):
+        return None
+
+
+def intact(part: Part, settings: PartSettings) -> Part:
+    """Return a part without what is not there, or is not what its receipt says."""
+    out, lines, offset, rows = settings.output_dir, NOTHING, None, None
+    if holds(part_path(out, part.name, settings.merge), part.lines):
+        lines = part.lines
+    elif part.offset is not None and holds(merged_path(out, part.split), part.lines, part.offset):
+        lines, offset = part.lines, part.offset
+    if settings.schema is not None and part.arrow is not None:
+        rows = part.arrow if holds(arrow_path(out, part.name), part.arrow) else None
+    return part._replace(lines=lines, offset=offset, arrow=rows)
+
+
+def holds(path: str, written: WrittenFile, offset: int | None = None) -> bool:
+    """Tell whether a file is, or has at `offset`, the very bytes that were written."""
+    if written == NOTHING or not storage.exists(path):
+        return False
+    if offset is None and storage.size_of(path) != written.size:
+        return False
+    try:
+        return storage.sha256_of(path, offset or 0, written.size) == written.sha256
+    except ConnectionError:
+        raise
+    except OSError:  # it ends before that
+        return False
+
+
+class WritePart(beam.DoFn):
+    """Write each part of the split."""
+
+    def __init__(self, settings: PartSettings) -> None:
+        self._settings = settings
+
+    def process(self, element: tuple[str, Iterable[ShardReferences]]) -> Iterator[Part]:
+        """Yield what was written."""
+        name, shards = element
+        with metrics.timed("write_part"):
+            part = write_part(name, shards, self._settings)
+        yield part
