@@ -25,7 +25,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from pagecast.dataset.receipts import ArticleLines, Receipt
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import SplitPlan, SplitSettings
 from pipeline.graph import split_samples
 from pipeline.runners.forkserver import ForkServer

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 with atheris.instrument_imports(include=["pipeline.launch.inputs", "transforms.read.articles"]):
-    from pagecast.dataset.sample import Shard, ShardArticles
+    from pagecast.dataset.shard import Shard, ShardArticles
     from pipeline.launch.inputs import plan_shards, read_footer
     from transforms.read.articles import ReadArticles
 

@@ -15,14 +15,22 @@ from PIL import Image
 
 from pagecast import storage
 from pagecast.dataset.assets import DamagedAssetError, read_asset
-from pagecast.dataset.layout import ASSETS, MANIFEST, PLAN, fonts_of
-from pagecast.dataset.page_versions import page_versions
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.receipts import read_pictures, receipt_path
-from pagecast.dataset.sample import ModePictures, Shard, image_name, parse_sample_id
+from pagecast.dataset.layout import (
+    FILES,
+    MANIFEST,
+    NONE,
+    PLAN,
+    asset_path,
+    image_name,
+    receipt_path,
+)
+from pagecast.dataset.manifest import fonts_of
+from pagecast.dataset.receipts import read_pictures
+from pagecast.dataset.sample import ModePictures, digest_of, parse_sample_id
+from pagecast.dataset.shard import Shard, read_plan
+from pagecast.dataset.versions import page_versions
 from pagecast.render import PageRenderer
 from pagecast.storage import local
-from transforms.render.sinks import FILES, NONE, digest_of
 
 # What to do where a version is another one than pages were laid out by.
 REMEDIES = {
@@ -194,7 +202,7 @@ class _OpenDataset:
     def _font(self, digest: str) -> bytes:
         """Return a font of the job, unharmed."""
         try:
-            return read_asset(storage.private(self._output_dir, ASSETS, f"{digest}.ttf"))
+            return read_asset(asset_path(self._output_dir, digest, ".ttf"))
         except DamagedAssetError as error:
             raise ReaderError(str(error)) from error
 

@@ -9,14 +9,13 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pagecast import storage
 from pagecast.dataset.arrow import sample_schema
-from pagecast.dataset.filtered import WriteFiltered
 from pagecast.dataset.layout import PLAN
-from pagecast.dataset.planfile import FAILED
-from pagecast.dataset.split import PlanSplit, SplitSettings
-from pagecast.dataset.versions import SameVersions, deciding
-from pagecast.tokens.tokenizer import Tokenize
+from pagecast.dataset.shard import FAILED
+from pagecast.dataset.split import SplitSettings
+from pagecast.dataset.versions import deciding
 from pipeline.options import RunOptions
 from transforms.chunk import ExpandChunks
+from transforms.commit.filtered import WriteFiltered
 from transforms.commit.samples import (
     INCOMPLETE,
     PENDING,
@@ -31,6 +30,9 @@ from transforms.read.shards import ReadPlan
 from transforms.render.pages import RenderPages
 from transforms.split.assign import DistinctKeys, article_keys, assign_split
 from transforms.split.parts import PartSettings, WritePart
+from transforms.split.plan import PlanSplit
+from transforms.tokenize import Tokenize
+from transforms.versions import SameVersions
 
 
 class Job(NamedTuple):

@@ -158,7 +158,7 @@ def hub(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FakeHub]:
     """A hub that this process and those it starts ask, with waits too short to matter."""
-    from pagecast.storage import hub
+    from pagecast.storage.stores import hub
 
     it = FakeHub()
     monkeypatch.setenv("HF_ENDPOINT", it.url)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import apache_beam as beam
 
-from pagecast.dataset.sample import Article, Sample, ShardArticles, ShardSamples, Tokens
+from pagecast.dataset.sample import Article, Sample, Tokens
+from pagecast.dataset.shard import ShardArticles, ShardSamples
 from pagecast.tokens.tokenizer import ArticleTokenizer, load_tokenizer
 from transforms import metrics
 from transforms.errors import attempt

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pagecast import pulse
-from pagecast.dataset.sample import ArticleError
+from pagecast.dataset.shard import ArticleError
 from transforms.redact import redact
 
 
@@ -25,7 +24,6 @@ class HasOrigin(Protocol):
 
 T = TypeVar("T")
 R = TypeVar("R")
-P = ParamSpec("P")
 
 
 def attempt(
@@ -47,18 +45,3 @@ def attempt(
             reason = redact(f"{type(error).__name__}: {error}")
             errors.append(ArticleError(article.row, article.wiki_id, step, reason))
     return results, tuple(errors)
-
-
-def without_panics(call: Callable[P, R]) -> Callable[P, R]:
-    """Make an ordinary exception of a panic in Rust, which `except Exception` would let pass."""
-
-    @wraps(call)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return call(*args, **kwargs)
-        except BaseException as error:
-            if type(error).__name__ != "PanicException":  # its class has no public name
-                raise
-            raise RuntimeError(f"the library panicked: {error}") from error
-
-    return guarded

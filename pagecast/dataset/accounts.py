@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import apache_beam as beam
 
 from pagecast.dataset.receipts import Receipt
 
@@ -78,26 +75,3 @@ class Accounts:
         found = kept + self.dropped.total() + self.totals["failed"]
         if rows != found or kept < 0:
             raise InconsistentError(f"{rows} rows read, but {found} kept, dropped or failed")
-
-
-class CountRows(beam.CombineFn):
-    """Combine receipts into the accounts of the whole job."""
-
-    def create_accumulator(self) -> Accounts:
-        """Return accounts of nothing."""
-        return Accounts()
-
-    def add_input(self, accounts: Accounts, receipt: Receipt) -> Accounts:
-        """Add one shard."""
-        return accounts.add(Accounts.of(receipt))
-
-    def merge_accumulators(self, accumulators: Iterable[Accounts]) -> Accounts:
-        """Add accounts."""
-        merged = Accounts()
-        for accounts in accumulators:
-            merged.add(accounts)
-        return merged
-
-    def extract_output(self, accounts: Accounts) -> Accounts:
-        """Return the accounts."""
-        return accounts

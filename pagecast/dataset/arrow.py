@@ -1,4 +1,4 @@
-"""The split as Arrow files: a directory that `datasets.load_from_disk` opens, memory-mapped.
+"""The split as Arrow files: a arrow_directory that `datasets.load_from_disk` opens, memory-mapped.
 
 Written with pyarrow alone. The layout is that of `Dataset.save_to_disk`: streams of record batches
 named data-00003-of-00025.arrow, dataset_info.json with the columns' types, and state.json, which
@@ -18,25 +18,14 @@ import pyarrow.ipc
 import pyarrow.json
 
 from pagecast import storage
+from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, IMAGES, arrow_directory
 from pagecast.render.page import PageMetadata
 
 BATCH_BYTES = 8 << 20  # JSON lines are made into record batches of about that much
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # an encapsulated message of no length
-INFO, STATE = "dataset_info.json", "state.json"
-IMAGES = "images"
 NO_IMAGES = pa.field(IMAGES, pa.struct([]))  # as they are in lines where none are stored
 INT, TOKENS = pa.int32(), pa.list_(pa.int32())
 FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
-
-
-def directory(split: str) -> str:
-    """Return the name of the directory of "train" or "val", relative to the output directory."""
-    return f"{split}_arrow"
-
-
-def file_name(number: int, of: int) -> str:
-    """Return the name of a file within it; `number` counts from 0."""
-    return f"data-{number:05d}-of-{of:05d}.arrow"
 
 
 def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
@@ -157,7 +146,7 @@ def commit_description(
         "_output_all_columns": False,
         "_split": split,
     }
-    base = storage.join(output_dir, directory(split))
-    for name, content in ((INFO, info), (STATE, state)):
+    base = storage.join(output_dir, arrow_directory(split))
+    for name, content in ((ARROW_INFO, info), (ARROW_STATE, state)):
         text = json.dumps(content, indent=2).encode("ascii") + b"\n"
         storage.commit(storage.join(base, name), [text])

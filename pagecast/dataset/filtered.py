@@ -11,15 +11,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-import apache_beam as beam
-
 from pagecast import storage
 from pagecast.dataset.checkpoint import seal, unseal
-from pagecast.dataset.layout import FILTERED, FILTERED_WHOLE
-from pagecast.dataset.sample import Article, Shard, ShardArticles
-from transforms import metrics
-
-SUFFIX = ".jsonl"
+from pagecast.dataset.layout import FILTERED, FILTERED_WHOLE, filtered_path, filtered_receipt_path
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Shard, ShardArticles
 
 
 class FilteredPiece(NamedTuple):
@@ -48,11 +44,6 @@ class FilteredPiece(NamedTuple):
             raise ValueError(f"not the record of filtered articles: {error}") from error
 
 
-def piece_path(output_dir: str, shard: int, suffix: str = SUFFIX) -> str:
-    """Return where a shard's kept articles are, or with the suffix ".json" their record."""
-    return storage.private(output_dir, "filtered", f"{shard:05d}{suffix}")
-
-
 def article_line(article: Article) -> bytes:
     """Return a tokenized article as one line of ASCII JSON."""
     assert article.tokens is not None, "an article is tokenized before it is kept"
@@ -71,39 +62,26 @@ def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
     storage.protect(output_dir)
     number = batch.shard.number
     lines = map(article_line, batch.articles)
-    written = storage.commit_hashed(piece_path(output_dir, number), lines)
+    written = storage.commit_hashed(filtered_path(output_dir, number), lines)
     piece = FilteredPiece(batch.shard, len(batch.articles), *written)
     storage.settle(output_dir)
-    storage.commit(piece_path(output_dir, number, ".json"), [piece.to_json()], durable=True)
+    storage.commit(filtered_receipt_path(output_dir, number), [piece.to_json()], durable=True)
     return piece
 
 
 def find_filtered(shard: Shard, output_dir: str) -> FilteredPiece | None:
     """Return the piece of a shard that an earlier run committed, if it is intact."""
     try:
-        record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+        record = storage.read_bytes(filtered_receipt_path(output_dir, shard.number))
         piece = FilteredPiece.from_json(record)
         if not piece.shard.has_rows_of(shard):
             return None
-        digest = storage.sha256_of(piece_path(output_dir, shard.number))
+        digest = storage.sha256_of(filtered_path(output_dir, shard.number))
     except ConnectionError:  # the store failed: that says nothing about the piece
         raise
     except (OSError, ValueError):
         return None
     return piece if digest == piece.lines_sha256 else None
-
-
-class WriteFiltered(beam.DoFn):
-    """Commit the kept articles of each shard."""
-
-    def __init__(self, output_dir: str) -> None:
-        self._output_dir = output_dir
-
-    def process(self, batch: ShardArticles) -> Iterator[FilteredPiece]:
-        """Yield what was committed."""
-        with metrics.timed("write_filtered"):
-            piece = write_filtered(batch, self._output_dir)
-        yield piece
 
 
 def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
@@ -117,9 +95,9 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
     def content() -> Iterator[bytes]:
         nonlocal articles
         for shard in shards:
-            record = storage.read_bytes(piece_path(output_dir, shard.number, ".json"))
+            record = storage.read_bytes(filtered_receipt_path(output_dir, shard.number))
             articles += FilteredPiece.from_json(record).articles
-            yield from storage.read_pieces(piece_path(output_dir, shard.number))
+            yield from storage.read_pieces(filtered_path(output_dir, shard.number))
 
     size, digest = storage.commit_hashed(storage.join(output_dir, FILTERED), content())
     whole = {"articles": articles, "bytes": size, "sha256": digest}
@@ -161,4 +139,7 @@ def measure(output_dir: str) -> dict[str, Any]:
 def remove_pieces(output_dir: str, shards: Iterable[Shard]) -> None:
     """Remove the pieces, which the merged file has made superfluous."""
     for shard in shards:
-        storage.remove(piece_path(output_dir, shard.number, suffix) for suffix in (".json", SUFFIX))
+        number = shard.number
+        storage.remove(
+            [filtered_receipt_path(output_dir, number), filtered_path(output_dir, number)]
+        )

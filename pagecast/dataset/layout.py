@@ -1,15 +1,26 @@
-"""The names of files below an output directory."""
+"""The names of files in an output directory: all are made here, and read back here.
+
+What lies below `_pagecast` is private. Functions whose names end in `_path` take the output
+directory; with "" for it they return the name relative to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+import tarfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pagecast import storage
+from pagecast.dataset.split import TRAIN, VAL, SplitPlan, part_count
 
 SAMPLES = "samples.jsonl"  # every sample, in input order
 FILTERED = "filtered.jsonl"  # every kept article with its tokens, in input order
 MANIFEST = "split_manifest.json"
-REPORT = "report.html"  # what there is to see of all that
-# Private, below `_pagecast`:
+REPORT = "report.html"
+IMAGES = "images"
+ARROW_INFO, ARROW_STATE = "dataset_info.json", "state.json"  # beside the Arrow files of a split
+# Private:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
 OPTIONS = "options.yaml"  # what the latest run was asked to do
 PLAN = "plan.jsonl"  # the shards and the files that cannot be used, in input order
@@ -17,15 +28,176 @@ SPLIT = "split.json"  # what decided the split that the latest run began to writ
 ERRORS = "errors.jsonl"  # input and articles that failed
 TRACE = "failure.log"  # why the latest run stopped
 FILTERED_WHOLE = "filtered.json"  # size and hash of filtered.jsonl
-EMPTYING = "emptying"  # in the configuration: of what else is there nothing is this job's
+LOCK = "lock"  # it stays, and is empty while nobody holds it
 ASSETS = "assets"  # tokenizer and fonts, under their SHA-256
 
+FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which images are stored
+END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
 
-def fonts_record(fonts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Return what a configuration and a manifest say of a job's fonts: `font`, or `fonts`."""
-    return {"font": fonts[0]} if len(fonts) == 1 else {"fonts": list(fonts)}
+_SPLITS = f"(?P<split>{TRAIN}|{VAL})"
+_PART = rf"{_SPLITS}-\d{{5,}}-of-(?P<of>\d{{5,}})"
+_MODE = "[a-z][a-z0-9_]*"
+_IMAGE = re.compile(
+    rf"{IMAGES}/(?P<mode>{_MODE})/(?:sample_(?P<row>\d{{6,}})_chunk_\d+\.png|(?P<shard>\d{{5,}})\.tar)"
+)
+_SPLIT_FILE = re.compile(
+    rf"{_SPLITS}(?:-\d{{5,}}-of-\d{{5,}})?\.jsonl"
+    rf"|(?:{TRAIN}|{VAL})_arrow/(?:data-\d{{5,}}-of-\d{{5,}}\.arrow|{ARROW_INFO}|{ARROW_STATE})"
+)
+_SHARD_RECEIPT = re.compile(r"(\d{5,})\.json")
+_PART_RECEIPT = re.compile(rf"{_PART}\.json")
+_PART_FILE = re.compile(rf"{_PART}\.jsonl")
+_WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
+_PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
+_PRIVATE_FILE = re.compile(
+    rf"{storage.PRIVATE}/(?:{'|'.join(map(re.escape, _PRIVATE_FILES))}"
+    rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl?"
+    rf"|{ASSETS}/[0-9a-f]{{64}}\.(?:json|ttf))"
+)
+_DIRECTORY = re.compile(
+    rf"{IMAGES}(?:/{_MODE})?|(?:{TRAIN}|{VAL})_arrow"
+    rf"|{storage.PRIVATE}(?:/(?:shards|filtered|parts|{ASSETS}))?"
+)
 
 
-def fonts_of(record: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the fonts that a configuration or a manifest names, in their order."""
-    return list(record["fonts"]) if "fonts" in record else [record["font"]]
+def image_name(mode: str, sample: str) -> str:
+    """Return the path of an image relative to the output directory."""
+    return f"{IMAGES}/{mode}/{sample}.png"
+
+
+def tar_name(mode: str, shard: int) -> str:
+    """Return the path of a shard's tar relative to the output directory."""
+    return f"{IMAGES}/{mode}/{shard:05d}.tar"
+
+
+class ImageName(NamedTuple):
+    """What the name of an image, or of a tar of images, says: the row of an image, or a shard."""
+
+    mode: str
+    row: int | None
+    shard: int | None
+
+
+def parse_image_name(name: str) -> ImageName | None:
+    """Return what `image_name` or `tar_name` was made from, None for any other name."""
+    match = _IMAGE.fullmatch(name)
+    return match and ImageName(
+        match["mode"],
+        None if match["row"] is None else int(match["row"]),
+        None if match["shard"] is None else int(match["shard"]),
+    )
+
+
+def asset_path(output_dir: str, sha256: str, suffix: str) -> str:
+    """Return where the tokenizer (suffix ".json") or a font (".ttf") with this SHA-256 is."""
+    return storage.private(output_dir, ASSETS, f"{sha256}{suffix}")
+
+
+def shard_path(output_dir: str, shard: int) -> str:
+    """Return where a shard's samples are."""
+    return storage.private(output_dir, "shards", f"{shard:05d}.jsonl")
+
+
+def receipt_path(output_dir: str, shard: int) -> str:
+    """Return where a shard's receipt is."""
+    return storage.private(output_dir, "shards", f"{shard:05d}.json")
+
+
+def parse_receipt_name(file: str) -> int | None:
+    """Return the shard of a receipt by the receipt's name in its directory."""
+    match = _SHARD_RECEIPT.fullmatch(file)
+    return match and int(match[1])
+
+
+def filtered_path(output_dir: str, shard: int) -> str:
+    """Return where a shard's kept articles are until they are merged."""
+    return storage.private(output_dir, "filtered", f"{shard:05d}.jsonl")
+
+
+def filtered_receipt_path(output_dir: str, shard: int) -> str:
+    """Return where the receipt of a shard's kept articles is."""
+    return storage.private(output_dir, "filtered", f"{shard:05d}.json")
+
+
+def part_name(split: str, number: int, of: int) -> str:
+    """Return the name of a part of a split; `number` counts from 0."""
+    return f"{split}-{number:05d}-of-{of:05d}"
+
+
+def part_path(output_dir: str, name: str, merge: bool) -> str:
+    """Return where a part lies: among the private files if it is to be merged, else in the open."""
+    file = f"{name}.jsonl"
+    return storage.private(output_dir, "parts", file) if merge else storage.join(output_dir, file)
+
+
+def part_receipt_path(output_dir: str, name: str) -> str:
+    """Return where a part's receipt is."""
+    return storage.private(output_dir, "parts", f"{name}.json")
+
+
+def parse_part_receipt(file: str) -> tuple[str, int] | None:
+    """Return a part's split, and how many parts that has, by the name of the part's receipt."""
+    match = _PART_RECEIPT.fullmatch(file)
+    return match and (match["split"], int(match["of"]))
+
+
+def merged_path(output_dir: str, split: str) -> str:
+    """Return where a split's lines are in the end."""
+    return storage.join(output_dir, f"{split}.jsonl")
+
+
+def arrow_directory(split: str) -> str:
+    """Return the directory of a split's Arrow files, relative to the output directory."""
+    return f"{split}_arrow"
+
+
+def arrow_path(output_dir: str, part: str) -> str:
+    """Return where a part's Arrow file is."""
+    split, number, _, of = part.split("-")
+    return storage.join(output_dir, arrow_directory(split), f"data-{number}-of-{of}.arrow")
+
+
+def files_of_splits(output_dir: str) -> Iterator[str]:
+    """Yield the names, relative to `output_dir`, of files beside which those of a split may be."""
+    for below in ("", arrow_directory(VAL), arrow_directory(TRAIN)):
+        directory = storage.join(output_dir, below) if below else output_dir
+        for path in storage.files_in(directory):
+            name = path.rsplit("/", 1)[-1]
+            yield f"{below}/{name}" if below else name
+
+
+def part_files(output_dir: str, split: str) -> list[str]:
+    """Return the names of the parts of a split that lie in the open, in order."""
+    found = (name for name in files_of_splits(output_dir))
+    return sorted(
+        n for n in found if (match := _PART_FILE.fullmatch(n)) and match["split"] == split
+    )
+
+
+def is_of_split(name: str) -> bool:
+    """Tell whether a relative name is that of a file of a split."""
+    return _SPLIT_FILE.fullmatch(name) is not None
+
+
+def is_arrow_description(name: str) -> bool:
+    """Tell whether a relative name is that of a file that describes Arrow files."""
+    return name.endswith((f"_arrow/{ARROW_INFO}", f"_arrow/{ARROW_STATE}"))
+
+
+def is_known(name: str) -> bool:
+    """Tell whether a relative name is given here, also to a file that is not committed yet."""
+    if storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1]):
+        name = name[: name.rindex(storage.TEMPORARY)]
+    patterns = (_IMAGE, _SPLIT_FILE, _PRIVATE_FILE)
+    return name in _WHOLE_FILES or any(pattern.fullmatch(name) for pattern in patterns)
+
+
+def is_known_directory(name: str) -> bool:
+    """Tell whether a relative name is that of a directory with such files."""
+    return _DIRECTORY.fullmatch(name) is not None
+
+
+def part_names(split: str, plan: SplitPlan) -> list[str]:
+    """Return the parts of a split in the order of their keys."""
+    of = part_count(plan.size(split), plan.sample_bytes)
+    return [part_name(split, number, of) for number in range(of)]

@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pagecast import storage
 from pagecast.dataset.checkpoint import seal, unseal
-from pagecast.dataset.sample import ArticleError, ModePictures, Picture, Shard
+from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.shard import ArticleError, Shard
 
 PICTURES = b', "pictures": {'  # where that part of a receipt begins; inside a string `"` has a `\\`
 SIZE = re.compile(rb'"size": (\d+), "places": \{')
@@ -138,13 +138,3 @@ def read_tally(content: bytes) -> Tally:
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a receipt: {error}") from error
-
-
-def shard_path(output_dir: str, shard: int) -> str:
-    """Return where a shard's samples are."""
-    return storage.private(output_dir, "shards", f"{shard:05d}.jsonl")
-
-
-def receipt_path(output_dir: str, shard: int) -> str:
-    """Return where a shard's receipt is."""
-    return storage.private(output_dir, "shards", f"{shard:05d}.json")

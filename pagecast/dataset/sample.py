@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -15,50 +16,6 @@ NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # rea
 Tokens = npt.NDArray[np.int32]
 
 SAMPLE_ID = re.compile(r"sample_([0-9]{6,15})_chunk_([0-9]{1,9})")
-
-
-class Shard(NamedTuple):
-    """A run of rows of one row group: the unit of work, of commit, of retry and of resume.
-
-    number: position in the plan. start: first row within the row group. first_row: position of
-    that row over all input rows. offset: in a file of JSON lines, where lines in succession are
-    taken for a group, the byte at which that begins. footer_sha256: of the parquet file, if it is
-    known.
-    Example: Shard(3, "a.parquet", 1, 256, 256, 1280).
-    """
-
-    number: int
-    path: str
-    row_group: int
-    start: int
-    rows: int
-    first_row: int
-    offset: int | None = None
-    footer_sha256: str | None = None
-
-    def has_rows_of(self, other: Shard) -> bool:
-        """Tell whether two shards are the very same rows; the input may have moved meanwhile."""
-        known = self.footer_sha256, other.footer_sha256
-        if None not in known and known[0] != known[1]:
-            return False
-        return self._replace(path=other.path, footer_sha256=other.footer_sha256) == other
-
-
-class Failure(NamedTuple):
-    """Input that could not be read at all: a file, or one shard of it."""
-
-    path: str
-    where: str
-    reason: str
-
-
-class ArticleError(NamedTuple):
-    """An article that could not be processed, and why."""
-
-    row: int
-    wiki_id: str
-    step: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -151,31 +108,6 @@ class Sample:
         return sample
 
 
-@dataclass(frozen=True)
-class ShardArticles:
-    """The articles of a shard that are still in, and the account of those that are not."""
-
-    shard: Shard
-    articles: tuple[Article, ...]
-    dropped: dict[str, int]
-    errors: tuple[ArticleError, ...] = ()
-
-
-@dataclass(frozen=True)
-class ShardSamples:
-    """The samples of a shard, article by article, the account of its rows, and its pictures.
-
-    losses: what tokens do not keep of the articles, by its name; None if that is not counted.
-    """
-
-    shard: Shard
-    articles: tuple[tuple[Sample, ...], ...]
-    dropped: dict[str, int]
-    errors: tuple[ArticleError, ...] = ()
-    pictures: dict[str, ModePictures] = field(default_factory=dict)
-    losses: dict[str, int] | None = None
-
-
 def sample_id(row: int, chunk_index: int) -> str:
     """Return the name of a chunk, from its article's global row: what is kept does not matter."""
     return f"sample_{row:06d}_chunk_{chunk_index}"
@@ -203,11 +135,9 @@ def parse_sample_id(name: str) -> tuple[int, int]:
     return row, chunk
 
 
-def image_name(mode: str, sample: str) -> str:
-    """Return a picture's path relative to the output directory."""
-    return f"images/{mode}/{sample}.png"
+DIGEST_DIGITS = 16
 
 
-def with_drop(dropped: dict[str, int], reason: str, count: int) -> dict[str, int]:
-    """Return `dropped` with `count` more for `reason`."""
-    return {**dropped, reason: dropped.get(reason, 0) + count} if count else dropped
+def digest_of(png: bytes) -> str:
+    """Return the first 16 hexadecimal digits of a picture's SHA-256."""
+    return hashlib.sha256(png).hexdigest()[:DIGEST_DIGITS]

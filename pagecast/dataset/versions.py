@@ -1,13 +1,12 @@
-"""Versions of what has a hand in the bytes of a dataset: all workers must have the launcher's."""
+"""Versions of what has a hand in the bytes of a dataset."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
-import apache_beam as beam
 from PIL import features
 
 MORE = {"uniseg", "unicode", "fribidi"}  # what has a hand in pages with some options only
@@ -18,7 +17,7 @@ def versions(*more: str) -> dict[str, str | None]:
     """Return the versions that this process has, by name; with those of `MORE` that are named."""
     return {
         "pagecast": metadata.version("pagecast"),
-        "beam": beam.__version__,
+        "beam": metadata.version("apache-beam"),
         "pillow": metadata.version("pillow"),
         "freetype": features.version("freetype2"),
         "raqm": features.version("raqm"),
@@ -69,34 +68,20 @@ def names_in_bytes(layout: str, line_break: str = "spaces", fonts: int = 1) -> s
     return deciding(layout, line_break, fonts).keys() - {RUNNER}
 
 
-class VersionsDifferError(Exception):
-    """A worker has other versions than the launcher: its samples or pages could be others."""
+def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]:
+    """Return this process's versions of what laid out a dataset's pages, by the manifest's names.
 
-
-class SameVersions(beam.DoFn):
-    """Pass elements on, on workers that have these versions; no other worker gets to work."""
-
-    def __init__(self, launcher: Mapping[str, str | None]) -> None:
-        self._launcher = dict(launcher)
-
-    def setup(self) -> None:
-        """Compare the versions.
-
-        Raises:
-          VersionsDifferError: they differ; the text names each.
-        """
-        here = versions(*sorted(MORE & self._launcher.keys()))
-        other = [
-            f"{name} {here.get(name)} instead of {version}"
-            for name, version in self._launcher.items()
-            if here.get(name) != version
-        ]
-        if other:
-            raise VersionsDifferError(
-                f"a worker has {', '.join(other)}: install there what the launcher has, so that "
-                "all write the same bytes"
-            )
-
-    def process(self, element: Any) -> Iterator[Any]:
-        """Yield the element."""
-        yield element
+    Args:
+      made: the versions of the dataset.
+      layout: with "raqm" libraqm has a hand in pages too.
+    """
+    here: dict[str, Callable[[], str | None]] = {
+        "pillow": lambda: metadata.version("pillow"),
+        "freetype": lambda: features.version("freetype2"),
+        "uniseg": lambda: metadata.version("uniseg"),
+        "unicode": lambda: unicodedata.unidata_version,
+        "fribidi": lambda: features.version("fribidi"),
+    }
+    if layout == "raqm":
+        here["raqm"] = lambda: features.version("raqm")
+    return {name: ask() for name, ask in here.items() if name in made}

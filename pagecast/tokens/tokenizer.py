@@ -6,20 +6,16 @@ import json
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import chain
 
-import apache_beam as beam
 import numpy as np
 from tokenizers import Tokenizer
 
 from pagecast.dataset.assets import read_asset
-from pagecast.dataset.sample import Article, ShardArticles, Tokens
+from pagecast.dataset.sample import Tokens
 from pagecast.tokens.control import read_vocabulary
-from transforms import metrics
-from transforms.errors import attempt, without_panics
-from transforms.read.tokenized import check_tokens
+from pagecast.tokens.panics import without_panics
 
 MOST_TOKENS = 6_000_000  # of a text for fastokens, which takes some 70 bytes for each
 MOST_WORD_BYTES = 8 << 20  # of what it cannot cut before it encodes, where it takes 50 for each
@@ -321,32 +317,3 @@ def _longest_word(text: str) -> int:
 
 def _pieces(text: str) -> Iterator[str]:
     return (text[start : start + _PIECE_CHARS] for start in range(0, len(text), _PIECE_CHARS))
-
-
-def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles:
-    """Return the batch with the tokens of every article; those that have some are checked."""
-
-    def encode(article: Article) -> Article:
-        if article.tokens is not None:
-            if fault := check_tokens(article, tokenizer):
-                raise ValueError(fault)
-            return article
-        return replace(article, tokens=tokenizer.encode(article.text))
-
-    articles, errors = attempt("tokenize", batch.articles, encode, lambda article: article)
-    return replace(batch, articles=tuple(articles), errors=batch.errors + errors)
-
-
-class Tokenize(beam.DoFn):
-    """Tokenize whole articles with the tokenizer of the job's assets."""
-
-    def __init__(self, tokenizer_path: str, quick: bool = True) -> None:
-        self._path = tokenizer_path
-        self._quick = quick
-
-    def process(self, batch: ShardArticles) -> Iterator[ShardArticles]:
-        """Yield the batch with tokens."""
-        tokenizer = load_tokenizer(self._path, self._quick)
-        with metrics.timed("tokenize"):
-            tokenized = tokenize(batch, tokenizer)
-        yield tokenized

@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from pagecast import storage
-from pagecast.dataset.layout import MANIFEST
-from pagecast.dataset.receipts import Receipt, shard_path
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.layout import MANIFEST, shard_path
+from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import TRAIN, VAL, SplitSettings
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import expected_samples

@@ -6,11 +6,11 @@ import json
 from typing import Any, NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.layout import ASSETS, CONFIG, EMPTYING, PLAN, fonts_of
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.layout import CONFIG, PLAN, asset_path
+from pagecast.dataset.manifest import EMPTYING, fonts_of
+from pagecast.dataset.pages import PageSettings
+from pagecast.dataset.shard import Shard, read_plan
 from pagecast.modes import VisionMode
-from transforms.render.pages import PageSettings
 
 
 class Fault(NamedTuple):
@@ -73,7 +73,7 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
                 "give the same `run` command again"
             )
         _require_numbers(config)
-        options, assets = config["options"], storage.private(output_dir, ASSETS)
+        options = config["options"]
         modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
         dataset = Dataset(
             output_dir,
@@ -87,8 +87,8 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
             options["min_tokens"],
             options["context_tokens"],
             options["continuation_tokens"],
-            storage.join(assets, f"{config['tokenizer']['sha256']}.json"),
-            tuple(storage.join(assets, f"{font['sha256']}.ttf") for font in fonts_of(config)),
+            asset_path(output_dir, config["tokenizer"]["sha256"], ".json"),
+            tuple(asset_path(output_dir, font["sha256"], ".ttf") for font in fonts_of(config)),
             config["versions"],
         )
         path = storage.private(output_dir, PLAN)

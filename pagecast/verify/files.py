@@ -11,27 +11,31 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pagecast import storage
-from pagecast.dataset.layout import SAMPLES
-from pagecast.dataset.sample import Shard, parse_sample_id
-from pagecast.dataset.split import TRAIN, VAL
-from pagecast.storage import TEMPORARY, UNCOMMITTED
+from pagecast.dataset.layout import (
+    END_OF_TAR,
+    FILES,
+    IMAGES,
+    SAMPLES,
+    SHARDS,
+    arrow_path,
+    files_of_splits,
+    is_arrow_description,
+    is_of_split,
+    merged_path,
+    part_name,
+    part_path,
+    part_receipt_path,
+    tar_name,
+)
+from pagecast.dataset.sample import parse_sample_id
+from pagecast.dataset.shard import Shard
+from pagecast.dataset.split import KEY_BITS, TRAIN, VAL, part_count
+from pagecast.storage.paths import TEMPORARY, UNCOMMITTED
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.lines import NO_SAMPLE, Numbers
 from pagecast.verify.split import Samples, Split
-from transforms.render.sinks import END_OF_TAR, FILES, SHARDS, tar_name
-from transforms.split.assign import KEY_BITS, part_count
-from transforms.split.parts import (
-    arrow_path,
-    files_of_splits,
-    merged_path,
-    part_path,
-    part_receipt_path,
-)
 
 PICTURE = re.compile(r".*\.(png|tar)")
-SPLIT_FILE = re.compile(
-    rf"(?:{TRAIN}|{VAL})(?:-\d+-of-\d+)?\.jsonl|(?:{TRAIN}|{VAL})_arrow/data-\d+-of-\d+\.arrow"
-)
 
 
 class SampleFile(NamedTuple):
@@ -69,7 +73,7 @@ def sample_files(
         yield SampleFile(SAMPLES, False, np.arange(samples.count))
     for name in (VAL, TRAIN):
         of = part_count(len(split.numbers[name]), sample_bytes)
-        stems = [f"{name}-{number:05d}-of-{of:05d}" for number in range(of)]
+        stems = [part_name(name, number, of) for number in range(of)]
         receipts = [part_receipt_path("", stem) for stem in stems]
         if outputs["merged"]:
             numbers, keys = split.numbers[name], split.keys[name]
@@ -90,7 +94,7 @@ def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault
     """
     wanted = {file.name for file in files}
     for name in files_of_splits(dataset.output_dir):
-        if SPLIT_FILE.fullmatch(name) and name not in wanted:
+        if is_of_split(name) and not is_arrow_description(name) and name not in wanted:
             yield Fault(name, "", "is not of this split; if it is of no use, remove it by hand")
 
 
@@ -118,7 +122,7 @@ def stray_pictures(
         mode = os.path.basename(directory)
         for path in storage.files_in(directory):
             file = os.path.basename(path)
-            name = f"images/{mode}/{file}"
+            name = f"{IMAGES}/{mode}/{file}"
             if TEMPORARY in file:
                 ours = UNCOMMITTED.fullmatch(file) is not None
                 yield Fault(name, "", "is what a stopped run left", (name,) * ours)
@@ -146,7 +150,7 @@ def articles_in(article_rows: Sequence[int], first: int, rows: int) -> int:
 
 
 def _mode_directories(dataset: Dataset) -> Iterator[str]:
-    images = dataset.path("images")
+    images = dataset.path(IMAGES)
     if not storage.is_local(images):
         yield from (storage.join(images, mode) for mode in dataset.modes)
     elif os.path.isdir(images):

@@ -10,14 +10,23 @@ from pagecast import storage
 from pagecast.dataset import arrow
 from pagecast.dataset.accounts import Accounts
 from pagecast.dataset.filtered import measure
-from pagecast.dataset.layout import ASSETS, FILTERED, FILTERED_WHOLE, MANIFEST
+from pagecast.dataset.layout import (
+    ARROW_INFO,
+    ARROW_STATE,
+    FILTERED,
+    FILTERED_WHOLE,
+    IMAGES,
+    MANIFEST,
+    NONE,
+    arrow_directory,
+    asset_path,
+)
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.split import TRAIN, UNUSED, VAL
 from pagecast.modes import VisionMode
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.files import SampleFile
 from pagecast.verify.split import Samples, Split
-from transforms.render.sinks import NONE
 
 COPIED = ("vision_modes", "tokenizer", "font", "fonts", "versions", "inputs")
 
@@ -94,10 +103,10 @@ def _differences(name: str, was: Any, right: Any) -> Iterator[tuple[str, Any, An
 def asset_faults(dataset: Dataset) -> Iterator[Fault]:
     """Yield the assets that are missing or not what their names say."""
     for path in (dataset.tokenizer, *dataset.fonts):
-        file = path.rsplit("/", 1)[-1]
-        name = storage.private("", ASSETS, file)
+        sha256, _, suffix = path.rsplit("/", 1)[-1].partition(".")
+        name = asset_path("", sha256, f".{suffix}")
         try:
-            if storage.sha256_of(path) != file.split(".")[0]:
+            if storage.sha256_of(path) != sha256:
                 yield Fault(name, "", "its SHA-256 is not its name", (name,))
         except ConnectionError:
             raise
@@ -109,14 +118,14 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
     """Yield what is wrong with the descriptions of the Arrow files."""
     stored = dataset.pages.form != NONE
     features = arrow.features(arrow.sample_schema(dataset.modes, stored))
-    earlier = features if stored else {**features, arrow.IMAGES: {}}  # there was such a column
+    earlier = features if stored else {**features, IMAGES: {}}  # there was such a column
     data = [file.name for file in files if file.is_arrow]
     for split in (VAL, TRAIN):
-        base = arrow.directory(split)
+        base = arrow_directory(split)
         names = [name.split("/")[1] for name in data if name.startswith(f"{base}/")]
         for file, key, right in (
-            (arrow.INFO, "features", (features, earlier)),
-            (arrow.STATE, "_data_files", ([{"filename": name} for name in names],)),
+            (ARROW_INFO, "features", (features, earlier)),
+            (ARROW_STATE, "_data_files", ([{"filename": name} for name in names],)),
         ):
             name = f"{base}/{file}"
             try:

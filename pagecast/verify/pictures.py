@@ -10,13 +10,14 @@ from functools import partial
 from PIL import Image, ImageChops
 
 from pagecast import storage
-from pagecast.dataset.page_versions import page_versions
-from pagecast.dataset.sample import ModePictures, Picture, Sample, Shard, image_name
+from pagecast.dataset.layout import image_name, tar_name
+from pagecast.dataset.pages import load_renderer
+from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
+from pagecast.dataset.shard import Shard
+from pagecast.dataset.versions import page_versions
 from pagecast.render.typeset import MARGIN
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
-from transforms.render.pages import load_renderer
-from transforms.render.sinks import digest_of, tar_name
 
 
 def pictures_faults(

@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast import storage
-from pagecast.dataset.receipts import Receipt, read_pictures, receipt_path, shard_path
-from pagecast.dataset.sample import ModePictures, Sample, Shard, Tokens, image_name
+from pagecast.dataset.layout import NONE, SHARDS, image_name, receipt_path, shard_path
+from pagecast.dataset.receipts import Receipt, read_pictures
+from pagecast.dataset.sample import ModePictures, Sample, Tokens
+from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import u64
 from pagecast.render.page import PageMetadata
 from pagecast.tokens.tokenizer import load_tokenizer
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected, expected_samples
 from pagecast.verify.pictures import metadata_fault, pictures_faults
-from transforms.render.sinks import NONE, SHARDS
 
 Digests = npt.NDArray[np.uint64]
 UNKNOWN = 0  # the digest of a line that was not looked at, or cannot be trusted

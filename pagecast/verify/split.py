@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pagecast.dataset.sample import sample_id
-from pagecast.dataset.split import TRAIN, UNUSED, VAL, SplitSettings, targets, u64
+from pagecast.dataset.split import KEY_BITS, TRAIN, UNUSED, VAL, SplitSettings, targets, u64
 from pagecast.verify.lines import Numbers
-from transforms.split.assign import KEY_BITS
 
 
 class Samples:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-from pagecast.storage import hub
-from pagecast.storage.hub import Place, RemoteFile
+from pagecast.storage.stores import hub
+from pagecast.storage.stores.hub import Place, RemoteFile
 from pipeline.options import UsageError
 
 MOST_NEAR = 5

@@ -22,8 +22,9 @@ import httpx2
 from huggingface_hub import hf_hub_download
 
 from pagecast import storage
-from pagecast.storage import hub, hub_requests, local
-from pagecast.storage.hub import Place, RemoteFile
+from pagecast.storage import local
+from pagecast.storage.stores import hub, hub_requests
+from pagecast.storage.stores.hub import Place, RemoteFile
 from pipeline.commands.catalog import find_files
 from pipeline.launch import source
 from pipeline.options import FINEWIKI, DownloadOptions, UsageError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pagecast import storage
 from pagecast.dataset.layout import MANIFEST
-from pagecast.storage import PRIVATE
+from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 from pipeline.launch import lock, ours, output, stores

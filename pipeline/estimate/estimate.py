@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from pagecast.dataset.sample import ArticleError, Failure, Shard
+from pagecast.dataset.shard import ArticleError, Failure, Shard
 from pagecast.modes import VisionMode
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT, PNG, SAMPLES, Measured, Measuring

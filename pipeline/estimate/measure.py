@@ -17,11 +17,13 @@ from fontTools.unicodedata import script, script_name
 
 from pagecast.dataset.arrow import sample_schema, to_batch
 from pagecast.dataset.filtered import article_line
-from pagecast.dataset.sample import ArticleError, Failure, Sample
+from pagecast.dataset.layout import FILES
+from pagecast.dataset.sample import Sample
+from pagecast.dataset.shard import ArticleError, Failure
 from pagecast.dataset.split import sample_key
 from pagecast.render import PageRenderer
 from pagecast.render.characters import MissingGlyphs
-from pagecast.tokens.tokenizer import ArticleTokenizer, tokenize
+from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice
 from pipeline.launch.prepare import Sources
@@ -30,7 +32,8 @@ from transforms.chunk import expand_articles
 from transforms.errors import attempt
 from transforms.read.articles import filter_short, try_rows
 from transforms.render.pages import render_sample
-from transforms.render.sinks import FILES, tar_member
+from transforms.render.sinks import tar_member
+from transforms.tokenize import tokenize
 
 # What is counted of rows; reasons for which articles are dropped stand behind DROPPED.
 ROWS, KEPT, FAILED, DROPPED = "rows", "kept", "failed", "dropped, "

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pagecast.dataset.layout import FILES, NONE, SHARDS
 from pagecast.dataset.layout import SAMPLES as WHOLE
-from pagecast.dataset.split import targets
+from pagecast.dataset.split import part_count, targets
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import ARROW, BLOCKS, FILTERED, LINE, SAMPLES, TAR, Measured
 from pipeline.options import RunOptions
-from transforms.render.sinks import FILES, NONE, SHARDS
-from transforms.split.assign import part_count
 
 UNKNOWN_BLOCK = 4096  # bytes; of most file systems
 ENTRY_BYTES = 64  # of a file's name in its directory

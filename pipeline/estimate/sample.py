@@ -15,7 +15,7 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 
 CLUSTERS = 100  # at most: each is a row group to decode, on the hub a request
 

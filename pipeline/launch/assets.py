@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from pagecast import storage
 from pagecast.dataset.assets import DamagedAssetError, read_asset
-from pagecast.dataset.layout import ASSETS
+from pagecast.dataset.layout import asset_path
 from pagecast.render import PageRenderer
 from pagecast.render.characters import require_outlines
 from pagecast.render.fonts import default_font
@@ -44,7 +44,7 @@ class Asset(NamedTuple):
 
     def path(self, output_dir: str) -> str:
         """Return where the asset lies."""
-        return storage.private(output_dir, ASSETS, self.sha256 + self.suffix)
+        return asset_path(output_dir, self.sha256, self.suffix)
 
     def store(self, output_dir: str) -> str:
         """Put the asset among the job's files and return its path."""

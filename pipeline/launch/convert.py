@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from pagecast import storage
+from pagecast.tokens.panics import without_panics
 from pagecast.tokens.tokenizer import PROBE, ArticleTokenizer
-from transforms.errors import without_panics
 
 CONFIGS = ("tokenizer_config.json", "config.json")  # say whose the others are
 VOCABULARIES = (
@@ -78,7 +78,7 @@ def fetch(source: str, name: str, revision: str | None) -> tuple[str, str] | Non
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
-    from pagecast.storage import hub_requests
+    from pagecast.storage.stores import hub_requests
 
     with hub_requests.naming(name):
         at = hub_requests.endpoint()

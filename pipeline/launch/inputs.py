@@ -15,7 +15,7 @@ from typing import NamedTuple
 from apache_beam.io.filesystem import FileSystem
 
 from pagecast import storage
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import Failure, Shard
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.launch import footers
 from pipeline.options import UsageError
@@ -311,7 +311,7 @@ def _remote_files(given: str) -> list[str]:
     place = given
     try:
         if given.startswith("hf://"):
-            from pagecast.storage import hub  # its library is slow to import
+            from pagecast.storage.stores import hub  # its library is slow to import
 
             place = hub.pinned(given)  # once, so that all of a job is of one commit
         return _matching_objects(place)

@@ -16,10 +16,10 @@ from typing import Any
 import psutil
 
 from pagecast import storage
+from pagecast.dataset.layout import LOCK
 from pagecast.storage import local
 from pipeline.options import UsageError
 
-LOCK = "lock"  # private; it stays, and is empty while nobody holds it
 MOST_LOOKS = 20  # at the lock of a store, while it is another's each time
 CLOCK_SECONDS = 2.0  # by which two readings of a process's start may differ
 

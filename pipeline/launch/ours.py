@@ -4,59 +4,44 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.arrow import INFO, STATE
-from pagecast.dataset.arrow import directory as arrow_directory
 from pagecast.dataset.layout import (
-    ASSETS,
+    ARROW_INFO,
+    ARROW_STATE,
     CONFIG,
-    EMPTYING,
-    ERRORS,
+    FILES,
     FILTERED,
     FILTERED_WHOLE,
-    MANIFEST,
-    OPTIONS,
+    IMAGES,
+    LOCK,
     PLAN,
-    REPORT,
     SAMPLES,
+    SHARDS,
     SPLIT,
-    TRACE,
+    ImageName,
+    arrow_directory,
+    arrow_path,
+    image_name,
+    is_known,
+    is_of_split,
+    merged_path,
+    parse_image_name,
+    parse_part_receipt,
+    part_path,
+    receipt_path,
 )
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.receipts import read_pictures, receipt_path
-from pagecast.dataset.sample import Shard, image_name
+from pagecast.dataset.manifest import EMPTYING
+from pagecast.dataset.receipts import read_pictures
+from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import TRAIN, VAL
-from pipeline.launch.lock import LOCK
 from pipeline.options import UsageError
-from transforms.render.sinks import FILES, SHARDS
-from transforms.split.parts import arrow_path, find_part, merged_path, part_path
+from transforms.split.parts import find_part
 
-PICTURE = re.compile(
-    r"images/(?P<mode>[a-z][a-z0-9_]*)/(?:sample_(?P<row>\d{6,})_chunk_\d+\.png|(?P<shard>\d{5,})\.tar)"
-)
-SPLIT_FILE = re.compile(
-    rf"({TRAIN}|{VAL})(-\d{{5,}}-of-\d{{5,}})?\.jsonl"
-    rf"|({TRAIN}|{VAL})_arrow/(data-\d{{5,}}-of-\d{{5,}}\.arrow|{INFO}|{STATE})"
-)
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
-PART_RECEIPT = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.json")
-PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
-PRIVATE_FILE = re.compile(
-    rf"{storage.PRIVATE}/(?:"
-    rf"{'|'.join(map(re.escape, PRIVATE_FILES))}"
-    rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl?"
-    rf"|{ASSETS}/[0-9a-f]{{64}}\.(?:json|ttf))"
-)
-DIRECTORY = re.compile(
-    rf"images(/[a-z][a-z0-9_]*)?|({TRAIN}|{VAL})_arrow"
-    rf"|{storage.PRIVATE}(/(shards|filtered|parts|{ASSETS}))?"
-)
-WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 
 
 class Stored(NamedTuple):
@@ -79,14 +64,6 @@ def stored_in(output_dir: str) -> Stored:
         return Stored()
 
 
-def has_name_of_ours(name: str) -> bool:
-    """Tell whether a file, or one that is not committed yet, has a name that Pagecast gives."""
-    if storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1]):
-        name = name[: name.rindex(storage.TEMPORARY)]
-    patterns = (PICTURE, SPLIT_FILE, PRIVATE_FILE)
-    return name in WHOLE_FILES or any(pattern.fullmatch(name) for pattern in patterns)
-
-
 def sweep(output_dir: str, form: str) -> None:
     """Remove the files that a stopped run was still writing.
 
@@ -97,7 +74,7 @@ def sweep(output_dir: str, form: str) -> None:
     places = [output_dir, *(os.path.join(output_dir, below) for below in ARROW_DIRECTORIES)]
     deep = [storage.private(output_dir)]
     if form == SHARDS:
-        deep.append(os.path.join(output_dir, "images"))
+        deep.append(os.path.join(output_dir, IMAGES))
     places += [directory for top in deep for directory, _, _ in os.walk(top)]
     for directory in places:
         found = list(storage.files_in(directory))
@@ -105,7 +82,7 @@ def sweep(output_dir: str, form: str) -> None:
             path
             for path in found
             if storage.UNCOMMITTED.fullmatch(os.path.basename(path))
-            and has_name_of_ours(os.path.relpath(path, output_dir))
+            and is_known(os.path.relpath(path, output_dir))
         )
 
 
@@ -124,9 +101,9 @@ def files_to_remove(output_dir: str) -> list[str]:
     for path, name in _everything(output_dir):
         if name == f"{storage.PRIVATE}/{LOCK}":
             continue
-        if picture := PICTURE.fullmatch(name):
+        if picture := parse_image_name(name):
             pictures.append((_shard_of(picture, stored, shards), name, path))
-        elif not has_name_of_ours(name) or (_is_of_samples(name) and name not in samples):
+        elif not is_known(name) or (_is_of_samples(name) and name not in samples):
             _refuse(path)
         found.append(path)
     named: tuple[int, frozenset[str] | None] = (-1, None)
@@ -145,10 +122,12 @@ def split_files(output_dir: str) -> list[str]:
     """
     merged = was_merged(output_dir)
     found = [merged_path("", split) for split in (TRAIN, VAL)] if merged is not False else []
-    for name in filter(PART_RECEIPT.fullmatch, _names_of_parts(output_dir)):
+    for name in filter(parse_part_receipt, _names_of_parts(output_dir)):
         found += part_files(output_dir, name.removesuffix(".json"), merged or False)
     described = {name.split("/")[0] for name in found if "/" in name}
-    return found + [f"{below}/{file}" for below in sorted(described) for file in (INFO, STATE)]
+    return found + [
+        f"{below}/{file}" for below in sorted(described) for file in (ARROW_INFO, ARROW_STATE)
+    ]
 
 
 def part_files(output_dir: str, part: str, merged: bool) -> list[str]:
@@ -164,7 +143,7 @@ def remove_split(output_dir: str) -> None:
     """Remove the split that is there: its files, what is left of its parts, last their receipts."""
     storage.remove(storage.join(output_dir, name) for name in split_files(output_dir))
     below = [f"{storage.PRIVATE}/parts/{name}" for name in _names_of_parts(output_dir)]
-    own = filter(has_name_of_ours, sorted(below, key=lambda name: name.endswith(".json")))
+    own = filter(is_known, sorted(below, key=lambda name: name.endswith(".json")))
     storage.remove([storage.join(output_dir, name) for name in own])
 
 
@@ -202,23 +181,23 @@ def whole_files(output_dir: str) -> Iterator[str]:
 
 
 def _is_of_samples(name: str) -> bool:
-    return name in (SAMPLES, FILTERED) or SPLIT_FILE.fullmatch(name) is not None
+    return name in (SAMPLES, FILTERED) or is_of_split(name)
 
 
 def _refuse(path: str) -> None:
     raise UsageError(f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed")
 
 
-def _shard_of(picture: re.Match[str], stored: Stored, shards: list[Shard]) -> int:
+def _shard_of(picture: ImageName, stored: Stored, shards: list[Shard]) -> int:
     """Return the number of the shard that a picture is of by its name, or -1."""
-    form = FILES if picture["row"] else SHARDS
+    form = SHARDS if picture.row is None else FILES
     if stored.form not in (None, form):
         return -1
-    if stored.modes is not None and picture["mode"] not in stored.modes:
+    if stored.modes is not None and picture.mode not in stored.modes:
         return -1
-    if form == SHARDS:
-        return number if (number := int(picture["shard"])) < len(shards) else -1
-    row = int(picture["row"])
+    if picture.shard is not None:
+        return picture.shard if picture.shard < len(shards) else -1
+    row = picture.row or 0
     place = bisect_right(shards, row, key=lambda shard: shard.first_row) - 1
     last = shards[-1].first_row + shards[-1].rows if shards else 0
     return shards[max(place, 0)].number if row < last else -1

@@ -10,16 +10,16 @@ from typing import Any
 from pagecast import storage
 from pagecast.dataset.layout import (
     CONFIG,
-    EMPTYING,
     ERRORS,
     MANIFEST,
     PLAN,
     REPORT,
     SPLIT,
     TRACE,
-    fonts_of,
+    is_known_directory,
 )
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.manifest import EMPTYING, fonts_of
+from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.versions import names_in_bytes
 from pagecast.storage import local
 from pipeline.launch import ours, replaced, source
@@ -169,7 +169,7 @@ def remove_output(output_dir: str, found: Iterable[str]) -> None:
     if storage.is_local(output_dir):
         for directory, _, _ in os.walk(output_dir, topdown=False):
             name = os.path.relpath(directory, output_dir)
-            if ours.DIRECTORY.fullmatch(name) and not os.listdir(directory):
+            if is_known_directory(name) and not os.listdir(directory):
                 os.rmdir(directory)
     storage.remove(last)
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from pagecast import storage
-from pagecast.dataset import layout
 from pagecast.dataset.filtered import find_whole
 from pagecast.dataset.layout import OPTIONS, PLAN
-from pagecast.dataset.planfile import plan_line
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.manifest import fonts_record
+from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import also_deciding, versions
 from pipeline import graph
 from pipeline.cli import configfile
@@ -128,7 +127,7 @@ def configuration(
             for mode in options.modes
         },
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
-        **layout.fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
+        **fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
         "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [

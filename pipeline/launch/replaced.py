@@ -15,13 +15,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.filtered import SUFFIX, piece_path
-from pagecast.dataset.layout import ERRORS, FILTERED_WHOLE, PLAN, SPLIT
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.receipts import read_pictures, receipt_path, shard_path
-from pagecast.dataset.sample import SAMPLE_ID, Failure, Shard, image_name
+from pagecast.dataset.layout import (
+    ERRORS,
+    FILTERED_WHOLE,
+    IMAGES,
+    PLAN,
+    SPLIT,
+    filtered_path,
+    filtered_receipt_path,
+    image_name,
+    receipt_path,
+    shard_path,
+    tar_name,
+)
+from pagecast.dataset.receipts import read_pictures
+from pagecast.dataset.sample import SAMPLE_ID
+from pagecast.dataset.shard import Failure, Shard, read_plan
 from pipeline.launch import ours
-from transforms.render.sinks import tar_name
 
 FAILED_INPUTS = "failed_inputs"  # in the configuration: names of files that the run before met
 CONTINUES = "continues"  # in the configuration: the input before, of which the plan may still be
@@ -170,11 +180,12 @@ def forget_shards(output_dir: str, shards: Iterable[Shard], modes: Sequence[str]
             begun.append(range(shard.first_row, shard.first_row + shard.rows))
             names = [tar_name(mode, shard.number) for mode in modes]
             pictures = [storage.join(output_dir, name) for name in names]
-        pieces = [piece_path(output_dir, shard.number, end) for end in (".json", SUFFIX)]
+        number = shard.number
+        pieces = [filtered_receipt_path(output_dir, number), filtered_path(output_dir, number)]
         storage.remove([*pictures, shard_path(output_dir, shard.number), *pieces])
         storage.remove([receipt])
     for mode in modes if begun else ():
-        storage.remove(list(_pictures_of(storage.join(output_dir, "images", mode), begun)))
+        storage.remove(list(_pictures_of(storage.join(output_dir, IMAGES, mode), begun)))
 
 
 def _pictures_of(directory: str, begun: Sequence[range]) -> Iterator[str]:

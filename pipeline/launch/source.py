@@ -68,7 +68,7 @@ def cited(files: Iterable[tuple[str, int]]) -> list[dict[str, str]]:
     found = set()
     for path, size in files:
         if path.startswith("hf://"):
-            from pagecast.storage import hub  # the library takes a second to import
+            from pagecast.storage.stores import hub  # the library takes a second to import
 
             place = hub.parse(path)
             found.add((place.repo, place.revision))

@@ -85,7 +85,7 @@ def _check(what: str, path: str) -> None:
 
 
 def _check_hub(what: str, path: str) -> None:
-    from pagecast.storage import hub  # its library is slow to import
+    from pagecast.storage.stores import hub  # its library is slow to import
 
     if not what.startswith("--input "):
         raise UsageError(f"{what}: datasets on the hub can only be read, as --input")

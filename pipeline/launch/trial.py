@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pagecast import storage
-from pagecast.dataset.sample import Article, Shard
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Shard
 from pagecast.tokens.tokenizer import PROBE, ArticleTokenizer
 from pipeline.launch.assets import Asset
 from pipeline.launch.inputs import InputFile, plan_shards

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pagecast.dataset.layout import parse_part_receipt, parse_receipt_name
 from pagecast.dataset.receipts import Tally, read_tally
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.split import TRAIN, VAL
 
-RECEIPT = re.compile(r"\d{5,}\.json")
-PART = re.compile(rf"({TRAIN}|{VAL})-\d{{5,}}-of-(\d{{5,}})\.json")
 SHARDS, CHECKING, SPLITTING, PARTS, MERGING = "shards", "checking", "splitting", "parts", "merging"
 
 
@@ -75,7 +73,7 @@ class Ledger:
 
     def to_read(self, listed: Mapping[str, Hashable]) -> list[str]:
         """Return which receipts are new or other ones, of those there are, names to versions."""
-        receipts = {name: of for name, of in listed.items() if RECEIPT.fullmatch(name)}
+        receipts = {name: of for name, of in listed.items() if parse_receipt_name(name) is not None}
         if self._earlier is None:
             self._earlier = receipts
         for name in self._versions.keys() - receipts.keys():
@@ -91,13 +89,14 @@ class Ledger:
             tally = read_tally(content)
         except ValueError:
             return
-        planned = self._shards.get(int(name.removesuffix(".json")))
+        number = parse_receipt_name(name)
+        planned = None if number is None else self._shards.get(number)
         if planned and tally.shard.has_rows_of(planned) and tally.modes == self._modes:
             self._tallies[name] = tally
 
     def take_parts(self, listed: Mapping[str, Hashable]) -> None:
         """Take note of all receipts of parts that there are, names to versions."""
-        self._parts = {name: of for name, of in listed.items() if PART.fullmatch(name)}
+        self._parts = {name: of for name, of in listed.items() if parse_part_receipt(name)}
         if self._earlier_parts is None:
             self._earlier_parts = self._parts
 
@@ -112,9 +111,7 @@ class Ledger:
         ]
         # Each split has a part at least, though one without samples is written in the end.
         of = {VAL: 1, TRAIN: 1}
-        for match in map(PART.fullmatch, self._parts):
-            if match is not None:
-                of[match[1]] = int(match[2])
+        of.update(filter(None, map(parse_part_receipt, self._parts)))
         return State(
             shards=len(tallies),
             of=len(self._shards),

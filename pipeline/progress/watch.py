@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from pagecast import storage
 from pagecast.dataset.layout import PLAN
-from pagecast.dataset.planfile import read_plan
+from pagecast.dataset.shard import read_plan
 from pipeline.progress import terminal
 from pipeline.progress.ledger import SHARDS, Ledger, State
 from pipeline.progress.liveline import JobLine

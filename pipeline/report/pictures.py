@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from pagecast.dataset.layout import NONE
 from pagecast.reader import PageReader
 from pagecast.render.png import encode_png
 from pipeline.report.survey import lost
-from transforms.render.sinks import NONE
 
 SHEET_BYTES, WORST_BYTES = 3_000_000, 2_000_000  # of pictures, before base64 adds a third
 

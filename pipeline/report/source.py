@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import PLAN
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.receipts import shard_path
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.layout import PLAN, merged_path, part_files, shard_path
+from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import TRAIN, VAL
-from transforms.split.parts import files_of_splits, merged_path
 
 MOST_LOCAL = 20_000  # samples: 400 MB, a few seconds
 MOST_REMOTE = 2_000  # in a store: 40 MB to fetch
@@ -62,8 +58,7 @@ def _split_lines(output_dir: str, split: str) -> Iterator[bytes]:
     if storage.exists(whole):
         yield from _lines(whole)
         return
-    part = re.compile(rf"{split}-\d{{5,}}-of-\d{{5,}}\.jsonl")
-    for name in sorted(filter(part.fullmatch, files_of_splits(output_dir))):
+    for name in part_files(output_dir, split):
         yield from _lines(storage.join(output_dir, name))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 
-from pagecast.storage import in_order
+from pagecast.storage.ahead import in_order
 from pipeline.progress import logs
 from pipeline.progress.terminal import at_bottom, bar
 from pipeline.runners.environment import leave_out_file_systems

@@ -30,7 +30,7 @@ from gcp_storage_emulator.storage import Storage
 from moto.backends import get_backend
 from moto.server import DomainDispatcherApplication, create_backend_app
 
-from pagecast.storage import objects
+from pagecast.storage.stores import objects
 from tests.support.stores import TroubledStore
 
 DENIED = "me@here does not have access."

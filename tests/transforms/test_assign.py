@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagecast.dataset.split import Position, SplitPlan, article_key
+from pagecast.dataset.layout import part_names
+from pagecast.dataset.split import Position, SplitPlan, article_key, part_count
 from tests.transforms.test_parts import ALL_TRAIN, WANTED, committed, grouped
 from transforms.split import assign
-from transforms.split.assign import REFERENCE, DistinctKeys, article_keys, part_count, part_names
+from transforms.split.assign import REFERENCE, DistinctKeys, article_keys
 from transforms.split.parts import PartSettings, write_part
 
 

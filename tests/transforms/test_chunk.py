@@ -3,14 +3,8 @@ import pytest
 from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 
-from pagecast.dataset.sample import (
-    Article,
-    ArticleError,
-    Sample,
-    Shard,
-    ShardArticles,
-    ShardSamples,
-)
+from pagecast.dataset.sample import Article, Sample
+from pagecast.dataset.shard import ArticleError, Shard, ShardArticles, ShardSamples
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from tests.conftest import in_beam
 from transforms import chunk

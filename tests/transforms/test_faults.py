@@ -1,6 +1,7 @@
 import pytest
 
-from pagecast.dataset.sample import Article, ArticleError
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import ArticleError
 from transforms.errors import attempt
 
 

@@ -8,15 +8,16 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.filtered import (
     FilteredPiece,
-    WriteFiltered,
     find_filtered,
     find_whole,
     merge_pieces,
     remove_pieces,
     write_filtered,
 )
-from pagecast.dataset.sample import Article, Shard, ShardArticles
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Shard, ShardArticles
 from tests.conftest import in_beam
+from transforms.commit.filtered import WriteFiltered
 
 
 def batch(number: int, *rows: int) -> ShardArticles:

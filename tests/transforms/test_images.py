@@ -12,15 +12,17 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 from PIL import Image
 
-from pagecast.dataset.sample import Sample, Shard, ShardSamples
+from pagecast.dataset.layout import FILES, NONE, SHARDS
+from pagecast.dataset.pages import PageSettings
+from pagecast.dataset.sample import Sample
+from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.modes import VISION_MODES, VisionMode
 from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
 from pagecast.render.oracle import OracleRenderer
 from tests.conftest import in_beam
 from transforms.render import pages
-from transforms.render.pages import PageSettings, RenderPages, render_sample
-from transforms.render.sinks import FILES, NONE, SHARDS
+from transforms.render.pages import RenderPages, render_sample
 
 SHARD = Shard(0, "p", 0, 0, 3, 0)
 TINY_SMALL = VISION_MODES[:2]

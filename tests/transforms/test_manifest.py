@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.accounts import Accounts, CountRows, InconsistentError
+from pagecast.dataset.accounts import Accounts, InconsistentError
 from pagecast.dataset.arrow import sample_schema
-from pagecast.dataset.planfile import plan_line
 from pagecast.dataset.receipts import Receipt
-from pagecast.dataset.sample import ArticleError, Failure, Shard, ShardSamples
+from pagecast.dataset.shard import ArticleError, Failure, Shard, ShardSamples, plan_line
 from pagecast.dataset.split import SplitPlan
 from tests.transforms.test_parts import WANTED, committed
 from transforms.commit.samples import write_samples
+from transforms.finish.accounts import CountRows
 from transforms.finish.manifest import FinishSettings, Results, finish, manifest_of
 from transforms.split.assign import assign_split
 from transforms.split.parts import NOTHING, Part, PartSettings, write_part

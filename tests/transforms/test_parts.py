@@ -10,10 +10,12 @@ from apache_beam import Create, GroupByKey, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.arrow import read_rows, sample_schema
+from pagecast.dataset.layout import arrow_path, part_path
 from pagecast.dataset.receipts import Receipt
-from pagecast.dataset.sample import Sample, Shard, ShardSamples
+from pagecast.dataset.sample import Sample
+from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.dataset.split import SplitPlan, SplitSettings, sample_key
-from pagecast.storage import sha256_of
+from pagecast.storage.read import sha256_of
 from tests.conftest import in_beam
 from transforms.commit.samples import write_samples
 from transforms.split.assign import ShardReferences, assign_split
@@ -23,9 +25,7 @@ from transforms.split.parts import (
     PartSettings,
     WritePart,
     WrittenFile,
-    arrow_path,
     find_part,
-    part_path,
     write_part,
 )
 

@@ -6,15 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pagecast.dataset.sample import ModePictures, Picture, Sample
-from transforms.render.sinks import (
-    END_OF_TAR,
-    NoPictures,
-    PictureFiles,
-    PictureTars,
-    digest_of,
-    tar_member,
-)
+from pagecast.dataset.layout import END_OF_TAR
+from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
+from transforms.render.sinks import NoPictures, PictureFiles, PictureTars, tar_member
 
 
 def sample(row: int) -> Sample:

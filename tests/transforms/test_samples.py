@@ -10,17 +10,10 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast import storage
-from pagecast.dataset.receipts import ArticleLines, Receipt, receipt_path, shard_path
-from pagecast.dataset.sample import (
-    ArticleError,
-    ModePictures,
-    Picture,
-    Sample,
-    Shard,
-    ShardSamples,
-    image_name,
-    sample_id,
-)
+from pagecast.dataset.layout import image_name, receipt_path, shard_path
+from pagecast.dataset.receipts import ArticleLines, Receipt
+from pagecast.dataset.sample import ModePictures, Picture, Sample, sample_id
+from pagecast.dataset.shard import ArticleError, Shard, ShardSamples
 from tests.conftest import in_beam
 from transforms import metrics
 from transforms.commit.samples import (

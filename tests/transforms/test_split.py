@@ -11,24 +11,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.dataset.receipts import ArticleLines, Receipt
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import (
     ArticleKey,
-    CountKeys,
-    PlanSplit,
     Position,
     SplitPlan,
     SplitSettings,
     article_key,
-    border_articles,
-    border_buckets,
-    bucket,
-    plan_split,
     sample_key,
     targets,
     u64,
 )
 from tests.conftest import in_beam
+from transforms.split.plan import (
+    CountKeys,
+    PlanSplit,
+    border_articles,
+    border_buckets,
+    bucket,
+    plan_split,
+)
 
 Rows = list[tuple[str, int]]  # (wiki_id, chunks) of each input row
 

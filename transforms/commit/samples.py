@@ -13,8 +13,10 @@ import apache_beam as beam
 
 from pagecast import storage
 from pagecast.dataset.filtered import find_filtered
-from pagecast.dataset.receipts import ArticleLines, Receipt, read_pictures, receipt_path, shard_path
-from pagecast.dataset.sample import Sample, Shard, ShardSamples
+from pagecast.dataset.layout import receipt_path, shard_path
+from pagecast.dataset.receipts import ArticleLines, Receipt, read_pictures
+from pagecast.dataset.sample import Sample
+from pagecast.dataset.shard import Shard, ShardSamples
 from transforms import metrics
 
 PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"

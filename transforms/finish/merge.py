@@ -11,21 +11,19 @@ from typing import Any
 from pagecast import storage
 from pagecast.dataset import arrow, filtered
 from pagecast.dataset.accounts import InconsistentError
-from pagecast.dataset.layout import PLAN, SAMPLES
-from pagecast.dataset.planfile import read_plan
-from pagecast.dataset.receipts import shard_path
-from pagecast.dataset.sample import Shard
-from pagecast.dataset.split import SplitPlan
-from transforms.split.assign import part_names
-from transforms.split.parts import (
-    Part,
-    PartSettings,
+from pagecast.dataset.layout import (
+    PLAN,
+    SAMPLES,
     arrow_path,
     merged_path,
+    part_names,
     part_path,
     part_receipt_path,
-    write_part,
+    shard_path,
 )
+from pagecast.dataset.shard import Shard, read_plan
+from pagecast.dataset.split import SplitPlan
+from transforms.split.parts import Part, PartSettings, write_part
 
 
 def finish_split(

@@ -13,19 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pagecast import pulse, storage
-from pagecast.dataset.planfile import FAILED
-from pagecast.dataset.sample import (
-    BLANK_TEXT,
-    NULL_TEXT,
-    TOO_SHORT,
-    Article,
-    ArticleError,
-    Failure,
-    Shard,
-    ShardArticles,
-    fallback_id,
-    with_drop,
-)
+from pagecast.dataset.sample import BLANK_TEXT, NULL_TEXT, TOO_SHORT, Article, fallback_id
+from pagecast.dataset.shard import FAILED, ArticleError, Failure, Shard, ShardArticles, with_drop
 from transforms import metrics
 from transforms.read import pages
 from transforms.read.columns import COLUMNS, is_text

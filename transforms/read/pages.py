@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow.parquet as pq
 
-from pagecast.storage.ranges import Seekable
+from pagecast.storage.stores.ranges import Seekable
 
 MOST_PAGE_BYTES = 256 << 20  # of the largest pages of all columns that are read, decompressed
 MOST_HELD_BYTES = 64 << 20  # of a row group's columns, compressed; more is read page by page

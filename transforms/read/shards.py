@@ -8,8 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from pagecast.dataset.planfile import FAILED, read_plan
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import FAILED, Failure, Shard, read_plan
 from transforms.read.limits import MAX_SHARD_ROWS
 
 MAX_SHARDS_PER_GROUP = 16  # each slice of a row group decodes the group from its start

@@ -12,16 +12,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from pagecast import storage
-from pagecast.dataset.sample import (
-    BLANK_TEXT,
-    NULL_TEXT,
-    Article,
-    ArticleError,
-    Shard,
-    ShardArticles,
-    Tokens,
-    fallback_id,
-)
+from pagecast.dataset.sample import BLANK_TEXT, NULL_TEXT, Article, Tokens, fallback_id
+from pagecast.dataset.shard import ArticleError, Shard, ShardArticles
 
 SUFFIX = ".jsonl"  # what tells such a file from parquet
 MOST_NAME_CHARS = 10_000  # of an id or a title

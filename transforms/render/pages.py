@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 
 from pagecast import pulse, storage
-from pagecast.dataset.assets import read_asset
-from pagecast.dataset.sample import ModePictures, Sample, ShardSamples, image_name
-from pagecast.modes import VisionMode
+from pagecast.dataset.layout import FILES, NONE, image_name
+from pagecast.dataset.pages import PageSettings, load_renderer
+from pagecast.dataset.sample import ModePictures, Sample
+from pagecast.dataset.shard import ShardSamples
 from pagecast.render import PageRenderer, encode_png
 from transforms import metrics
 from transforms.errors import attempt
 from transforms.render import sinks
-from transforms.render.sinks import FILES, NONE, PictureFiles, PictureSink, PictureTars
-
-
-class PageSettings(NamedTuple):
-    """How pages look and how they are stored: `form` is "files", "shards" or "none"."""
-
-    modes: tuple[VisionMode, ...]
-    layout: str
-    png_level: int
-    form: str = FILES
-    line_break: str = "spaces"
-
-
-_loaded = threading.local()
-
-
-def load_renderer(
-    font_paths: tuple[str, ...], layout: str, line_break: str = "spaces"
-) -> PageRenderer:
-    """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
-    key = font_paths, layout, line_break
-    if getattr(_loaded, "key", None) != key:
-        fonts = [read_asset(path) for path in font_paths]
-        _loaded.renderer = PageRenderer(fonts, layout, line_break)
-        _loaded.key = key
-    return _loaded.renderer
+from transforms.render.sinks import PictureFiles, PictureSink, PictureTars
 
 
 def render_sample(

@@ -7,27 +7,13 @@ picture twice is harmless.
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pagecast import storage
-from pagecast.dataset.sample import ModePictures, Picture, Sample, image_name
-
-FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which pictures are stored
-DIGEST_DIGITS = 16
-END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
-
-
-def digest_of(png: bytes) -> str:
-    """Return the first 16 hexadecimal digits of a picture's SHA-256."""
-    return hashlib.sha256(png).hexdigest()[:DIGEST_DIGITS]
-
-
-def tar_name(mode: str, shard: int) -> str:
-    """Return the path of a shard's tar relative to the output directory."""
-    return f"images/{mode}/{shard:05d}.tar"
+from pagecast.dataset.layout import END_OF_TAR, image_name, tar_name
+from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
 
 
 def tar_member(name: str, content: bytes) -> bytes:

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 import numpy as np
 
+from pagecast.dataset.layout import part_names
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.split import (
+    KEY_BITS,
     TRAIN,
     UNUSED,
     VAL,
@@ -25,32 +27,13 @@ from pagecast.dataset.split import (
     sample_key,
 )
 
-PART_SAMPLES = 20_000  # the sample references of a part are held in memory at once
-PART_BYTES = 400_000_000  # of JSON lines; an Arrow file is at most a third larger, mostly smaller
 REFERENCE = np.dtype(
     [("key", "<u8"), ("row", "<i8"), ("chunk", "<i4"), ("length", "<i4"), ("offset", "<i8")]
 )
 # A shard's number, the start of its lines' hash as an integer, and packed references to its samples
 ShardReferences = tuple[int, int, bytes]
-KEY_BITS = 64
 MAX_LOOSE_ARRAYS = 256
 USED, ALL = "used", "all"  # beside "val" and "train", what articles are counted by
-
-
-def part_count(samples: int, sample_bytes: int) -> int:
-    """Return how many parts a split has: at least one, even if it is empty.
-
-    Args:
-      sample_bytes: mean length of a sample's line; the longer they are, the fewer are in a part.
-    """
-    most = max(1, min(PART_SAMPLES, PART_BYTES // max(sample_bytes, 1)))
-    return max(1, -(-samples // most))
-
-
-def part_names(split: str, plan: SplitPlan) -> list[str]:
-    """Return the parts of a split in the order of their keys."""
-    of = part_count(plan.size(split), plan.sample_bytes)
-    return [f"{split}-{number:05d}-of-{of:05d}" for number in range(of)]
 
 
 def assign_split(

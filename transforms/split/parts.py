@@ -17,10 +17,15 @@ import pyarrow as pa
 from pagecast import storage
 from pagecast.dataset import arrow
 from pagecast.dataset.checkpoint import seal, unseal
-from pagecast.dataset.receipts import shard_path
+from pagecast.dataset.layout import (
+    arrow_path,
+    merged_path,
+    part_path,
+    part_receipt_path,
+    shard_path,
+)
 from pagecast.dataset.sample import sample_id
-from pagecast.dataset.split import TRAIN, VAL
-from pagecast.storage import WrittenFile
+from pagecast.storage.write import WrittenFile
 from transforms import metrics
 from transforms.split.assign import REFERENCE, ShardReferences
 
@@ -74,38 +79,6 @@ class PartSettings(NamedTuple):
     output_dir: str
     merge: bool
     schema: pa.Schema | None = None
-
-
-def part_path(output_dir: str, name: str, merge: bool) -> str:
-    """Return where a part lies: among the private files if it is to be merged, else in the open."""
-    file = f"{name}.jsonl"
-    return storage.private(output_dir, "parts", file) if merge else storage.join(output_dir, file)
-
-
-def part_receipt_path(output_dir: str, name: str) -> str:
-    """Return where a part's receipt is."""
-    return storage.private(output_dir, "parts", f"{name}.json")
-
-
-def merged_path(output_dir: str, split: str) -> str:
-    """Return where a split's lines are in the end."""
-    return storage.join(output_dir, f"{split}.jsonl")
-
-
-def arrow_path(output_dir: str, name: str) -> str:
-    """Return where a part's Arrow file is."""
-    split, number, _, of = name.split("-")
-    file = arrow.file_name(int(number), int(of))
-    return storage.join(output_dir, arrow.directory(split), file)
-
-
-def files_of_splits(output_dir: str) -> Iterator[str]:
-    """Yield the names, relative to `output_dir`, of the files where those of a split may lie."""
-    for below in ("", *map(arrow.directory, (VAL, TRAIN))):
-        directory = storage.join(output_dir, below) if below else output_dir
-        for path in storage.files_in(directory):
-            name = path.rsplit("/", 1)[-1]
-            yield f"{below}/{name}" if below else name
 
 
 class Reference(NamedTuple):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pagecast.dataset.assets import DamagedAssetError, read_asset
+from pagecast.dataset.pages import load_renderer
 from pagecast.tokens.tokenizer import load_tokenizer
-from transforms.render.pages import load_renderer
 
 
 def test_an_asset_is_checked_against_its_name(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from pagecast.dataset.sample import Sample, image_name, parse_sample_id, sample_id, with_drop
+from pagecast.dataset.layout import image_name
+from pagecast.dataset.sample import Sample, parse_sample_id, sample_id
+from pagecast.dataset.shard import with_drop
 from pagecast.modes import VISION_MODES
 
 

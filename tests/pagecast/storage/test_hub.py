@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pagecast import storage
-from pagecast.dataset.sample import Shard
-from pagecast.storage import hub as reading
-from pagecast.storage import hub_requests
+from pagecast.dataset.shard import Shard
+from pagecast.storage.stores import hub as reading
+from pagecast.storage.stores import hub_requests
 from pipeline.launch import inputs, source
 from tests.conftest import Command, Outcome, RunCommand, articles, tree
 from tests.support.hub import FINEWIKI, FakeHub

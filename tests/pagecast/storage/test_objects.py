@@ -24,16 +24,18 @@ from PIL import Image
 
 from pagecast import storage
 from pagecast.dataset.layout import MANIFEST, PLAN
-from pagecast.dataset.planfile import plan_line
+from pagecast.dataset.shard import plan_line
 from pagecast.reader import PageReader
-from pagecast.storage import AHEAD, Uploads, in_order, objects
-from pagecast.storage.objects import REQUESTS
+from pagecast.storage.ahead import AHEAD, in_order
+from pagecast.storage.stores import objects
+from pagecast.storage.stores.store import ANYTHING, REFUSALS, REQUESTS, Store
+from pagecast.storage.write import Uploads
 from pipeline.launch import inputs, lock
 from pipeline.options import UsageError
 from pipeline.progress.ledger import State
 from pipeline.progress.watch import Look
-from tests import test_ledger
 from tests.conftest import articles, write_parquet
+from tests.pipeline.progress import test_ledger
 from tests.support.emulators import ASKED, DENIED, S3, emulators, only, place, store
 
 __all__ = ["emulators", "store"]  # fixtures
@@ -245,7 +247,7 @@ def test_what_may_not_be_read_is_not_missing(store: Any) -> None:
 
 
 @only("s3")
-@pytest.mark.parametrize("reason", sorted(objects.REFUSALS))
+@pytest.mark.parametrize("reason", sorted(REFUSALS))
 def test_refused_credentials_refuse_all(store: S3, reason: str) -> None:
     store.denied, store.reason = "/bucket/a", reason
     with pytest.raises(ConnectionError, match=rf"^s3://bucket/a: {DENIED} \({reason}\)$") as failed:
@@ -337,7 +339,7 @@ def test_a_lock_whose_answer_was_lost_is_held(store: Any) -> None:
     assert store.names() == []
 
 
-class SlowStore(objects._Store):
+class SlowStore(Store):
     """Notes what is written, and how many writings are under way at once."""
 
     def __init__(self) -> None:
@@ -346,7 +348,7 @@ class SlowStore(objects._Store):
         self.now = self.most = 0
         self.refuse: str | None = None
 
-    async def put(self, place: Any, content: bytes, instead: Any = objects.ANYTHING) -> None:
+    async def put(self, place: Any, content: bytes, instead: Any = ANYTHING) -> None:
         self.now += 1
         self.most = max(self.most, self.now)
         await asyncio.sleep(0.01)

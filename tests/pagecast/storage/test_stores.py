@@ -16,10 +16,10 @@ import pytest
 
 from pagecast import storage
 from pagecast.dataset.filtered import find_filtered
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 from pagecast.reader import PageReader
-from pagecast.storage import objects
-from pagecast.storage.objects import AccessDeniedError
+from pagecast.storage.stores import objects
+from pagecast.storage.stores.store import AccessDeniedError
 from tests.conftest import Command, Result, RunCommand, articles, tree, write_parquet
 from tests.support.emulators import ASKED, DENIED, KEYS, S3, Google, emulators, only, place, store
 from tests.support.stores import LONG, SMALL

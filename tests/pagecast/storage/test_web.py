@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pagecast import storage
-from pagecast.storage import objects
+from pagecast.storage.stores import objects
 from tests.conftest import SAMPLE, RunCommand, tree
 
 CONTENT = bytes(range(256)) * 40

@@ -8,7 +8,8 @@ import pytest
 
 from pagecast.dataset.accounts import Accounts
 from pagecast.dataset.receipts import Receipt
-from pagecast.dataset.sample import Article, Shard, ShardArticles
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Shard, ShardArticles
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.__main__ import main
 from tests.conftest import write_parquet

@@ -8,9 +8,11 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 from tokenizers import Tokenizer
 
-from pagecast.dataset.sample import Article, Shard, ShardArticles
-from pagecast.tokens.tokenizer import PROBE, ArticleTokenizer, FastTokenizer, Tokenize, tokenize
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Shard, ShardArticles
+from pagecast.tokens.tokenizer import PROBE, ArticleTokenizer, FastTokenizer
 from tests.conftest import in_beam
+from transforms.tokenize import Tokenize, tokenize
 
 SHARD = Shard(0, "p", 0, 0, 2, 0)
 FIRST_CONTROL_TOKEN = 128_000  # all added tokens but begin, end and pad (0, 1, 2) are above

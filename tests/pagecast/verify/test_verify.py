@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.layout import END_OF_TAR
 from pagecast.render import page
 from pipeline.__main__ import main
 from tests.conftest import Outcome, RunCommand, articles, tree, write_parquet
-from transforms.render.sinks import END_OF_TAR, tar_member
+from transforms.render.sinks import tar_member
 
 TEXTS = [
     " ".join(f"Word {n} of article {a}, which is long enough." for n in range(20 + 15 * a))

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pagecast.dataset.sample import Failure, Shard, Tokens
+from pagecast.dataset.layout import FILES, NONE, SHARDS
+from pagecast.dataset.sample import Tokens
+from pagecast.dataset.shard import Failure, Shard
 from pagecast.render.fonts import default_font
 from pipeline.estimate import measure
 from pipeline.estimate.estimate import duration
@@ -44,7 +46,6 @@ from pipeline.estimate.sample import Choice, Cluster, choose
 from pipeline.launch.inputs import plan_shards, read_footer
 from pipeline.options import RunOptions
 from tests.conftest import articles, parse_run, write_parquet
-from transforms.render.sinks import FILES, NONE, SHARDS
 
 BLOCK = 4096
 TEXTS = ["a b c d", "a b c", None, "a b c d e f g h i", " ", "x " * 40, "y" * 1001, "k l m n o"]

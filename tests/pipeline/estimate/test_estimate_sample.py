@@ -4,7 +4,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 from pipeline.estimate.sample import CLUSTERS, choose
 from pipeline.launch.inputs import index_lines, plan_shards
 from transforms.read.tokenized import read_lines

@@ -12,13 +12,13 @@ from PIL import Image
 
 from pagecast.dataset.arrow import NO_IMAGES, features, sample_schema
 from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.layout import END_OF_TAR
 from pagecast.dataset.sample import ModePictures
 from pagecast.reader import PageReader, ReaderError
 from pipeline.__main__ import main
 from pipeline.options import RunOptions
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from tests.support.stores import LONG
-from transforms.render.sinks import END_OF_TAR
 
 MODES = ["tiny", "small", "base", "large"]
 FEW = "--num_articles 8"  # articles of the sample: enough for several samples, quick to draw

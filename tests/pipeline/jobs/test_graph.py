@@ -3,8 +3,7 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.testing.util import assert_that, equal_to
 
-from pagecast.dataset.planfile import plan_line
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import Failure, Shard, plan_line
 from pipeline import graph
 from pipeline.options import RunOptions
 from tests.conftest import in_beam

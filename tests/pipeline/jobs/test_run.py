@@ -406,5 +406,5 @@ def test_workers_find_loaded_what_they_need_and_no_more(tmp_path: Path) -> None:
         (tmp_path / "_pagecast" / "shards" / name).touch()
     for shards in (2, 1):
         run_module._warm(server, job, options, shards)  # type: ignore[arg-type]
-    modules = {"pagecast.storage.hub", "pagecast.storage.objects", "s3fs"}
+    modules = {"pagecast.storage.stores.hub", "pagecast.storage.stores.objects", "s3fs"}
     assert server.asked == [(modules, "tokenizer.json"), (modules, None)]

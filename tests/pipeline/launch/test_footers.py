@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 
-from pagecast.dataset.sample import Shard
+from pagecast.dataset.shard import Shard
 from pipeline.launch import footers, inputs
 from tests.conftest import articles, write_parquet
 from transforms.read import footer

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.planfile import plan_line
 from pagecast.dataset.receipts import Receipt
-from pagecast.dataset.sample import ModePictures, Picture, Shard
+from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.shard import Shard, plan_line
 from pagecast.verify.dataset import DatasetError, open_dataset
 from pipeline.launch import output
 from pipeline.launch.inputs import index_lines, read_footer

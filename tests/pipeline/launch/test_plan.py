@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import Failure, Shard
 from pipeline.launch.inputs import (
     InputFile,
     coarse_groups,

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pagecast.dataset.receipts import ArticleLines, Receipt
-from pagecast.dataset.sample import ArticleError, Failure, ModePictures, Picture, Shard
+from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.shard import ArticleError, Failure, Shard
 from pipeline.progress.ledger import CHECKING, MERGING, PARTS, SHARDS, SPLITTING, Ledger, State
 
 MODES = ("tiny", "base")

@@ -15,7 +15,7 @@ import pytest
 
 from pagecast import storage
 from pagecast.dataset.layout import PLAN as PLAN_FILE
-from pagecast.dataset.planfile import plan_line
+from pagecast.dataset.shard import plan_line
 from pipeline.progress import terminal, watch
 from pipeline.progress.ledger import PARTS, State
 from pipeline.progress.liveline import JobLine

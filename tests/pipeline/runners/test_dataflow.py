@@ -236,7 +236,7 @@ def test_the_staged_sources_work_in_an_empty_environment(
     install(empty_python, staging / "workflow.tar.gz")
     check_assets(empty_python)
     see = (
-        "import json, pagecast.storage.objects, pagecast.dataset.versions as v; "
+        "import json, pagecast.storage.stores.objects, pagecast.dataset.versions as v; "
         "print(json.dumps(v.versions()))"
     )
     with with_more(empty_python, staging / "requirements.txt"):

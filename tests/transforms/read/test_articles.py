@@ -7,8 +7,8 @@ import pytest
 from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
-from pagecast.dataset.planfile import FAILED
-from pagecast.dataset.sample import Article, ArticleError, Failure, Shard, ShardArticles
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import FAILED, ArticleError, Failure, Shard, ShardArticles
 from tests.conftest import articles, in_beam, write_parquet
 from transforms.read.articles import (
     FilterShort,

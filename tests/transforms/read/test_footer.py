@@ -9,8 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow.parquet as pq
 import pytest
 
-from pagecast.dataset.planfile import plan_line, read_plan
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import Failure, Shard, plan_line, read_plan
 from pipeline.launch.inputs import plan_shards, read_footer
 from tests.conftest import articles, write_parquet
 from transforms.read import footer

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pagecast.dataset.sample import Article, Failure, Shard, ShardArticles
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import Failure, Shard, ShardArticles
 from pagecast.tokens import tokenizer as tokenizing
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from tests.conftest import articles, write_parquet

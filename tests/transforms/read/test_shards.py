@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pagecast.dataset.planfile import FAILED, plan_line, read_plan
-from pagecast.dataset.sample import Failure, Shard
+from pagecast.dataset.shard import FAILED, Failure, Shard, plan_line, read_plan
 from tests.conftest import in_beam
 from transforms.read.shards import ReadPlan, cut_row_group
 

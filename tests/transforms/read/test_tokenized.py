@@ -9,13 +9,14 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 
 from pagecast.dataset.filtered import article_line
-from pagecast.dataset.planfile import FAILED
-from pagecast.dataset.sample import Article, Shard
-from pagecast.tokens.tokenizer import ArticleTokenizer, tokenize
+from pagecast.dataset.sample import Article
+from pagecast.dataset.shard import FAILED, Shard
+from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.launch.inputs import index_lines
 from tests.conftest import RunCommand, in_beam
 from transforms.read.articles import ReadArticles
 from transforms.read.tokenized import check_tokens, parse_article, read_lines, read_tokenized
+from transforms.tokenize import tokenize
 
 GOOD = {"id": "a", "title": "T", "text": "words", "tokens": [5, 6], "total_tokens": 2}
 TEXT = "The control tokens <image> <｜User｜> é 日本 \U0001f600 are text. " * 9
@@ -163,7 +164,7 @@ def test_the_step_tokenize_checks_instead_of_encoding(tokenizer: ArticleTokenize
 
 
 def read_batch(*articles: Article) -> Any:
-    from pagecast.dataset.sample import ShardArticles
+    from pagecast.dataset.shard import ShardArticles
 
     return ShardArticles(Shard(0, "f.jsonl", 0, 0, len(articles), 0, 0), articles, {})
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 from fsspec.spec import AbstractBufferedFile
 from huggingface_hub import hf_hub_url, hf_raise_for_status
 
-from pagecast.storage.hub_requests import ask, endpoint, naming
+from pagecast.storage.stores.hub_requests import ask, endpoint, naming
 
 FORM = "hf://datasets/OWNER/NAME[@REVISION]/data/*.parquet"
 PATH = re.compile(
