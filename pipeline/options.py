@@ -20,7 +20,7 @@ from pagecast.storage import local
 from transforms.read.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
 
 if TYPE_CHECKING:
-    from pagecast.dataset.pages import PageSettings
+    from pagecast.dataset.assets import PageSettings
     from pagecast.dataset.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
@@ -253,8 +253,8 @@ class RunOptions:
     @property
     def pages(self) -> PageSettings:
         """How pages look and how they are stored."""
+        from pagecast.dataset.assets import PageSettings
         from pagecast.dataset.layout import FILES, NONE, SHARDS
-        from pagecast.dataset.pages import PageSettings
 
         form = SHARDS if self.image_shards else NONE if self.no_images else FILES
         return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)

@@ -6,9 +6,9 @@ import json
 from typing import Any, NamedTuple
 
 from pagecast import storage
+from pagecast.dataset.assets import PageSettings
 from pagecast.dataset.layout import CONFIG, PLAN, asset_path
 from pagecast.dataset.manifest import EMPTYING, fonts_of
-from pagecast.dataset.pages import PageSettings
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.modes import VisionMode
 

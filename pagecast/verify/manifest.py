@@ -8,7 +8,6 @@ from typing import Any
 
 from pagecast import storage
 from pagecast.dataset import arrow
-from pagecast.dataset.accounts import Accounts
 from pagecast.dataset.filtered import measure
 from pagecast.dataset.layout import (
     ARROW_INFO,
@@ -21,7 +20,7 @@ from pagecast.dataset.layout import (
     arrow_directory,
     asset_path,
 )
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.split import TRAIN, UNUSED, VAL
 from pagecast.modes import VisionMode
 from pagecast.verify.dataset import Dataset, Fault

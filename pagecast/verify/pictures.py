@@ -10,8 +10,8 @@ from functools import partial
 from PIL import Image, ImageChops
 
 from pagecast import storage
+from pagecast.dataset.assets import load_renderer
 from pagecast.dataset.layout import image_name, tar_name
-from pagecast.dataset.pages import load_renderer
 from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.versions import page_versions

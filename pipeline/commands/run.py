@@ -23,7 +23,8 @@ from pagecast import storage
 from pagecast.dataset.layout import ERRORS, MANIFEST, TRACE
 from pipeline import graph
 from pipeline.estimate.preflight import preflight
-from pipeline.launch import lock, stores
+from pipeline.launch import stores
+from pipeline.launch.output import lock
 from pipeline.launch.prepare import look, prepare
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.progress import logs, terminal

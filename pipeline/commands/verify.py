@@ -12,7 +12,8 @@ from pagecast.dataset.layout import MANIFEST
 from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
-from pipeline.launch import lock, ours, output, stores
+from pipeline.launch import stores
+from pipeline.launch.output import directory, lock, ours
 from pipeline.options import UsageError, VerifyOptions
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, one_line, say
@@ -38,7 +39,7 @@ def verify(options: VerifyOptions) -> int:
         raise UsageError(str(error)) from error
     with ExitStack() as stack:
         if options.repair:  # what a run is writing may look damaged
-            output.refuse_links(out)
+            directory.refuse_links(out)
             stack.enter_context(lock.hold(out, options.force_unlock))
         elif owner := lock.owner_of(out):
             say(f"warning: {owner} is at work in {out}: what it has not finished is a fault here")

@@ -14,8 +14,9 @@ from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import also_deciding, versions
 from pipeline import graph
 from pipeline.cli import configfile
-from pipeline.launch import inputs, ours, output, reads, source, trial
+from pipeline.launch import inputs, source, trial
 from pipeline.launch.assets import Asset, resolve_fonts, resolve_tokenizer
+from pipeline.launch.output import directory, ours, reads
 from pipeline.options import RunOptions, UsageError
 from pipeline.progress.terminal import say
 
@@ -48,7 +49,7 @@ def look(options: RunOptions, writes: bool = True) -> Sources:
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
-        removed = output.check(out, options.overwrite)
+        removed = directory.check(out, options.overwrite)
         reads.refuse_removal(out, removed, reads.read_by(options, paths, options.config))
     if options.doubt:
         say(f"warning: {options.doubt}")
@@ -64,16 +65,16 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     out, files, tokenizer, fonts, quick = sources
     config = configuration(options, files, tokenizer, fonts)
     planned = inputs.plan_shards(files, options.shard_rows, options.num_articles)
-    output.claim(out, config, options.overwrite, planned)
+    directory.claim(out, config, options.overwrite, planned)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
     ours.sweep(out, options.pages.form)
-    output.retract(
+    directory.retract(
         out,
         _decides_split(options),
         options.arrow,
     )
     shards = write_plan(out, inputs.plan_shards(files, options.shard_rows, options.num_articles))
-    output.planned(out)
+    directory.planned(out)
     for warning in (
         *inputs.coarse_groups(files, options.shard_rows),
         *inputs.repeated_fetches(files, options.shard_rows),

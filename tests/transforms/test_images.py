@@ -12,8 +12,8 @@ from apache_beam import Create, ParDo
 from apache_beam.testing.util import assert_that
 from PIL import Image
 
+from pagecast.dataset.assets import PageSettings
 from pagecast.dataset.layout import FILES, NONE, SHARDS
-from pagecast.dataset.pages import PageSettings
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.modes import VISION_MODES, VisionMode

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.accounts import Accounts, InconsistentError
 from pagecast.dataset.arrow import sample_schema
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
 from pagecast.dataset.shard import ArticleError, Failure, Shard, ShardSamples, plan_line
 from pagecast.dataset.split import SplitPlan
 from tests.transforms.test_parts import WANTED, committed

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import apache_beam as beam
 
-from pagecast.dataset.accounts import Accounts
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Accounts, Receipt
 
 
 class CountRows(beam.CombineFn):

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 
 from pagecast import storage
-from pagecast.dataset.accounts import Accounts, InconsistentError
 from pagecast.dataset.filtered import FilteredPiece
 from pagecast.dataset.layout import CONFIG, ERRORS, MANIFEST, receipt_path
 from pagecast.dataset.manifest import fonts_of, fonts_record
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
 from pagecast.dataset.shard import Failure
 from pagecast.dataset.split import TRAIN, VAL, SplitPlan, SplitSettings
 from transforms import metrics

@@ -10,7 +10,6 @@ from typing import Any
 
 from pagecast import storage
 from pagecast.dataset import arrow, filtered
-from pagecast.dataset.accounts import InconsistentError
 from pagecast.dataset.layout import (
     PLAN,
     SAMPLES,
@@ -21,6 +20,7 @@ from pagecast.dataset.layout import (
     part_receipt_path,
     shard_path,
 )
+from pagecast.dataset.receipts import InconsistentError
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import SplitPlan
 from transforms.split.parts import Part, PartSettings, write_part

@@ -10,8 +10,8 @@ from typing import Any
 import apache_beam as beam
 
 from pagecast import pulse, storage
+from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import FILES, NONE, image_name
-from pagecast.dataset.pages import PageSettings, load_renderer
 from pagecast.dataset.sample import ModePictures, Sample
 from pagecast.dataset.shard import ShardSamples
 from pagecast.render import PageRenderer, encode_png

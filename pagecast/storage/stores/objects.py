@@ -28,11 +28,7 @@ from pagecast.storage.stores.google import Google
 from pagecast.storage.stores.ranges import ObjectReader
 from pagecast.storage.stores.s3 import S3
 from pagecast.storage.stores.settings import beam_options
-from pagecast.storage.stores.store import (
-    PART_BYTES,
-    Store,
-    split_url,
-)
+from pagecast.storage.stores.store import PART_BYTES, Store, split_url
 
 READ_AHEAD = 4 << 20
 

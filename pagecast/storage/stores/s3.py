@@ -7,15 +7,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from pagecast.storage.stores.settings import options_of
-from pagecast.storage.stores.store import (
-    ANYTHING,
-    REQUESTS,
-    NamedError,
-    Object,
-    Page,
-    Store,
-    Told,
-)
+from pagecast.storage.stores.store import ANYTHING, REQUESTS, NamedError, Object, Page, Store, Told
 
 MOST_BROKEN_READS = 5
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pagecast.dataset.assets import DamagedAssetError, read_asset
-from pagecast.dataset.pages import load_renderer
+from pagecast.dataset.assets import DamagedAssetError, load_renderer, read_asset
 from pagecast.tokens.tokenizer import load_tokenizer
 
 

@@ -15,8 +15,8 @@ import pytest
 from pagecast import storage
 from pagecast.storage import local
 from pipeline.__main__ import main
-from pipeline.launch import lock
-from pipeline.launch.output import check, claim
+from pipeline.launch.output import lock
+from pipeline.launch.output.directory import check, claim
 from pipeline.options import UsageError
 from tests.conftest import RunCommand, articles, tree, write_parquet
 from tests.pipeline.launch.test_output import CONFIG, filled

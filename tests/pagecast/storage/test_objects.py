@@ -30,7 +30,8 @@ from pagecast.storage.ahead import AHEAD, in_order
 from pagecast.storage.stores import objects
 from pagecast.storage.stores.store import ANYTHING, REFUSALS, REQUESTS, Store
 from pagecast.storage.write import Uploads
-from pipeline.launch import inputs, lock
+from pipeline.launch import inputs
+from pipeline.launch.output import lock
 from pipeline.options import UsageError
 from pipeline.progress.ledger import State
 from pipeline.progress.watch import Look

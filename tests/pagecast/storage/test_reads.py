@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.launch.reads import names_of, refuse_removal
+from pipeline.launch.output.reads import names_of, refuse_removal
 from pipeline.options import UsageError
 from tests.conftest import RunCommand, articles, tree, write_parquet
 

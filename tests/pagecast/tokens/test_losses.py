@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pagecast.dataset.accounts import Accounts
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.sample import Article
 from pagecast.dataset.shard import Shard, ShardArticles
 from pagecast.tokens.tokenizer import ArticleTokenizer

@@ -15,7 +15,7 @@ from pagecast.render.fonts import default_font
 from pipeline.estimate import measure
 from pipeline.estimate.estimate import duration
 from pipeline.estimate.interval import Interval, around, ratio
-from pipeline.estimate.measure import (  # fmt: skip
+from pipeline.estimate.measure import (
     ARROW,
     BLOCKS,
     FILTERED,
@@ -27,7 +27,7 @@ from pipeline.estimate.measure import (  # fmt: skip
     Measured,
     Measuring,
 )
-from pipeline.estimate.outputs import (  # fmt: skip
+from pipeline.estimate.outputs import (
     ARTICLES,
     POOL,
     REST,

@@ -13,7 +13,7 @@ import pytest
 
 from pagecast import storage
 from pipeline.__main__ import main
-from pipeline.launch import lock
+from pipeline.launch.output import lock
 from pipeline.options import UsageError
 from tests.conftest import RunCommand, articles, write_parquet
 

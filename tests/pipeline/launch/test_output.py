@@ -11,10 +11,10 @@ from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.sample import ModePictures, Picture
 from pagecast.dataset.shard import Shard, plan_line
 from pagecast.verify.dataset import DatasetError, open_dataset
-from pipeline.launch import output
 from pipeline.launch.inputs import index_lines, read_footer
-from pipeline.launch.ours import sweep
-from pipeline.launch.output import check, claim, differences, retract
+from pipeline.launch.output import directory
+from pipeline.launch.output.directory import check, claim, differences, retract
+from pipeline.launch.output.ours import sweep
 from pipeline.launch.prepare import _footer
 from pipeline.options import UsageError
 from tests.conftest import articles, tree, write_parquet
@@ -265,7 +265,7 @@ def test_whose_pictures_are_there_is_known_after_a_stop(
 ) -> None:
     filled(tmp_path, ["images/large/sample_000001_chunk_0.png"])
     with monkeypatch.context() as patch:
-        patch.setattr(output, "remove_output", stop)
+        patch.setattr(directory, "remove_output", stop)
         with pytest.raises(KeyboardInterrupt):
             claim(str(tmp_path), CONFIG, overwrite=True)
     with pytest.raises(DatasetError, match="is being emptied by a run with --overwrite that was"):

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.launch import prepare
-from pipeline.launch.replaced import unchanged
+from pipeline.launch.output.replaced import unchanged
 from tests.conftest import Outcome, RunCommand, articles, tree, write_parquet
 from tests.support.bad import LONG, flipped
 from tests.support.hub import FakeHub

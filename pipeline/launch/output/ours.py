@@ -9,31 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.layout import (
-    ARROW_INFO,
-    ARROW_STATE,
-    CONFIG,
-    FILES,
-    FILTERED,
-    FILTERED_WHOLE,
-    IMAGES,
-    LOCK,
-    PLAN,
-    SAMPLES,
-    SHARDS,
-    SPLIT,
-    ImageName,
-    arrow_directory,
-    arrow_path,
-    image_name,
-    is_known,
-    is_of_split,
-    merged_path,
-    parse_image_name,
-    parse_part_receipt,
-    part_path,
-    receipt_path,
-)
+from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, CONFIG, FILES, FILTERED, FILTERED_WHOLE, IMAGES, LOCK, PLAN, SAMPLES, SHARDS, SPLIT, ImageName, arrow_directory, arrow_path, image_name, is_known, is_of_split, merged_path, parse_image_name, parse_part_receipt, part_path, receipt_path
 from pagecast.dataset.manifest import EMPTYING
 from pagecast.dataset.receipts import read_pictures
 from pagecast.dataset.shard import Shard, read_plan

@@ -15,23 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import (
-    ERRORS,
-    FILTERED_WHOLE,
-    IMAGES,
-    PLAN,
-    SPLIT,
-    filtered_path,
-    filtered_receipt_path,
-    image_name,
-    receipt_path,
-    shard_path,
-    tar_name,
-)
+from pagecast.dataset.layout import ERRORS, FILTERED_WHOLE, IMAGES, PLAN, SPLIT, filtered_path, filtered_receipt_path, image_name, receipt_path, shard_path, tar_name
 from pagecast.dataset.receipts import read_pictures
 from pagecast.dataset.sample import SAMPLE_ID
 from pagecast.dataset.shard import Failure, Shard, read_plan
-from pipeline.launch import ours
+from pipeline.launch.output import ours
 
 FAILED_INPUTS = "failed_inputs"  # in the configuration: names of files that the run before met
 CONTINUES = "continues"  # in the configuration: the input before, of which the plan may still be

@@ -8,22 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import (
-    CONFIG,
-    ERRORS,
-    MANIFEST,
-    PLAN,
-    REPORT,
-    SPLIT,
-    TRACE,
-    is_known_directory,
-)
+from pagecast.dataset.layout import CONFIG, ERRORS, MANIFEST, PLAN, REPORT, SPLIT, TRACE, is_known_directory
 from pagecast.dataset.manifest import EMPTYING, fonts_of
 from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.versions import names_in_bytes
 from pagecast.storage import local
-from pipeline.launch import ours, replaced, source
-from pipeline.launch.ours import files_to_remove
+from pipeline.launch.output import ours, replaced
+from pipeline.launch import source
+from pipeline.launch.output.ours import files_to_remove
 from pipeline.options import UsageError
 
 CONTENT = "content (SHA-256 of the footer) of input"  # tells apart files of one name and size
