@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from pagecast import pulse
 from pagecast.dataset.shard import ArticleError
+from pagecast.storage.errors import StoreError
 from transforms.redact import redact
 
 
@@ -39,7 +40,7 @@ def attempt(
         pulse.beat(f"{step} article {article.wiki_id} (row {article.row})")
         try:
             results.append(process(item))
-        except (OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (OSError, StoreError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # a panic in a Rust tokenizer is no Exception
             reason = redact(f"{type(error).__name__}: {error}")

@@ -14,17 +14,11 @@ from collections.abc import Iterator, Sequence
 from io import FileIO
 from typing import BinaryIO
 
+from pagecast.storage.errors import IrregularFileError, LinkError
+
 # Without it the open of a pipe waits for its other end.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _protected: set[str] = set()  # directories below which no link is followed to write or remove
-
-
-class IrregularFileError(OSError):
-    """It is a pipe, a socket, a device: nothing that could be read or written as a file."""
-
-
-class LinkError(OSError):
-    """A directory that was a run's own has become a link to somewhere else."""
 
 
 def path_of(url: str) -> str:

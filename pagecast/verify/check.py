@@ -61,8 +61,6 @@ def scan(block: Block) -> Found | str:
         if block.end is None:
             return scan_arrow(block.path)
         return scan_lines(block.path, block.start, block.end)
-    except ConnectionError:
-        raise
     except (OSError, pa.ArrowException, ValueError) as error:
         return f"cannot be read ({' '.join(str(error).split())})"
 
@@ -156,8 +154,6 @@ class Check:
                 _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
         except FileNotFoundError:
             self.faults.append(Fault(MANIFEST, "", "is missing: the job is not finished"))
-        except ConnectionError:
-            raise
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             self.faults.append(Fault(MANIFEST, "", f"is damaged ({error})", (MANIFEST,)))
         else:

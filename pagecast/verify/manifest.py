@@ -107,8 +107,6 @@ def asset_faults(dataset: Dataset) -> Iterator[Fault]:
         try:
             if storage.sha256_of(path) != sha256:
                 yield Fault(name, "", "its SHA-256 is not its name", (name,))
-        except ConnectionError:
-            raise
         except OSError as error:
             yield Fault(name, "", f"cannot be read ({error})", (name,))
 
@@ -129,8 +127,6 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
             name = f"{base}/{file}"
             try:
                 found = json.loads(storage.read_bytes(dataset.path(name)))[key]
-            except ConnectionError:
-                raise
             except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 yield Fault(name, "", f"cannot be read ({error})")
                 continue
@@ -146,8 +142,6 @@ def filtered_faults(dataset: Dataset, outputs: Mapping[str, Any]) -> Iterator[Fa
     remove = (FILTERED, storage.private("", FILTERED_WHOLE))
     try:
         found = measure(dataset.output_dir)
-    except ConnectionError:
-        raise
     except OSError as error:
         yield Fault(FILTERED, "", f"cannot be read ({error})", remove)
         return

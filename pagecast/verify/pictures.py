@@ -53,8 +53,6 @@ def pictures_faults(
                 except FileNotFoundError:
                     yield Fault(file, sample.id, "its picture is missing")
                     continue
-                except ConnectionError:
-                    raise
                 except OSError as error:
                     yield Fault(file, sample.id, f"its picture cannot be read ({error})")
                     continue
@@ -90,8 +88,6 @@ def _tar_faults(
                 record = tar.extractfile(member) if sample in lines else None
                 if record and record.read() != lines[sample].rstrip():
                     yield Fault(file, sample, "its record differs from its line")
-    except ConnectionError:
-        raise
     except (OSError, tarfile.TarError) as error:
         yield Fault(file, "", f"cannot be read as a tar ({error})")
 

@@ -77,8 +77,6 @@ def check_shard(
     except FileNotFoundError:
         fault = Fault(receipt_name, "", "is missing: the shard is not done")
         return ShardReport(shard, None, nothing, (fault,))
-    except ConnectionError:
-        raise
     except (OSError, ValueError) as error:
         fault = Fault(receipt_name, "", f"is damaged ({error})", remove)
         return ShardReport(shard, None, nothing, (fault,))
@@ -196,8 +194,6 @@ def _read_lines(
         content = storage.read_bytes(path)
     except FileNotFoundError:
         return {}, [("", "is missing")]
-    except ConnectionError:
-        raise
     except OSError as error:
         return {}, [("", f"cannot be read ({error})")]
     if hashlib.sha256(content).hexdigest() == receipt.jsonl_sha256:

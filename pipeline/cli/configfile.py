@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn, get_origin
 from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
 
+from pagecast.storage.errors import StoreError
 from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, names_of_modes, place_of
 from transforms.redact import redact
 
@@ -162,7 +163,7 @@ def _read(path: str) -> list[Entry]:
     try:
         content = storage.read_bytes(path).decode()
         return list((_toml if kind == ".toml" else _yaml)(path, content))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, StoreError, ValueError, RecursionError, yaml.YAMLError) as error:
         why = " ".join(str(error).split())
         raise UsageError(f"{OPTION} {path} cannot be read: {why}") from error
 

@@ -23,6 +23,7 @@ from huggingface_hub import hf_hub_download
 
 from pagecast import storage
 from pagecast.storage import local
+from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import hub, hub_requests
 from pagecast.storage.stores.hub import Place, RemoteFile
 from pipeline.commands.catalog import find_files
@@ -69,7 +70,7 @@ def download(options: DownloadOptions) -> int:
         with _alone(out):
             fetched = fetch_all(root, files, options.workers, out, begun)
             finish(out, begun, files)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         say(f"error: {error}; files that are whole are kept, the same command goes on from there")
         return FAILED
     total = sum(file.remote.size for file in files)
@@ -137,7 +138,7 @@ def _alone(out: str) -> Iterator[None]:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(opened)
-        raise ConnectionError(f"another process is fetching files into {out}") from error
+        raise StoreError(f"another process is fetching files into {out}") from error
     except OSError:  # a file system without locks; the hashes tell
         pass
     try:
@@ -239,7 +240,7 @@ def _fetch(
                 if stop.wait(wait):
                     raise StoppedError from error
     if (got := _hash(staged, remote, stop)) != _hash_of(remote):
-        raise ConnectionError(
+        raise StoreError(
             f"{name}: what the hub sends has the hash {got}, it should be {_hash_of(remote)}; "
             "a proxy may have changed it"
         )

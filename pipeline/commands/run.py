@@ -21,6 +21,7 @@ from apache_beam.runners.runner import PipelineState
 
 from pagecast import storage
 from pagecast.dataset.layout import ERRORS, MANIFEST, TRACE
+from pagecast.storage.errors import StoreError
 from pipeline import graph
 from pipeline.estimate.preflight import preflight
 from pipeline.launch import stores
@@ -40,7 +41,8 @@ from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 GO_ON = "finished shards are kept, and the same command goes on from there"
-WRAPPERS = re.compile(r"^(?:RuntimeError: )+(?=[\w.]+(?:Error|Exception|Exit)\b)")
+# What Beam puts before the name of an exception, and the module that a trace has there.
+WRAPPERS = re.compile(r"^(?:RuntimeError: )*(?:\w+\.)*(?=\w+(?:Error|Exception|Exit)\b)")
 
 
 class JobError(Exception):
@@ -98,7 +100,7 @@ def traced(output_dir: str) -> Iterator[None]:
         raise
     except Exception as error:
         trace, told = storage.private(output_dir, TRACE), ""
-        with contextlib.suppress(OSError):  # the disk or the store may be what failed
+        with contextlib.suppress(OSError, StoreError):  # the disk or the store may be what failed
             storage.commit(trace, [redact(traceback.format_exc()).encode()])
             told = f"; the whole trace is in {trace}"
         raise JobError(f"{reason(error)}; {GO_ON}{told}") from error

@@ -14,6 +14,7 @@ from pagecast.dataset.layout import asset_path
 from pagecast.render import PageRenderer
 from pagecast.render.characters import require_outlines
 from pagecast.render.fonts import default_font
+from pagecast.storage.errors import StoreError
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.data import data_file
 from pipeline.launch.convert import check_size, converted, fetch
@@ -180,7 +181,7 @@ def _resolve_font(given: str, layout: str) -> Asset:
         if given != BUILTIN:
             require_outlines(content)
         PageRenderer(content, layout)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error
     except Exception as error:  # a damaged font fails in many ways
         raise UsageError(f"--font {name} with --layout {layout}: {error}") from error

@@ -16,6 +16,7 @@ from apache_beam.io.filesystem import FileSystem
 
 from pagecast import storage
 from pagecast.dataset.shard import Failure, Shard
+from pagecast.storage.errors import AccessDeniedError
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.launch import footers
 from pipeline.options import UsageError
@@ -92,8 +93,6 @@ def read_footer(path: str, parse: Parse = footers.parse) -> InputFile:
     try:
         with storage.open_read(path) as file:
             size, content = footer.fetch(file)
-    except ConnectionError:  # the store failed, which is no fault of the file
-        raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
     layout = parse(content, size)
@@ -130,8 +129,6 @@ def index_lines(path: str, group_rows: int) -> InputFile:
                 groups[-1] += 1
                 offset += len(line)
                 digest.update(line)
-    except ConnectionError:
-        raise
     except OSError as error:
         return InputFile(path, 0, (), " ".join(str(error).split()))
     return InputFile(path, offset, tuple(groups), None, tuple(offsets), (), digest.hexdigest())
@@ -315,7 +312,7 @@ def _remote_files(given: str) -> list[str]:
 
             place = hub.pinned(given)  # once, so that all of a job is of one commit
         return _matching_objects(place)
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError, AccessDeniedError) as error:
         raise UsageError(f"--input {given}: {error}") from error
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pagecast import storage
 from pagecast.dataset.sample import Article
 from pagecast.dataset.shard import Shard
+from pagecast.storage.errors import StoreError
 from pagecast.tokens.tokenizer import PROBE, ArticleTokenizer
 from pipeline.launch.assets import Asset
 from pipeline.launch.inputs import InputFile, plan_shards
@@ -34,7 +35,7 @@ def is_quick(options: RunOptions, files: Sequence[InputFile], asset: Asset) -> b
         return True
     try:
         articles = list(sample(options, files))
-    except ConnectionError:  # the store failed: the job says so, and how to go on
+    except StoreError:  # the job says so, and how to go on
         return False
     return try_out(asset, articles)
 
@@ -108,8 +109,6 @@ def sample(options: RunOptions, files: Sequence[InputFile]) -> Iterator[Article]
         shard = shards[number * len(shards) // min(places, len(shards))]
         try:
             yield from _articles(shard._replace(rows=min(shard.rows, ROWS)))
-        except ConnectionError:
-            raise
         except (pa.ArrowException, OSError):
             continue
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pagecast import storage
 from pagecast.dataset.layout import PLAN
 from pagecast.dataset.shard import read_plan
+from pagecast.storage.errors import StoreError
 from pipeline.progress import terminal
 from pipeline.progress.ledger import SHARDS, Ledger, State
 from pipeline.progress.liveline import JobLine
@@ -59,7 +60,7 @@ class Look:
         """Return the receipts that can be read; the others' turn comes at the next look."""
         found = {}
         contents = storage.read_each(storage.join(self._shards, name) for name in names)
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             for name, content in zip(names, contents, strict=True):
                 if content is not None:
                     found[name] = content

@@ -149,12 +149,10 @@ def try_rows(rows: Shard, max_chars: int, shard: Shard | None = None) -> ShardAr
     """Read rows, or return a failure that names them, or the `shard` that they are of.
 
     Raises:
-      ConnectionError: the store failed, which is no fault of these rows.
+      StoreError: the store failed, which is no fault of these rows.
     """
     try:
         return read_rows(rows, max_chars)
-    except ConnectionError:
-        raise
     except (pa.ArrowException, OSError, MemoryError) as error:
         return unreadable(shard or rows, error)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import IO, Any
 
+from pagecast.storage.errors import AccessDeniedError
 from pagecast.storage.stores.store import (
     ANYTHING,
-    AccessDeniedError,
     Object,
     Page,
     Store,
@@ -19,7 +19,8 @@ from pagecast.storage.stores.store import (
 class Azure(Store):
     """Azure Blob Storage; `place` is a container and a blob."""
 
-    denied = AccessDeniedError
+    def denied(self, path: str, why: str) -> Exception:
+        return AccessDeniedError(f"{path}: access denied ({why})")
 
     @classmethod
     def open(cls, path: str) -> Store:

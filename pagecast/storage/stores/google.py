@@ -10,12 +10,12 @@ from typing import IO, Any
 
 import fsspec
 
+from pagecast.storage.errors import AccessDeniedError
 from pagecast.storage.stores.settings import options_of
 from pagecast.storage.stores.store import (
     ANYTHING,
     BINARY,
     PART_BYTES,
-    AccessDeniedError,
     Object,
     Page,
     Store,
@@ -28,7 +28,8 @@ MOST_SENDINGS = 3
 class Google(Store):
     """Google Cloud Storage, asked by HTTP."""
 
-    denied = AccessDeniedError
+    def denied(self, path: str, why: str) -> Exception:
+        return AccessDeniedError(f"{path}: access denied ({why})")
 
     @classmethod
     def open(cls, path: str) -> Store:

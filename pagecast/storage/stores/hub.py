@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote
 from fsspec.spec import AbstractBufferedFile
 from huggingface_hub import hf_hub_url, hf_raise_for_status
 
+from pagecast.storage.errors import StoreError
 from pagecast.storage.stores.hub_requests import ask, endpoint, naming
 
 FORM = "hf://datasets/OWNER/NAME[@REVISION]/data/*.parquet"
@@ -87,7 +88,7 @@ def commit_of(repo: str, revision: str) -> str:
     with naming(name):
         commit = str(_read(_api(repo, "revision", revision))[0]["sha"])
     if not COMMIT.fullmatch(commit):
-        raise ConnectionError(f"{name}: the hub names no commit")
+        raise StoreError(f"{name}: the hub names no commit")
     return commit
 
 
@@ -119,7 +120,7 @@ def entries(place: Place, below: bool) -> Iterator[RemoteFile | str]:
                 return
             if time.monotonic() > end:
                 break
-    raise ConnectionError(f"{place}: the hub's listing does not come to an end")
+    raise StoreError(f"{place}: the hub's listing does not come to an end")
 
 
 def _api(repo: str, *parts: str) -> str:
@@ -146,7 +147,7 @@ def size_of(path: str) -> int:
     """Return the size of a file in bytes."""
     size = _fetch(path, 0, 1)[1]
     if size is None:
-        raise ConnectionError(f"{path}: the hub does not say how large it is")
+        raise StoreError(f"{path}: the hub does not say how large it is")
     return size
 
 
@@ -174,7 +175,7 @@ class _File(AbstractBufferedFile):
         length = min(end, self.size) - start
         content, _ = _fetch(self.path, start, length)
         if len(content) != length:
-            raise ConnectionError(f"{self.path}: the hub sent less than it was asked for")
+            raise StoreError(f"{self.path}: the hub sent less than it was asked for")
         return content
 
 
@@ -182,7 +183,7 @@ def _fetch(path: str, first: int, length: int) -> Found:
     wanted = path, first, length
     found = _kept.pop(wanted, None)
     if found is None:
-        with naming(path, refusal=ConnectionError):  # the whole job is refused, not this file
+        with naming(path, refusal=StoreError):  # the whole job is refused, not this file
             found = _fetch_once(parse(path), first, length)
     if COMMIT.fullmatch(parse(path).revision) and length <= KEPT_BYTES // 2:
         _kept[wanted] = found  # as the last of them

@@ -24,6 +24,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 from huggingface_hub.utils._http import default_client_factory
 
+from pagecast.storage.errors import StoreError
+
 LONGEST_WAIT = 60  # seconds that the hub may ask for
 TIMEOUT = 30.0  # seconds for a connection, and between two pieces of an answer
 PATIENCE, LEAST = 60.0, 600_000  # seconds, and the bytes that come in them, if there are more
@@ -140,16 +142,16 @@ class Counter(contextlib.nullcontext["Counter"]):
         self.came += count
         self._told(count)
         if self.came > self._most:
-            raise ConnectionError(f"{self._name}: the hub sends more than its {self._most} bytes")
+            raise StoreError(f"{self._name}: the hub sends more than its {self._most} bytes")
 
 
 @contextlib.contextmanager
-def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None]:
+def naming(path: str, refusal: type[Exception] = PermissionError) -> Iterator[None]:
     """Turn the library's errors into the system's, each with the path and on one line.
 
     Args:
       refusal: what a refused token is; where it is more than this path's trouble, a
-        `ConnectionError`.
+        `StoreError`.
     """
     try:
         yield
@@ -158,14 +160,14 @@ def naming(path: str, refusal: type[OSError] = PermissionError) -> Iterator[None
     except FAILURES as error:
         raise _named(path, error, refusal) from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise ConnectionError(f"{path}: the hub's answer makes no sense ({error!r})") from error
+        raise StoreError(f"{path}: the hub's answer makes no sense ({error!r})") from error
     except OSError as error:
-        if error.errno is not None or isinstance(error, ConnectionError):
+        if error.errno is not None:
             raise
-        raise ConnectionError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{path}: {str(error).splitlines()[0]}") from error
 
 
-def _named(path: str, error: BaseException, refusal: type[OSError]) -> OSError:
+def _named(path: str, error: BaseException, refusal: type[Exception]) -> Exception:
     status = status_of(error)
     if status in (401, 403):
         if get_token():
@@ -176,13 +178,13 @@ def _named(path: str, error: BaseException, refusal: type[OSError]) -> OSError:
             )
         else:
             what = f"the hub wants a token ({status}): set HF_TOKEN"
-        if refusal is ConnectionError:
-            return ConnectionError(f"{path}: {what}")
+        if refusal is StoreError:
+            return StoreError(f"{path}: {what}")
         return refusal(errno.EACCES, what, path)
     for kind, what in MISSING.items():
         if isinstance(error, kind) or (kind is errors.EntryNotFoundError and status == 404):
             return FileNotFoundError(errno.ENOENT, what, path)
-    return ConnectionError(f"{path}: {one_line(error)}")
+    return StoreError(f"{path}: {one_line(error)}")
 
 
 def status_of(error: BaseException) -> int | None:

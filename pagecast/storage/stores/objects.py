@@ -4,7 +4,7 @@ Any other store that fsspec knows is served by what its file systems have in com
 
 Requests run on fsspec's thread, each process's own. A path is a name, never a pattern, and nothing
 is remembered of what a store has. Trouble with one object is an `OSError` that names it. Where the
-store itself fails, after its library has tried often enough, it is a `ConnectionError`: no single
+store itself fails, after its library has tried often enough, it is a `StoreError`: no single
 file's fault.
 """
 

@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 import fsspec
 from fsspec.asyn import get_loop
 
+from pagecast.storage.errors import StoreError
 from pagecast.storage.stores.settings import beam_options
 
 REQUESTS = 16  # under way at once, of one process to one store
@@ -37,14 +38,7 @@ BINARY = "application/octet-stream"
 Page = tuple[list[tuple[str, Hashable]], Any]
 
 
-class AccessDeniedError(PermissionError, ConnectionError):
-    """The store refuses access.
-
-    Who may read and write is said of whole buckets, so it is no single file's fault either.
-    """
-
-
-class NamedError(ConnectionError):
+class NamedError(StoreError):
     """It says already which object it is about."""
 
 
@@ -68,7 +62,6 @@ class Store:
 
     streams = False  # parts can be sent while an object is written, and be given up
     removes = 1  # objects by one request
-    denied: type[PermissionError] = PermissionError
 
     def __init__(self, fs: Any, root: str = "") -> None:
         self.fs = fs
@@ -202,6 +195,10 @@ class Store:
         except Exception as error:
             raise self.system_error(path, error) from error
 
+    def denied(self, path: str, why: str) -> Exception:
+        """Return the error of a refusal that is one object's."""
+        return PermissionError(errno.EACCES, f"access denied ({why})", path)
+
     def system_error(self, path: str, error: Exception) -> Exception:
         """Return an error as one of the system's, with the path and on one line."""
         if isinstance(error, (NamedError, MemoryError)):
@@ -214,8 +211,8 @@ class Store:
         if status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
             return FileExistsError(errno.EEXIST, "something else is there", path)
         if status == HTTPStatus.FORBIDDEN and code not in REFUSALS:
-            return self.denied(errno.EACCES, f"access denied ({text})", path)
-        return ConnectionError(f"{path}: {text}" + (f" ({code})" if code else ""))
+            return self.denied(path, text)
+        return StoreError(f"{path}: {text}" + (f" ({code})" if code else ""))
 
 
 def split_url(path: str) -> tuple[str, str, str]:

@@ -8,13 +8,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import CONFIG, ERRORS, MANIFEST, PLAN, REPORT, SPLIT, TRACE, is_known_directory
+from pagecast.dataset.layout import (
+    CONFIG,
+    ERRORS,
+    MANIFEST,
+    PLAN,
+    REPORT,
+    SPLIT,
+    TRACE,
+    is_known_directory,
+)
 from pagecast.dataset.manifest import EMPTYING, fonts_of
 from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.versions import names_in_bytes
 from pagecast.storage import local
-from pipeline.launch.output import ours, replaced
+from pagecast.storage.errors import AccessDeniedError
 from pipeline.launch import source
+from pipeline.launch.output import ours, replaced
 from pipeline.launch.output.ours import files_to_remove
 from pipeline.options import UsageError
 
@@ -34,7 +44,7 @@ def check(output_dir: str, overwrite: bool) -> list[str]:
         if (earlier := _earlier_config(output_dir)) is None:
             _refuse_foreign(output_dir)
         return files_to_remove(output_dir) if EMPTYING in (earlier or {}) else []
-    except PermissionError as error:
+    except (PermissionError, AccessDeniedError) as error:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 

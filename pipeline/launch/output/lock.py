@@ -18,6 +18,7 @@ import psutil
 from pagecast import storage
 from pagecast.dataset.layout import LOCK
 from pagecast.storage import local
+from pagecast.storage.errors import StoreError
 from pipeline.options import UsageError
 
 MOST_LOOKS = 20  # at the lock of a store, while it is another's each time
@@ -46,7 +47,7 @@ def hold(output_dir: str, force: bool = False) -> Iterator[None]:
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # the store may be what ends the run
+            with contextlib.suppress(OSError, StoreError):  # the store may be what ends the run
                 storage.remove([path])
         return
     with _open(path, output_dir) as file:
@@ -88,7 +89,7 @@ def _take(path: str, mine: bytes, output_dir: str, force: bool) -> None:
             return
         except FileExistsError:
             continue
-    raise ConnectionError(f"{path}: whoever holds the lock of {output_dir} changes at every look")
+    raise StoreError(f"{path}: whoever holds the lock of {output_dir} changes at every look")
 
 
 def owner_of(output_dir: str) -> str | None:
@@ -96,8 +97,6 @@ def owner_of(output_dir: str) -> str | None:
     path = storage.private(output_dir, LOCK)
     try:
         owner = _read(storage.read_bytes(path)) if storage.exists(path) else None
-    except ConnectionError:
-        raise
     except OSError:  # nobody's lock
         return None
     return None if owner is None or _is_gone(owner) else _name(owner)

@@ -9,7 +9,31 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, CONFIG, FILES, FILTERED, FILTERED_WHOLE, IMAGES, LOCK, PLAN, SAMPLES, SHARDS, SPLIT, ImageName, arrow_directory, arrow_path, image_name, is_known, is_of_split, merged_path, parse_image_name, parse_part_receipt, part_path, receipt_path
+from pagecast.dataset.layout import (
+    ARROW_INFO,
+    ARROW_STATE,
+    CONFIG,
+    FILES,
+    FILTERED,
+    FILTERED_WHOLE,
+    IMAGES,
+    LOCK,
+    PLAN,
+    SAMPLES,
+    SHARDS,
+    SPLIT,
+    ImageName,
+    arrow_directory,
+    arrow_path,
+    image_name,
+    is_known,
+    is_of_split,
+    merged_path,
+    parse_image_name,
+    parse_part_receipt,
+    part_path,
+    receipt_path,
+)
 from pagecast.dataset.manifest import EMPTYING
 from pagecast.dataset.receipts import read_pictures
 from pagecast.dataset.shard import Shard, read_plan
@@ -34,8 +58,6 @@ def stored_in(output_dir: str) -> Stored:
         if EMPTYING in config:  # the pictures are still those of the job before
             return Stored(**config[EMPTYING])
         return Stored(list(config["vision_modes"]), config["options"].get("images"))
-    except ConnectionError:
-        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Stored()
 
@@ -141,8 +163,6 @@ def was_merged(output_dir: str) -> bool | None:
     """
     try:
         return bool(json.loads(storage.read_bytes(storage.private(output_dir, SPLIT)))["merge"])
-    except ConnectionError:
-        raise
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -183,8 +203,6 @@ def _named(output_dir: str, shard: int) -> frozenset[str] | None:
     """Return the pictures that a shard's receipt names, or None where there is no receipt."""
     try:
         pictures = read_pictures(storage.read_bytes(receipt_path(output_dir, shard)))
-    except ConnectionError:
-        raise
     except (OSError, ValueError):
         return None
     return frozenset(
@@ -211,7 +229,5 @@ def _planned(output_dir: str) -> list[Shard]:
     try:
         entries = read_plan(storage.private(output_dir, PLAN))
         return [entry for entry in entries if isinstance(entry, Shard)]
-    except ConnectionError:  # the store failed: there may be a plan
-        raise
     except (OSError, ValueError, TypeError, KeyError):  # then nothing can be known for ours
         return []

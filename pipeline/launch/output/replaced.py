@@ -15,7 +15,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import ERRORS, FILTERED_WHOLE, IMAGES, PLAN, SPLIT, filtered_path, filtered_receipt_path, image_name, receipt_path, shard_path, tar_name
+from pagecast.dataset.layout import (
+    ERRORS,
+    FILTERED_WHOLE,
+    IMAGES,
+    PLAN,
+    SPLIT,
+    filtered_path,
+    filtered_receipt_path,
+    image_name,
+    receipt_path,
+    shard_path,
+    tar_name,
+)
 from pagecast.dataset.receipts import read_pictures
 from pagecast.dataset.sample import SAMPLE_ID
 from pagecast.dataset.shard import Failure, Shard, read_plan
@@ -38,8 +50,6 @@ def failed_inputs(output_dir: str, earlier: Config) -> set[str]:
         plan = list(read_plan(storage.private(output_dir, PLAN)))
         names = _names({entry.path for entry in plan}, _paths(earlier))
         failed = {names[entry.path] for entry in plan if isinstance(entry, Failure)}
-    except ConnectionError:
-        raise
     except UNKNOWN:  # if it was stopped before it had a plan, nothing has been done
         begun = any(storage.files_in(storage.private(output_dir, "shards")))
         return set() if begun else marked
@@ -49,8 +59,6 @@ def failed_inputs(output_dir: str, earlier: Config) -> set[str]:
             return marked | failed
         records = map(json.loads, storage.read_bytes(errors).splitlines())
         return failed | {names[r["path"]] for r in records if r["kind"] == "input"}
-    except ConnectionError:
-        raise
     except UNKNOWN:
         return marked | failed
 
@@ -191,8 +199,6 @@ def _pictures(output_dir: str, number: int) -> list[str] | None:
     """Return the pictures that a shard's receipt names; None where it names nothing."""
     try:
         pictures = read_pictures(storage.read_bytes(receipt_path(output_dir, number)))
-    except ConnectionError:
-        raise
     except (OSError, ValueError):  # there is none, or nothing in it could be trusted
         return None
     paths = []

@@ -16,6 +16,7 @@ import pytest
 
 from pagecast import storage
 from pagecast.dataset.shard import Shard
+from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import hub as reading
 from pagecast.storage.stores import hub_requests
 from pipeline.launch import inputs, source
@@ -176,7 +177,7 @@ def test_a_hub_that_goes_away_is_one_line_and_the_next_run_goes_on(
     monkeypatch.setattr(reading, "_fetch_once", goes_away)
     done = run(INPUT, options=SMALL)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
-    assert f"ConnectionError: hf://datasets/{FINEWIKI}@{commit}/data/enwiki/00" in done.err
+    assert f"StoreError: hf://datasets/{FINEWIKI}@{commit}/data/enwiki/00" in done.err
     assert "503" in done.err
     assert "the same command goes on from there" in done.err
     monkeypatch.setattr(reading, "_fetch_once", fetch)
@@ -218,7 +219,7 @@ def test_a_token_that_is_refused_later_stops_the_job_and_no_file_is_blamed(
     (path, _) = inputs.find_files([INPUT])
     hub.token = "good"
     monkeypatch.setenv("HF_TOKEN", "old")
-    with pytest.raises(ConnectionError, match=r"the hub refuses the token \(401\); set HF_TOKEN"):
+    with pytest.raises(StoreError, match=r"the hub refuses the token \(401\); set HF_TOKEN"):
         inputs.read_footer(path)
 
 
@@ -235,7 +236,7 @@ def test_an_address_that_is_no_longer_good_is_asked_for_again(hub: FakeHub, comm
 
 def test_an_answer_of_another_range_is_not_believed(hub: FakeHub, commit: str) -> None:
     hub.whole = True
-    with pytest.raises(ConnectionError, match="sent another range than it was asked for"):
+    with pytest.raises(StoreError, match="sent another range than it was asked for"):
         storage.read_bytes(f"hf://datasets/{FINEWIKI}@{commit}/{A}")
 
 
@@ -352,7 +353,7 @@ def test_the_hub_may_ask_for_a_longer_wait_but_not_for_any(
 
 def test_what_does_not_end_is_cut_off(hub: FakeHub, commit: str) -> None:
     hub.endless = True
-    with pytest.raises(ConnectionError, match=f"{A}: the hub sends more than 1 bytes"):
+    with pytest.raises(StoreError, match=f"{A}: the hub sends more than 1 bytes"):
         storage.read_bytes(f"hf://datasets/{FINEWIKI}@{commit}/{A}")
     assert hub.waits == []
 
@@ -364,7 +365,7 @@ def test_what_hardly_comes_is_given_up(
     monkeypatch.setattr(hub_requests, "LEAST", 1)
     assert storage.size_of(f"hf://datasets/{FINEWIKI}@{commit}/{A}") > 0
     monkeypatch.setattr(hub_requests, "LEAST", 1 << 40)
-    with pytest.raises(ConnectionError, match="the hub sends next to nothing"):
+    with pytest.raises(StoreError, match="the hub sends next to nothing"):
         list(reading.files_in(f"hf://datasets/{FINEWIKI}@{commit}/data/enwiki"))
 
 
@@ -374,7 +375,7 @@ def test_a_listing_that_does_not_end_is_left(
 ) -> None:
     monkeypatch.setattr(reading, name, most)
     hub.more = True
-    with pytest.raises(ConnectionError, match="the hub's listing does not come to an end"):
+    with pytest.raises(StoreError, match="the hub's listing does not come to an end"):
         list(reading.files_in(f"hf://datasets/{FINEWIKI}@{commit}/data/enwiki"))
     assert len(hub.requests) == max(most, 1)
 
@@ -386,8 +387,8 @@ def test_an_answer_that_makes_no_sense_is_one_line(
     monkeypatch.setattr("tests.support.hub.Handler._api", lambda self, *_: self._json(answer))
     done = command("download --repo o/n --output_dir none")
     assert (done.code, done.err.count("\n")) == (1, 1)
-    assert "ConnectionError: hf://datasets/o/n@main: " in done.err
-    with pytest.raises(ConnectionError, match="makes no sense") if answer else nullcontext():
+    assert "StoreError: hf://datasets/o/n@main: " in done.err
+    with pytest.raises(StoreError, match="makes no sense") if answer else nullcontext():
         list(reading.files_in("hf://datasets/o/n"))
 
 

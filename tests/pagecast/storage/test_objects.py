@@ -27,6 +27,7 @@ from pagecast.dataset.layout import MANIFEST, PLAN
 from pagecast.dataset.shard import plan_line
 from pagecast.reader import PageReader
 from pagecast.storage.ahead import AHEAD, in_order
+from pagecast.storage.errors import AccessDeniedError, StoreError
 from pagecast.storage.stores import objects
 from pagecast.storage.stores.store import ANYTHING, REFUSALS, REQUESTS, Store
 from pagecast.storage.write import Uploads
@@ -40,6 +41,7 @@ from tests.pipeline.progress import test_ledger
 from tests.support.emulators import ASKED, DENIED, S3, emulators, only, place, store
 
 __all__ = ["emulators", "store"]  # fixtures
+REFUSED = (PermissionError, AccessDeniedError)
 ODD = "d/a b%20#?[1]*é+&%2F"
 
 
@@ -178,7 +180,7 @@ def test_answers_that_break_off_are_fetched_again(store: Any) -> None:
     store.cut = store.broken - 1
     assert storage.read_bytes(place(store, "a")) == b"0123456789"
     store.cut = store.broken
-    with pytest.raises(ConnectionError, match=f"{store.url}/a: "):
+    with pytest.raises(StoreError, match=f"{store.url}/a: "):
         storage.read_bytes(place(store, "a"))
 
 
@@ -210,8 +212,9 @@ def test_an_upload_that_the_store_refuses_leaves_what_was_there(
     storage.commit(place(store, "a"), [b"old"])
     store.denied = " /bucket/a"
     for size in (1, 11 << 20):
-        with pytest.raises(PermissionError, match=f"access denied .*: '{store.url}/a'"):
+        with pytest.raises(REFUSED, match="access denied") as failed:
             storage.commit(place(store, "a"), [bytes(size)])
+        assert f"{store.url}/a" in str(failed.value)
     store.denied = None
     assert store.read("a") == b"old"
     if isinstance(store, S3):
@@ -223,7 +226,7 @@ def test_requests_are_repeated_as_often_as_the_library_says_and_no_more(
 ) -> None:
     store.away = True
     told = rf"{store.url}/a: .*\b503\b|{store.url}/a: .*ServerBusy"
-    with pytest.raises(ConnectionError, match=told) as failed:
+    with pytest.raises(StoreError, match=told) as failed:
         storage.commit(place(store, "a"), [b"x"])
     assert "\n" not in str(failed.value)
     assert store.refused == store.tries
@@ -232,7 +235,7 @@ def test_requests_are_repeated_as_often_as_the_library_says_and_no_more(
         objects._opened.clear()
         for read in (storage.read_bytes, storage.size_of, storage.exists):
             store.refused = 0
-            with pytest.raises(ConnectionError):
+            with pytest.raises(StoreError):
                 read("s3://bucket/a")
             assert store.refused == 3
 
@@ -241,17 +244,18 @@ def test_what_may_not_be_read_is_not_missing(store: Any) -> None:
     storage.commit(place(store, "a"), [b"x"])
     store.denied = " /bucket/a"
     for read in (storage.read_bytes, storage.size_of, storage.exists):
-        with pytest.raises(PermissionError, match=f"access denied .*: '{store.url}/a'") as failed:
+        with pytest.raises(REFUSED, match="access denied") as failed:
             read(place(store, "a"))
+        assert f"{store.url}/a" in str(failed.value)
         # Of S3 it may be said of single objects.
-        assert isinstance(failed.value, ConnectionError) != isinstance(store, S3)
+        assert isinstance(failed.value, StoreError) != isinstance(store, S3)
 
 
 @only("s3")
 @pytest.mark.parametrize("reason", sorted(REFUSALS))
 def test_refused_credentials_refuse_all(store: S3, reason: str) -> None:
     store.denied, store.reason = "/bucket/a", reason
-    with pytest.raises(ConnectionError, match=rf"^s3://bucket/a: {DENIED} \({reason}\)$") as failed:
+    with pytest.raises(StoreError, match=rf"^s3://bucket/a: {DENIED} \({reason}\)$") as failed:
         storage.read_bytes("s3://bucket/a")
     assert not isinstance(failed.value, PermissionError)
 
@@ -280,7 +284,7 @@ def test_a_store_that_fails_costs_a_look_and_nothing_else(
     storage.commit(place(store, f"out/_pagecast/{PLAN}"), map(plan_line, test_ledger.PLAN))
     look = Look(place(store, "out"), test_ledger.MODES)
     store.away = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StoreError):
         list(look.states())
     store.away = False
     assert [state.shards for state in look.states()] == [0]
@@ -355,7 +359,7 @@ class SlowStore(Store):
         await asyncio.sleep(0.01)
         self.now -= 1
         if place.key == self.refuse:
-            raise ConnectionError("the store is away")
+            raise StoreError("the store is away")
         self.written[place.key] = content
 
 
@@ -383,13 +387,13 @@ def test_objects_are_written_several_at_once(slow: SlowStore) -> None:
 def test_a_stores_refusal_comes_out(slow: SlowStore) -> None:
     uploads = Uploads()
     slow.refuse = "1"
-    with pytest.raises(ConnectionError, match="s3://b/1: the store is away"):
+    with pytest.raises(StoreError, match="s3://b/1: the store is away"):
         for number in range(10 * AHEAD):
             uploads.write(f"s3://b/{number}", b"")
     assert len(slow.written) < 3 * AHEAD  # and it stopped there
     uploads.abandon()
     uploads.write("s3://b/1", b"")
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StoreError):
         uploads.wait()
     uploads.abandon()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pagecast import storage
+from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import objects
 from tests.conftest import SAMPLE, RunCommand, tree
 
@@ -87,24 +88,24 @@ def test_parts_are_those_asked_for_or_refused(web: Web, ranges: bool) -> None:
         if ranges or size == len(CONTENT):
             assert list(storage.read_ranges([(path, first, size)])) == [CONTENT[first:][:size]]
             continue
-        with pytest.raises(ConnectionError, match=r"a\.bin: what it sends is not the range"):
+        with pytest.raises(StoreError, match=r"a\.bin: what it sends is not the range"):
             list(storage.read_ranges([(path, first, size)]))
     with storage.open_read(path) as file:
         file.seek(-7, 2)
         if ranges:
             assert file.read() == CONTENT[-7:]
         else:
-            with pytest.raises(ConnectionError, match="is not the range"):
+            with pytest.raises(StoreError, match="is not the range"):
                 file.read()
 
 
 def test_what_is_missing_is_told_from_what_cannot_be_asked(web: Web) -> None:
     assert not storage.exists(f"{web.url}/none")
     web.status = 503
-    with pytest.raises(ConnectionError, match=r"none: .*503"):
+    with pytest.raises(StoreError, match=r"none: .*503"):
         storage.exists(f"{web.url}/none")
     web.has_size = False
-    with pytest.raises(ConnectionError, match="its size is not told"):
+    with pytest.raises(StoreError, match="its size is not told"):
         storage.size_of(f"{web.url}/a.bin")
-    with pytest.raises(ConnectionError, match="Cannot connect"):
+    with pytest.raises(StoreError, match="Cannot connect"):
         storage.exists("http://127.0.0.1:9/a.bin")

@@ -376,7 +376,7 @@ def test_no_network_is_one_line(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     error = refused(command(line(out)), code=1)
-    assert f"ConnectionError: hf://datasets/{FINEWIKI}@main: " in error
+    assert f"StoreError: hf://datasets/{FINEWIKI}@main: " in error
     assert hub.waits == [1, 2, 4, 8, 8]
     monkeypatch.setenv("HF_ENDPOINT", "nonsense")
     assert refused(command(line(out)), code=1)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pagecast import storage
+from pagecast.storage.errors import StoreError
 from pipeline.__main__ import main
 from pipeline.launch.output import lock
 from pipeline.options import UsageError
@@ -19,7 +20,7 @@ from tests.conftest import RunCommand, articles, write_parquet
 
 HOLDER = textwrap.dedent("""
     import sys
-    from pipeline import lock
+    from pipeline.launch.output import lock
     with lock.hold(sys.argv[1]):
         print("held", flush=True)
         sys.stdin.readline()
@@ -152,7 +153,7 @@ def test_a_store_that_never_says_whose_the_lock_is_is_left(
 
     monkeypatch.setattr(storage, "put_instead", refuse)
     with (
-        pytest.raises(ConnectionError, match=r"^s3://b/o/_pagecast/lock: whoever holds the lock"),
+        pytest.raises(StoreError, match=r"^s3://b/o/_pagecast/lock: whoever holds the lock"),
         lock.hold("s3://b/o", force=False),
     ):
         pass

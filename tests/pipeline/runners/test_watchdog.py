@@ -130,7 +130,7 @@ STUCK = """
 import sys
 if "pipeline.runners.worker" in sys.orig_argv:
     import threading
-    from pipeline import watchdog
+    from pipeline.runners import watchdog
     watchdog.BEAT = 1.0
     import transforms.render.pages
     transforms.render.pages.render_sample = lambda *_: threading.Event().wait()
