@@ -27,11 +27,11 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from pagecast.dataset.receipts import ArticleLines, Receipt
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import SplitPlan, SplitSettings
-from pipeline.graph import split_samples
 from pipeline.runners.forkserver import ForkServer
 from pipeline.runners.local import local_runner
 from pipeline.runners.watchdog import Watchdog
 from transforms.split.assign import REFERENCE, ShardReferences
+from transforms.split.samples import SplitSamples
 
 SAMPLES, SHARD_ROWS = 58, 256  # of a shard; 26,000 of them have 1.5 million samples
 
@@ -84,10 +84,8 @@ def check(
 def run(pipeline: beam.Pipeline, count: int, settings: SplitSettings) -> None:
     receipts = pipeline | beam.Create(range(count)) | beam.Reshuffle() | beam.Map(synthetic_receipt)
     failures = pipeline | "NoFailures" >> beam.Create([])
-    whole = receipts | "StopOnFailure" >> beam.Filter(
-        lambda _, failed: not failed, AsList(failures)
-    )
-    split = split_samples(receipts, whole, settings, CountReferences())
+    inputs = {"receipts": receipts, "failures": failures}
+    split = inputs | SplitSamples(settings, CountReferences())
     _ = (
         pipeline
         | "Once" >> beam.Create([None])

@@ -5,34 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import apache_beam as beam
-from apache_beam.pvalue import AsList, AsSingleton
 
-from pagecast import storage
 from pagecast.dataset.arrow import sample_schema
-from pagecast.dataset.layout import PLAN
 from pagecast.dataset.shard import FAILED
-from pagecast.dataset.split import SplitSettings
 from pagecast.dataset.versions import deciding
 from pipeline.options import RunOptions
 from transforms.chunk import ExpandChunks
-from transforms.commit.filtered import WriteFiltered
-from transforms.commit.samples import (
-    INCOMPLETE,
-    PENDING,
-    UNFILTERED,
-    FindReceipts,
-    RestoreSamples,
-    WriteSamples,
-)
+from transforms.commit.make import MakeSamples
 from transforms.finish.manifest import Finish, FinishSettings
-from transforms.read.articles import FilterShort, ReadArticles
-from transforms.read.shards import ReadPlan
-from transforms.render.pages import RenderPages
-from transforms.split.assign import DistinctKeys, article_keys, assign_split
+from transforms.keep import FILTERED, KeepArticles
+from transforms.read.work import FindWork
 from transforms.split.parts import PartSettings, WritePart
-from transforms.split.plan import PlanSplit
-from transforms.tokenize import Tokenize
-from transforms.versions import SameVersions
+from transforms.split.samples import SplitSamples
 
 
 class Job(NamedTuple):
@@ -64,95 +48,21 @@ class Job(NamedTuple):
 def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     """Add the job to a pipeline; the result has one element, whether the manifest was written."""
     out, asked = job.output_dir, job.options
-    filter_articles = asked.filtered and not job.filtered_is_done
+    filters = asked.filtered and not job.filtered_is_done
     decides = deciding(asked.layout, asked.line_break, len(job.font_paths))
-    plan = pipeline | "ReadPlan" >> ReadPlan(storage.private(out, PLAN))
-    shards = (
-        plan.shards
-        | "Reshuffle" >> beam.Reshuffle()
-        | "CheckWorker" >> beam.ParDo(SameVersions(decides))
-        | "FindReceipts"
-        >> beam.ParDo(FindReceipts(out, job.modes, filter_articles)).with_outputs(
-            PENDING, INCOMPLETE, UNFILTERED, main="finished"
-        )
-    )
-    kept, unread = keep_articles(shards[PENDING], job)
-    written = (
-        kept
-        | "ExpandChunks"
-        >> beam.ParDo(
-            ExpandChunks(
-                asked.context_tokens,
-                asked.continuation_tokens,
-                job.tokenizer_path,
-                job.quick_tokenizer,
-            )
-        )
-        | "RenderPages" >> beam.ParDo(RenderPages(asked.pages, job.font_paths, out))
-        | "WriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
-    )
-    # Shards that an earlier run rendered at fewer modes. Not flattened into the above: what the
-    # runner keeps between stages would then be whole samples.
-    extended = (
-        shards[INCOMPLETE]
-        | "RestoreSamples" >> beam.ParDo(RestoreSamples(out))
-        | "RenderMissing" >> beam.ParDo(RenderPages(asked.pages, job.font_paths, out))
-        | "RewriteSamples" >> beam.ParDo(WriteSamples(out, job.modes))
-    )
-    filtered, failures = [], [plan[FAILED], unread]
-    if filter_articles:
-        kept_again, unread_again = keep_articles(shards[UNFILTERED], job, "Again")
-        filtered = [
-            kept | "WriteFiltered" >> beam.ParDo(WriteFiltered(out)),
-            kept_again | "WriteFilteredAgain" >> beam.ParDo(WriteFiltered(out)),
-        ]
-        failures.append(unread_again)
-    receipts = (shards.finished, written, extended) | "AllReceipts" >> beam.Flatten()
-    failures = failures | "AllFailures" >> beam.Flatten()
-    # Where input is missing the split would be another one tomorrow, so none is written.
-    whole = receipts | "StopOnFailure" >> beam.Filter(
-        lambda _, failed: not failed, AsList(failures)
-    )
-    return {
-        "receipts": receipts,
-        "failures": failures,
-        "filtered": filtered | "AllFiltered" >> beam.Flatten(pipeline=pipeline),
-        **split_samples(receipts, whole, asked.split, WritePart(job.parts)),
-    } | "Finish" >> Finish(FinishSettings(asked.split, job.parts, asked.filtered))
+    tokenizer = job.tokenizer_path, job.quick_tokenizer
+    chunks = ExpandChunks(asked.context_tokens, asked.continuation_tokens, *tokenizer)
 
-
-def keep_articles(
-    shards: beam.PCollection, job: Job, label: str = ""
-) -> tuple[beam.PCollection, beam.PCollection]:
-    """Return the tokenized articles that are long enough, and the shards that cannot be read."""
-    read = shards | f"ReadArticles{label}" >> beam.ParDo(
-        ReadArticles(job.options.max_article_chars)
-    ).with_outputs(FAILED, main="articles")
-    kept = (
-        read.articles
-        | f"Tokenize{label}" >> beam.ParDo(Tokenize(job.tokenizer_path, job.quick_tokenizer))
-        | f"FilterShort{label}" >> FilterShort(job.options.min_tokens)
+    work = pipeline | "FindWork" >> FindWork(out, decides, job.modes, filters)
+    kept = work | "KeepArticles" >> KeepArticles(
+        asked.max_article_chars, asked.min_tokens, *tokenizer, out if filters else None
     )
-    return kept, read[FAILED]
-
-
-def split_samples(
-    receipts: beam.PCollection,
-    whole: beam.PCollection,
-    settings: SplitSettings,
-    write_part: beam.DoFn,
-) -> dict[str, beam.PCollection]:
-    """Plan the split of `receipts` and write that of `whole`: plan, article counts, parts."""
-    plan = receipts | "PlanSplit" >> PlanSplit(settings)
-    parts = (
-        whole
-        | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(plan), settings)
-        | "GroupByPart" >> beam.GroupByKey()
-        | "WritePart" >> beam.ParDo(write_part)
+    receipts = {**work, **kept} | "MakeSamples" >> MakeSamples(
+        out, chunks, asked.pages, job.font_paths
     )
-    article_counts = (
-        whole
-        | "ArticleKeys" >> beam.FlatMap(article_keys, AsSingleton(plan), settings)
-        | "CountArticles" >> beam.CombinePerKey(DistinctKeys())
+    failures = (work[FAILED], kept[FAILED]) | "AllFailures" >> beam.Flatten()
+    results = {"receipts": receipts, "failures": failures}
+    split = results | "SplitSamples" >> SplitSamples(asked.split, WritePart(job.parts))
+    return {**results, **split, FILTERED: kept[FILTERED]} | "Finish" >> Finish(
+        FinishSettings(asked.split, job.parts, asked.filtered)
     )
-    return {"plan": plan, "article_counts": article_counts, "parts": parts}

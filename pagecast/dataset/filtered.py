@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.checkpoint import (
+    commit_receipt,
+    find_receipt,
+    from_checksummed,
+    is_intact,
+    to_checksummed,
+)
 from pagecast.dataset.layout import FILTERED, FILTERED_WHOLE, filtered_path, filtered_receipt_path
 from pagecast.dataset.sample import Article
 from pagecast.dataset.shard import Shard, ShardArticles
@@ -28,7 +34,7 @@ class FilteredPiece(NamedTuple):
 
     def to_json(self) -> bytes:
         """Return the piece's record."""
-        return seal({**self._asdict(), "shard": self.shard._asdict()})
+        return to_checksummed({**self._asdict(), "shard": self.shard._asdict()})
 
     @classmethod
     def from_json(cls, content: bytes) -> FilteredPiece:
@@ -38,7 +44,7 @@ class FilteredPiece(NamedTuple):
           ValueError: it is no such record.
         """
         try:
-            fields = unseal(content)
+            fields = from_checksummed(content)
             return cls(**{**fields, "shard": Shard(**fields["shard"])})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the record of filtered articles: {error}") from error
@@ -64,22 +70,18 @@ def write_filtered(batch: ShardArticles, output_dir: str) -> FilteredPiece:
     lines = map(article_line, batch.articles)
     written = storage.commit_hashed(filtered_path(output_dir, number), lines)
     piece = FilteredPiece(batch.shard, len(batch.articles), *written)
-    storage.settle(output_dir)
-    storage.commit(filtered_receipt_path(output_dir, number), [piece.to_json()], durable=True)
+    commit_receipt(output_dir, filtered_receipt_path(output_dir, number), piece.to_json())
     return piece
 
 
 def find_filtered(shard: Shard, output_dir: str) -> FilteredPiece | None:
     """Return the piece of a shard that an earlier run committed, if it is intact."""
-    try:
-        record = storage.read_bytes(filtered_receipt_path(output_dir, shard.number))
-        piece = FilteredPiece.from_json(record)
-        if not piece.shard.has_rows_of(shard):
-            return None
-        digest = storage.sha256_of(filtered_path(output_dir, shard.number))
-    except (OSError, ValueError):
+    path = filtered_receipt_path(output_dir, shard.number)
+    piece = find_receipt(path, FilteredPiece.from_json)
+    if piece is None or not piece.shard.has_rows_of(shard):
         return None
-    return piece if digest == piece.lines_sha256 else None
+    lines = storage.WrittenFile(piece.size, piece.lines_sha256)
+    return piece if is_intact(filtered_path(output_dir, shard.number), lines) else None
 
 
 def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
@@ -99,9 +101,8 @@ def merge_pieces(output_dir: str, shards: Iterable[Shard]) -> dict[str, Any]:
 
     size, digest = storage.commit_hashed(storage.join(output_dir, FILTERED), content())
     whole = {"articles": articles, "bytes": size, "sha256": digest}
-    storage.settle(output_dir)
     record = json.dumps(whole).encode() + b"\n"
-    storage.commit(storage.private(output_dir, FILTERED_WHOLE), [record], durable=True)
+    commit_receipt(output_dir, storage.private(output_dir, FILTERED_WHOLE), record)
     return whole
 
 

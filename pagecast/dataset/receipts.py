@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
 from pagecast.dataset.sample import ModePictures, Picture
 from pagecast.dataset.shard import ArticleError, Shard
 
@@ -65,7 +65,7 @@ class Receipt(NamedTuple):
         }
         if self.losses is None:
             del fields["losses"]
-        return seal(fields)
+        return to_checksummed(fields)
 
     @classmethod
     def from_json(cls, content: bytes) -> Receipt:
@@ -75,7 +75,7 @@ class Receipt(NamedTuple):
           ValueError: it is not a whole receipt.
         """
         try:
-            fields: dict[str, Any] = unseal(content)
+            fields: dict[str, Any] = from_checksummed(content)
             del fields["pictures"]
             fields["shard"] = Shard(**fields["shard"])
             fields["modes"] = tuple(fields["modes"])
@@ -102,7 +102,7 @@ def read_pictures(content: bytes) -> dict[str, ModePictures]:
                 stored["size"],
                 {sample: Picture(*place) for sample, place in stored["places"].items()},
             )
-            for mode, stored in unseal(content)["pictures"].items()
+            for mode, stored in from_checksummed(content)["pictures"].items()
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a receipt: {error}") from error

@@ -154,7 +154,7 @@ def commit_hashed(path: str, pieces: Iterable[bytes]) -> WrittenFile:
     return WrittenFile(size, digest.hexdigest())
 
 
-def settle(directory: str) -> None:
+def flush(directory: str) -> None:
     """Wait until all that was written to the file system of a directory is on its disk.
 
     One call for the thousands of pictures of a shard; to ask for each file takes far longer. What

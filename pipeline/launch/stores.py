@@ -51,7 +51,9 @@ def use(
 def modules(paths: Iterable[str]) -> set[str]:
     """Return the modules that serve paths, and are slow to import."""
     schemes = {path.partition("://")[0] for path in paths if not storage.is_local(path)}
-    ours = {f"transforms.{'hub' if scheme == 'hf' else 'objects'}" for scheme in schemes}
+    ours = {
+        f"pagecast.storage.stores.{'hub' if scheme == 'hf' else 'objects'}" for scheme in schemes
+    }
     return ours | {EXTRAS[scheme][1] for scheme in schemes & EXTRAS.keys()}
 
 

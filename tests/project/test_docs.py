@@ -30,6 +30,7 @@ DOCUMENTS = sorted(
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
     if "```sh" in path.read_text(encoding="utf-8")
 )
+LAYERS = ("pagecast", "transforms", "pipeline")
 # Lines that are not run here, and what else makes sure of them.
 ELSEWHERE = {
     r"\./run_tests\.sh": "this is what runs the tests",
@@ -200,7 +201,7 @@ def test_every_option_of_the_commands_is_one(start: str, monkeypatch: pytest.Mon
 def strings() -> Iterator[str]:
     """Yield all texts of the sources, with "\\0" where something is filled in."""
     yield (ROOT / "ensure_venv.sh").read_text(encoding="utf-8")
-    for path in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("transforms/**/*.py")]:
+    for path in (path for layer in LAYERS for path in ROOT.glob(f"{layer}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value

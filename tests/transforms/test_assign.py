@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pagecast.dataset import split as rules
 from pagecast.dataset.layout import part_names
 from pagecast.dataset.split import Position, SplitPlan, article_key, part_count
 from tests.transforms.test_parts import ALL_TRAIN, WANTED, committed, grouped
-from transforms.split import assign
 from transforms.split.assign import REFERENCE, DistinctKeys, article_keys
 from transforms.split.parts import PartSettings, write_part
 
@@ -34,7 +34,7 @@ def test_part_names() -> None:
 def test_parts_are_key_ranges_that_follow_one_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assign, "PART_SAMPLES", 5)
+    monkeypatch.setattr(rules, "PART_SAMPLES", 5)
     ids = [f"w{n}" for n in range(12)]
     groups = grouped(committed(tmp_path, ids), ALL_TRAIN)
     assert set(groups) <= set(part_names("train", ALL_TRAIN))

@@ -14,6 +14,7 @@ from pagecast.dataset.layout import image_name, receipt_path, shard_path
 from pagecast.dataset.receipts import ArticleLines, Receipt
 from pagecast.dataset.sample import ModePictures, Picture, Sample, sample_id
 from pagecast.dataset.shard import ArticleError, Shard, ShardSamples
+from pagecast.storage import write
 from tests.conftest import in_beam
 from transforms import metrics
 from transforms.commit.samples import (
@@ -158,21 +159,22 @@ def test_the_receipt_comes_when_all_it_vouches_for_is_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    commit, settle = storage.commit, storage.settle
+    commit, flush = storage.commit, storage.flush
 
     def noted_commit(path: str, pieces: Any, durable: bool = False) -> int:
         events.append(f"{Path(path).name} {durable}")
         return commit(path, pieces, durable)
 
-    def noted_settle(directory: str) -> None:
-        events.append(f"settle {directory}")
-        settle(directory)
+    def noted_flush(directory: str) -> None:
+        events.append(f"flush {directory}")
+        flush(directory)
 
-    monkeypatch.setattr(storage, "commit", noted_commit)
-    monkeypatch.setattr(storage, "settle", noted_settle)
+    for module in (storage, write):
+        monkeypatch.setattr(module, "commit", noted_commit)
+    monkeypatch.setattr(storage, "flush", noted_flush)
     write_samples(BATCH, str(tmp_path), MODES)
-    assert events == ["00003.jsonl False", f"settle {tmp_path}", "00003.json True"]
+    assert events == ["00003.jsonl False", f"flush {tmp_path}", "00003.json True"]
     events.clear()
     restore_samples(SHARD, str(tmp_path))
-    assert events == [f"settle {tmp_path}"]  # and only then may its files change
+    assert events == [f"flush {tmp_path}"]  # and only then may its files change
     assert not Path(receipt_path(str(tmp_path), 3)).exists()

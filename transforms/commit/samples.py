@@ -5,13 +5,14 @@ Pictures are there before both.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
 
 from pagecast import storage
+from pagecast.dataset import checkpoint
+from pagecast.dataset.checkpoint import commit_receipt, is_intact
 from pagecast.dataset.filtered import find_filtered
 from pagecast.dataset.layout import receipt_path, shard_path
 from pagecast.dataset.receipts import ArticleLines, Receipt, read_pictures
@@ -19,7 +20,9 @@ from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from transforms import metrics
 
-PENDING, INCOMPLETE, UNFILTERED = "pending", "incomplete", "unfiltered"
+# What `FindReceipts` says of shards.
+FINISHED, PENDING, INCOMPLETE = "finished", "pending", "incomplete"
+UNFILTERED = "unfiltered"
 
 
 def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) -> Receipt:
@@ -49,10 +52,8 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         articles=tuple(articles),
         losses=batch.losses,
     )
-    # First everything that the receipt vouches for, then the receipt.
-    storage.settle(output_dir)
-    content = receipt.to_json(batch.pictures)
-    storage.commit(receipt_path(output_dir, batch.shard.number), [content], durable=True)
+    path = receipt_path(output_dir, batch.shard.number)
+    commit_receipt(output_dir, path, receipt.to_json(batch.pictures))
     return receipt
 
 
@@ -61,15 +62,11 @@ def find_receipt(shard: Shard, output_dir: str) -> Receipt | None:
 
     A receipt counts if it is of the very same rows and its samples lie there as it says.
     """
-    try:
-        receipt = Receipt.from_json(storage.read_bytes(receipt_path(output_dir, shard.number)))
-        if not receipt.shard.has_rows_of(shard):
-            return None
-        lines = storage.read_bytes(shard_path(output_dir, shard.number))
-    except (OSError, ValueError):
+    receipt = checkpoint.find_receipt(receipt_path(output_dir, shard.number), Receipt.from_json)
+    if receipt is None or not receipt.shard.has_rows_of(shard):
         return None
-    intact = hashlib.sha256(lines).hexdigest() == receipt.jsonl_sha256
-    return receipt if intact else None
+    lines = storage.WrittenFile(receipt.jsonl_bytes, receipt.jsonl_sha256)
+    return receipt if is_intact(shard_path(output_dir, shard.number), lines) else None
 
 
 def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
@@ -82,7 +79,7 @@ def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
     content = storage.read_bytes(path)
     receipt = Receipt.from_json(content)
     storage.remove([path])
-    storage.settle(output_dir)
+    storage.flush(output_dir)
     lines = iter(storage.read_bytes(shard_path(output_dir, shard.number)).splitlines())
     articles = tuple(
         tuple(Sample.from_json_line(next(lines)) for _ in article.lengths)

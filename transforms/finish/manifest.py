@@ -73,7 +73,7 @@ def finish(results: Results, settings: FinishSettings) -> bool:
     }
     manifest = manifest_of(results, _read_config(out), settings.split, outputs)
     content = json.dumps(manifest, indent=2).encode("ascii") + b"\n"
-    storage.settle(out)
+    storage.flush(out)
     storage.commit(storage.join(out, MANIFEST), [content], durable=True)
     return True
 

@@ -69,7 +69,7 @@ def _merge_parts(parts: list[Part], split: str, output_dir: str) -> None:
                 yield from storage.read_pieces(path, part.offset, part.lines.size)
 
     storage.commit(path, pieces())
-    storage.settle(output_dir)
+    storage.flush(output_dir)
     for part in merged:
         # In this order: until its receipt says that they are in the merged file, a part's lines
         # are in its own.

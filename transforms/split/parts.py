@@ -16,7 +16,13 @@ import pyarrow as pa
 
 from pagecast import storage
 from pagecast.dataset import arrow
-from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.checkpoint import (
+    commit_receipt,
+    find_receipt,
+    from_checksummed,
+    is_intact,
+    to_checksummed,
+)
 from pagecast.dataset.layout import (
     arrow_path,
     merged_path,
@@ -55,7 +61,7 @@ class Part(NamedTuple):
 
     def to_json(self) -> bytes:
         """Return the receipt as a file's content."""
-        return seal(self._asdict())
+        return to_checksummed(self._asdict())
 
     @classmethod
     def from_json(cls, content: bytes) -> Part:
@@ -65,7 +71,7 @@ class Part(NamedTuple):
           ValueError: it is not a whole receipt.
         """
         try:
-            fields = unseal(content)
+            fields = from_checksummed(content)
             fields["lines"] = WrittenFile(*fields["lines"])
             fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
             return cls(**fields)
@@ -120,7 +126,7 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
     if settings.schema is not None and part.arrow is None:
         part = part._replace(arrow=NOTHING)
     if NOTHING in (part.lines, part.arrow):
-        _commit_receipt(out, part)
+        storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
         part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
@@ -132,13 +138,8 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
             )
         )
     if part != earlier:
-        storage.settle(out)
-        _commit_receipt(out, part)
+        commit_receipt(out, part_receipt_path(out, name), part.to_json())
     return part
-
-
-def _commit_receipt(output_dir: str, part: Part) -> None:
-    storage.commit(part_receipt_path(output_dir, part.name), [part.to_json()], durable=True)
 
 
 def fetch_lines(references: Iterable[Reference], output_dir: str) -> Iterator[bytes]:
@@ -167,34 +168,21 @@ def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:
 
 def find_part(output_dir: str, name: str) -> Part | None:
     """Return the receipt of a part that an earlier run wrote."""
-    try:
-        return Part.from_json(storage.read_bytes(part_receipt_path(output_dir, name)))
-    except (OSError, ValueError):
-        return None
+    return find_receipt(part_receipt_path(output_dir, name), Part.from_json)
 
 
 def intact(part: Part, settings: PartSettings) -> Part:
     """Return a part without what is not there, or is not what its receipt says."""
     out, lines, offset, rows = settings.output_dir, NOTHING, None, None
-    if holds(part_path(out, part.name, settings.merge), part.lines):
+    if is_intact(part_path(out, part.name, settings.merge), part.lines):
         lines = part.lines
-    elif part.offset is not None and holds(merged_path(out, part.split), part.lines, part.offset):
+    elif part.offset is not None and is_intact(
+        merged_path(out, part.split), part.lines, part.offset
+    ):
         lines, offset = part.lines, part.offset
     if settings.schema is not None and part.arrow is not None:
-        rows = part.arrow if holds(arrow_path(out, part.name), part.arrow) else None
+        rows = part.arrow if is_intact(arrow_path(out, part.name), part.arrow) else None
     return part._replace(lines=lines, offset=offset, arrow=rows)
-
-
-def holds(path: str, written: WrittenFile, offset: int | None = None) -> bool:
-    """Tell whether a file is, or has at `offset`, the very bytes that were written."""
-    if written == NOTHING or not storage.exists(path):
-        return False
-    if offset is None and storage.size_of(path) != written.size:
-        return False
-    try:
-        return storage.sha256_of(path, offset or 0, written.size) == written.sha256
-    except OSError:  # it ends before that
-        return False
 
 
 class WritePart(beam.DoFn):

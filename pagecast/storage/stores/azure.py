@@ -6,14 +6,7 @@ from collections.abc import Hashable
 from typing import IO, Any
 
 from pagecast.storage.errors import AccessDeniedError
-from pagecast.storage.stores.store import (
-    ANYTHING,
-    Object,
-    Page,
-    Store,
-    Told,
-    split_url,
-)
+from pagecast.storage.stores.store import ANYTHING, Object, Page, Store, Told, split_url
 
 
 class Azure(Store):

@@ -12,15 +12,7 @@ import fsspec
 
 from pagecast.storage.errors import AccessDeniedError
 from pagecast.storage.stores.settings import options_of
-from pagecast.storage.stores.store import (
-    ANYTHING,
-    BINARY,
-    PART_BYTES,
-    Object,
-    Page,
-    Store,
-    Told,
-)
+from pagecast.storage.stores.store import ANYTHING, BINARY, PART_BYTES, Object, Page, Store, Told
 
 MOST_SENDINGS = 3
 

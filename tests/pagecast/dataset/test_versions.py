@@ -4,7 +4,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.versions import also_deciding, deciding, versions
 from tests.conftest import in_beam
-from transforms.versions import SameVersions
+from transforms.read.versions import SameVersions
 
 SAID = (
     "a worker has pillow 12.3.0 instead of 11.0.0, raqm None instead of 1, new None instead of 2: "

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
 from pagecast.dataset.layout import END_OF_TAR
 from pagecast.render import page
 from pipeline.__main__ import main
@@ -159,7 +159,7 @@ def in_json(name: str, **change: Any) -> Callable[[Path], None]:
 def in_receipt(**change: Any) -> Callable[[Path], None]:
     def edit_receipt(out: Path) -> None:
         path = out / RECEIPT
-        path.write_bytes(seal({**unseal(path.read_bytes()), **change}))
+        path.write_bytes(to_checksummed({**from_checksummed(path.read_bytes()), **change}))
 
     return edit_receipt
 

@@ -11,7 +11,7 @@ import webdataset
 from PIL import Image
 
 from pagecast.dataset.arrow import NO_IMAGES, features, sample_schema
-from pagecast.dataset.checkpoint import seal, unseal
+from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
 from pagecast.dataset.layout import END_OF_TAR
 from pagecast.dataset.sample import ModePictures
 from pagecast.reader import PageReader, ReaderError
@@ -186,11 +186,11 @@ def test_empty_tars_of_older_versions_are_borne(run: RunCommand, tmp_path: Path)
     path = write_parquet(tmp_path / "a.parquet", articles(*SHORT_FIRST))
     found = run(path, options=OF_SHARDS + "tiny")
     receipt = found.path / "_pagecast/shards/00000.json"
-    fields = unseal(receipt.read_bytes())
+    fields = from_checksummed(receipt.read_bytes())
     assert fields["pictures"] == {}
     tar = "images/tiny/00000.tar"
     fields["pictures"] = {"tiny": ModePictures(tar, len(END_OF_TAR), {})._asdict()}
-    receipt.write_bytes(seal(fields))
+    receipt.write_bytes(to_checksummed(fields))
     (found.path / tar).write_bytes(END_OF_TAR)
     assert run(path, options=OF_SHARDS + "tiny").code == 0
     verify = ["verify", "--output_dir", str(found.path), "--workers", "1"]

@@ -22,6 +22,7 @@ from transforms.read.articles import ReadArticles, read_articles
 from transforms.read.pages import Page, batch_rows, largest
 from transforms.read.shards import cut_row_group
 from transforms.read.tokenized import parse_article
+from transforms.tokenize import tokenize
 
 
 def data(size: int, values: int, *, delta: bool = False) -> Page:
@@ -151,7 +152,7 @@ def test_a_line_of_too_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
 def encoded(tokenizer: ArticleTokenizer, *texts: str) -> tuple[list[str], list[str]]:
     """Tokenize articles; return the ids of those that have tokens, and the reasons of others."""
     given = tuple(Article(n, f"a{n}", "t", text) for n, text in enumerate(texts))
-    done = tokenizing.tokenize(ShardArticles(Shard(0, "a", 0, 0, 9, 0), given, {}), tokenizer)
+    done = tokenize(ShardArticles(Shard(0, "a", 0, 0, 9, 0), given, {}), tokenizer)
     return [a.wiki_id for a in done.articles], [e.reason for e in done.errors]
 
 
