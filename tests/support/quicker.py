@@ -21,7 +21,7 @@ from pagecast import storage
 from pagecast.tokens import tokenizer
 from pagecast.verify import shard
 from pipeline.launch import assets
-from transforms import chunk
+from transforms import chunk, tokenize
 
 loaded = cache(tokenizer.ArticleTokenizer)
 published = cache(assets.builtin_tokenizer)  # whatever a test puts in its place
@@ -94,5 +94,5 @@ def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
         return loaded(content) if quick or large else loaded(content, False)
 
     patch.setattr(assets, "builtin_tokenizer", published)
-    for module in (tokenizer, chunk, shard):
+    for module in (tokenize, chunk, shard):
         patch.setattr(module, "load_tokenizer", load)

@@ -36,7 +36,7 @@ def test_what_nobody_may_look_at_does_not_count_as_absent(
 
     assert not storage.exists(str(tmp_path / "file"))
     assert not storage.exists(str(tmp_path / ("x" * 1000)))
-    monkeypatch.setattr(storage.os, "stat", refuse)
+    monkeypatch.setattr("pagecast.storage.read.os.stat", refuse)
     with pytest.raises(PermissionError):
         storage.exists(str(tmp_path / "file"))
 

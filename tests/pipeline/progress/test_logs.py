@@ -101,7 +101,7 @@ def test_with_verbose_all_that_workers_say_is_heard(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.splitlines() == [
         'pagecast: warning: fastokens "gave up"',
         "on a text",
-        "pagecast: info: worker, tokenize.py:79: a detail",
+        "pagecast: info: worker, tokenizer.py:79: a detail",
         "pagecast: error: an echo",
         "pagecast: info: worker, sdk_worker.py:1: Creating channel",
         f"pagecast: info: {logs.WORKERS}: the service itself",

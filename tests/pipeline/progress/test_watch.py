@@ -100,7 +100,7 @@ def test_receipts_that_cannot_be_read_have_their_turn_at_the_next_look(
     commit(out, "shards/00000.json", receipt(0, 4))
     it = Look(str(out), MODES)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "read_bytes", refuse)
+        patch.setattr("pagecast.storage.read.read_bytes", refuse)
         assert look(it).shards == 0
     assert look(it).shards == 1
 
