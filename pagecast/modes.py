@@ -8,7 +8,13 @@ CELL = 64  # pixels of a page's side that DeepSeek-OCR's encoder turns into one 
 
 
 class VisionMode(NamedTuple):
-    """A named page size, e.g. VisionMode("tiny", 512)."""
+    """A named page size: the side of a square, in pixels.
+
+    >>> VisionMode("tiny", 512).vision_tokens
+    73
+    >>> VisionMode("tiny", 512).ratio(1000)
+    13.7
+    """
 
     name: str
     px: int

@@ -51,8 +51,12 @@ class ReaderError(Exception):
 class PageReader:
     """The pages of a finished dataset: stored as files, in tars, or drawn from the samples' text.
 
-        reader = PageReader("output/demo")
-        image = reader.image(sample, "base")  # sample: a line of train.jsonl, a row of train_arrow
+    >>> reader = PageReader("output/demo")
+    >>> reader.modes
+    {'tiny': 512, 'small': 640, 'base': 1024, 'large': 1280}
+    >>> sample = json.loads(next(open("output/demo/train.jsonl")))  # or a row of train_arrow
+    >>> reader.image(sample, "base").size
+    (1024, 1024)
 
     One reader serves any number of threads and of processes, forked or spawned: each opens its own
     files when it first reads. Pages that are not stored are drawn by the font and layout of the

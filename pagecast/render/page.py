@@ -51,6 +51,9 @@ class PageMetadata(NamedTuple):
     is_truncated: some lines did not fit below the others, so the page lacks the text's end.
     clipped_lines: lines wider than the box (a single word too long for it).
     missing_glyphs: characters of the text that are boxes or blank, as the font lacks them.
+
+    >>> PageRenderer().render("Two words", 640).metadata.total_lines
+    1
     """
 
     font_size: int
@@ -62,7 +65,12 @@ class PageMetadata(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A square 8-bit grayscale picture (mode "L", black on white) and its metadata."""
+    """A square 8-bit grayscale image (mode "L", black on white) and its metadata.
+
+    >>> image, metadata = PageRenderer().render("Two words", 640)
+    >>> image.getextrema()
+    (0, 255)
+    """
 
     image: Image.Image
     metadata: PageMetadata
@@ -91,7 +99,9 @@ ALL = -1  # what is kept of glyphs for texts that take more than one font
 class PageRenderer:
     """Makes pages: a text and a size in, a page out; each as the oracle would draw it.
 
-        image, metadata = PageRenderer().render("Two words", 640)
+    >>> page = PageRenderer().render("Two words", 640)
+    >>> page.image.size, page.image.mode, page.metadata.font_size
+    ((640, 640), 'L', 30)
 
     Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only fonts
     and settings travel); it is for one thread at a time.
