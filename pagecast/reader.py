@@ -25,8 +25,8 @@ from pagecast.dataset.layout import (
     receipt_path,
 )
 from pagecast.dataset.manifest import fonts_of
-from pagecast.dataset.receipts import read_pictures
-from pagecast.dataset.sample import ModePictures, digest_of, parse_sample_id
+from pagecast.dataset.receipts import read_images
+from pagecast.dataset.sample import ModeImages, digest_of, parse_sample_id
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.versions import page_versions
 from pagecast.render import PageRenderer
@@ -77,10 +77,10 @@ class PageReader:
         return dict(self._dataset().modes)
 
     def image(self, sample: Mapping[str, Any], mode: str) -> Image.Image:
-        """Return a sample's page: a square picture of mode "L", black on white.
+        """Return a sample's page: a square image of mode "L", black on white.
 
         Args:
-          sample: its `id`; where pictures are not stored its `context_text` too.
+          sample: its `id`; where images are not stored its `context_text` too.
 
         Raises:
           ReaderError: the page cannot be had; the text says why.
@@ -95,10 +95,10 @@ class PageReader:
         return image
 
     def png(self, sample: str, mode: str) -> bytes:
-        """Return a stored picture, by the id of its sample, as the bytes of its PNG file.
+        """Return a stored image, by the id of its sample, as the bytes of its PNG file.
 
         Raises:
-          ReaderError: there is no such picture.
+          ReaderError: there is no such image.
           OSError: a file cannot be read.
         """
         dataset = self._dataset()
@@ -106,7 +106,7 @@ class PageReader:
         return dataset.png(sample, mode)
 
     def checked_png(self, sample: str, mode: str) -> bytes:
-        """Return a stored picture that is known to be the one that was written.
+        """Return a stored image that is known to be the one that was written.
 
         Raises:
           ReaderError: there is none, or what has its name is something else.
@@ -147,7 +147,7 @@ class _OpenDataset:
         self._files = storage.RangeReader()
         self._shards: list[Shard] | None = None
         self._renderer: PageRenderer | None = None
-        self._pictures = lru_cache(MOST_RECEIPTS)(self._read_pictures)
+        self._images = lru_cache(MOST_RECEIPTS)(self._read_images)
 
     def size_of(self, mode: str) -> int:
         """Return the side of a mode's pages in pixels."""
@@ -156,16 +156,16 @@ class _OpenDataset:
         return self.modes[mode]
 
     def png(self, sample: str, mode: str) -> bytes:
-        """Return a stored picture."""
+        """Return a stored image."""
         if self.form == NONE:
-            raise ReaderError("the dataset stores no pictures; `image` draws them")
+            raise ReaderError("the dataset stores no images; `image` draws them")
         if self.form == FILES:
             try:
                 parse_sample_id(sample)
             except ValueError as error:
                 raise ReaderError(str(error)) from error
             return storage.read_bytes(storage.join(self._output_dir, image_name(mode, sample)))
-        stored = self._pictures(self._shard_of(sample)).get(mode)
+        stored = self._images(self._shard_of(sample)).get(mode)
         if stored is None or sample not in stored.places:
             raise ReaderError(f"{sample} is not in the dataset")
         assert stored.tar is not None, "this form has tars"
@@ -173,13 +173,13 @@ class _OpenDataset:
         return self._files.read(storage.join(self._output_dir, stored.tar), offset, length)
 
     def checked_png(self, sample: str, mode: str) -> bytes:
-        """Return a stored picture that has the digest of its shard's receipt."""
+        """Return a stored image that has the digest of its shard's receipt."""
         png = self.png(sample, mode)
-        stored = self._pictures(self._shard_of(sample)).get(mode)
+        stored = self._images(self._shard_of(sample)).get(mode)
         place = stored and stored.places.get(sample)
         if not place or place.digest != digest_of(png):
             raise ReaderError(
-                f"the picture of {sample} in mode {mode} is not the one that was written; "
+                f"the image of {sample} in mode {mode} is not the one that was written; "
                 f"`pagecast verify --output_dir {self._output_dir}` says more"
             )
         return png
@@ -223,5 +223,5 @@ class _OpenDataset:
             raise ReaderError(f"{sample} is not in the dataset")
         return self._shards[at].number
 
-    def _read_pictures(self, shard: int) -> dict[str, ModePictures]:
-        return read_pictures(storage.read_bytes(receipt_path(self._output_dir, shard)))
+    def _read_images(self, shard: int) -> dict[str, ModeImages]:
+        return read_images(storage.read_bytes(receipt_path(self._output_dir, shard)))

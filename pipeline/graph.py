@@ -8,7 +8,7 @@ import apache_beam as beam
 
 from pagecast.dataset.arrow import sample_schema
 from pagecast.dataset.shard import FAILED
-from pagecast.dataset.versions import deciding
+from pagecast.dataset.versions import required_versions
 from pipeline.options import RunOptions
 from transforms.chunk import ExpandChunks
 from transforms.commit.make import MakeSamples
@@ -49,7 +49,7 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     """Add the job to a pipeline; the result has one element, whether the manifest was written."""
     out, asked = job.output_dir, job.options
     filters = asked.filtered and not job.filtered_is_done
-    decides = deciding(asked.layout, asked.line_break, len(job.font_paths))
+    decides = required_versions(asked.layout, asked.line_break, len(job.font_paths))
     tokenizer = job.tokenizer_path, job.quick_tokenizer
     chunks = ExpandChunks(asked.context_tokens, asked.continuation_tokens, *tokenizer)
 

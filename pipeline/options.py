@@ -28,7 +28,7 @@ BUILTIN = "builtin"
 FINEWIKI = "HuggingFaceFW/finewiki"
 CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
 PAGE_SIZES = range(64, 4097)  # in pixels
-DECIDES = "decides"  # marks the options that decide the bytes of samples and pages
+IN_FINGERPRINT = "decides"  # marks the options that decide the bytes of samples and pages
 
 WHERE = Group.create_ordered("where")
 SAMPLES = Group.create_ordered("what becomes a sample")
@@ -151,18 +151,22 @@ class RunOptions:
         text(WHERE, "YAML or TOML file of options; those given here win", "FILE"),
         Parameter(allow_repeating=False),
     ] = field(default=None, compare=False)
-    min_tokens: Annotated[Count, text(SAMPLES, "shortest article that is kept"), DECIDES] = 2000
-    context_tokens: Annotated[Count, text(SAMPLES, "tokens drawn as a page"), DECIDES] = 1000
-    continuation_tokens: Annotated[Amount, text(SAMPLES, "tokens that follow"), DECIDES] = 1000
-    modes: Annotated[Modes, text(PAGES, "sizes, or NAME=PX"), DECIDES] = VISION_MODES
-    num_articles: Annotated[Count | None, text(SAMPLES, "use only the first N rows"), DECIDES] = (
-        None
+    min_tokens: Annotated[Count, text(SAMPLES, "shortest article that is kept"), IN_FINGERPRINT] = (
+        2000
     )
+    context_tokens: Annotated[Count, text(SAMPLES, "tokens drawn as a page"), IN_FINGERPRINT] = 1000
+    continuation_tokens: Annotated[Amount, text(SAMPLES, "tokens that follow"), IN_FINGERPRINT] = (
+        1000
+    )
+    modes: Annotated[Modes, text(PAGES, "sizes, or NAME=PX"), IN_FINGERPRINT] = VISION_MODES
+    num_articles: Annotated[
+        Count | None, text(SAMPLES, "use only the first N rows"), IN_FINGERPRINT
+    ] = None
     max_article_chars: Annotated[
         int,
         within(1, MOST_ARTICLE_CHARS),
         text(SAMPLES, f"longer articles fail; at most {MOST_ARTICLE_CHARS}"),
-        DECIDES,
+        IN_FINGERPRINT,
     ] = MAX_ARTICLE_CHARS
     max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
     val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
@@ -176,14 +180,16 @@ class RunOptions:
         text(PAGES, "fonts instead of DejaVu Sans, the first first", "FILE ..."),
     ] = None
     layout: Annotated[
-        Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), DECIDES
+        Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), IN_FINGERPRINT
     ] = "basic"
     line_break: Annotated[
         Literal["spaces", "unicode"],
         text(PAGES, "spaces, or unicode for CJK and the like", "NAME"),
-        DECIDES,
+        IN_FINGERPRINT,
     ] = "spaces"
-    png_level: Annotated[int, within(1, 9), text(PAGES, "deflate effort, 1 to 9"), DECIDES] = 5
+    png_level: Annotated[
+        int, within(1, 9), text(PAGES, "deflate effort, 1 to 9"), IN_FINGERPRINT
+    ] = 5
     shard_rows: Annotated[int, within(1, MAX_SHARD_ROWS), text(HOW, "rows per unit of work")] = 256
     workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
     stall_minutes: Annotated[Count, text(HOW, "how long a local process may get no further")] = 30
@@ -208,7 +214,7 @@ class RunOptions:
         if self.tokenizer_revision and self.tokenizer == BUILTIN:
             raise UsageError("--tokenizer_revision needs --tokenizer with a hub id")
         if self.no_images and self.image_shards:
-            raise UsageError("--image_shards stores pictures, --no_images does not: choose one")
+            raise UsageError("--image_shards stores images, --no_images does not: choose one")
         if self.quiet and self.verbose:
             raise UsageError("--quiet says less, --verbose more: choose one")
         for name in ("input", "font"):
@@ -260,10 +266,12 @@ class RunOptions:
         return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)
 
     @property
-    def deciding(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """The options that decide the bytes of samples and pages, as the manifest shows them."""
         hints = get_type_hints(RunOptions, include_extras=True)
-        found = {n: getattr(self, n) for n, hint in hints.items() if DECIDES in hint.__metadata__}
+        found = {
+            n: getattr(self, n) for n, hint in hints.items() if IN_FINGERPRINT in hint.__metadata__
+        }
         found["modes"] = [mode.name for mode in self.modes]
         found["images"] = self.pages.form
         line_break = found.pop("line_break")

@@ -11,7 +11,7 @@ from pagecast.dataset.sample import Article, Sample, Tokens
 from pagecast.dataset.shard import ShardArticles, ShardSamples
 from pagecast.tokens.tokenizer import ArticleTokenizer, load_tokenizer
 from transforms import metrics
-from transforms.errors import attempt
+from transforms.errors import map_with_errors
 
 # What the tokens of the articles that are long enough do not keep: how many stand for what the
 # vocabulary lacks, and how many articles they do not decode to as they are.
@@ -72,7 +72,7 @@ def expand_articles(
             losses[UNKNOWN_TOKENS] += tokenizer.unknown_in(article.tokens)
         return samples
 
-    articles, errors = attempt("chunk", batch.articles, expand, lambda article: article)
+    articles, errors = map_with_errors("chunk", batch.articles, expand, lambda article: article)
     return ShardSamples(
         batch.shard,
         tuple(samples for samples in articles if samples),

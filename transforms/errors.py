@@ -27,7 +27,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def attempt(
+def map_with_errors(
     step: str, items: Iterable[T], process: Callable[[T], R], origin: Callable[[T], HasOrigin]
 ) -> tuple[list[R], tuple[ArticleError, ...]]:
     """Process items one by one; what raises becomes an error that names `step` and the article.

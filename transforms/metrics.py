@@ -18,7 +18,7 @@ ARTICLES_DROPPED = "articles_dropped_"  # and the reason
 SAMPLES = "samples"
 PAGES = "pages"
 SAMPLE_BYTES = "bytes_samples"  # of JSON lines, by shard
-PICTURE_BYTES = "bytes_pictures"
+IMAGE_BYTES = "bytes_pictures"
 MILLISECONDS = "ms_"  # and the step; a distribution over shards, or over parts
 
 

@@ -11,7 +11,7 @@ from pagecast.dataset.sample import Article
 from pagecast.dataset.shard import ShardArticles
 from pagecast.tokens.tokenizer import ArticleTokenizer, load_tokenizer
 from transforms import metrics
-from transforms.errors import attempt
+from transforms.errors import map_with_errors
 from transforms.read.tokenized import check_tokens
 
 
@@ -25,7 +25,7 @@ def tokenize(batch: ShardArticles, tokenizer: ArticleTokenizer) -> ShardArticles
             return article
         return replace(article, tokens=tokenizer.encode(article.text))
 
-    articles, errors = attempt("tokenize", batch.articles, encode, lambda article: article)
+    articles, errors = map_with_errors("tokenize", batch.articles, encode, lambda article: article)
     return replace(batch, articles=tuple(articles), errors=batch.errors + errors)
 
 

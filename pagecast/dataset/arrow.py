@@ -29,7 +29,7 @@ FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
 
 
 def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
-    """Return the columns of samples rendered at `modes`, with pictures stored or not.
+    """Return the columns of samples rendered at `modes`, with images stored or not.
 
     Where none are stored there is no column `images`: Parquet has no struct without fields. The
     schema carries the description of the columns that `datasets` reads.

@@ -1,6 +1,6 @@
 """Receipts: what a committed shard holds. No receipt, no shard.
 
-The file also says where each picture lies; that part is for readers and for verification, and does
+The file also says where each image lies; that part is for readers and for verification, and does
 not travel through the graph.
 """
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
-from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.sample import ModeImages, StoredImage
 from pagecast.dataset.shard import ArticleError, Shard
 
-PICTURES = b', "pictures": {'  # where that part of a receipt begins; inside a string `"` has a `\\`
+IMAGES = b', "pictures": {'  # where that part of a receipt begins; inside a string `"` has a `\\`
 SIZE = re.compile(rb'"size": (\d+), "places": \{')
 
 
@@ -35,7 +35,7 @@ class ArticleLines(NamedTuple):
 class Receipt(NamedTuple):
     """What a committed shard holds; `articles` are those that gave samples, in row order.
 
-    modes: the vision modes of its samples. pages: the pictures stored. losses: what the tokens do
+    modes: the vision modes of its samples. pages: the images stored. losses: what the tokens do
     not keep of its articles; None where the tokenizer keeps all, or earlier versions did not count.
     """
 
@@ -55,14 +55,12 @@ class Receipt(NamedTuple):
         """Number of samples in the shard."""
         return sum(len(article.lengths) for article in self.articles)
 
-    def to_json(self, pictures: Mapping[str, ModePictures]) -> bytes:
-        """Return the content of the receipt's file, with the places of the shard's pictures."""
+    def to_json(self, images: Mapping[str, ModeImages]) -> bytes:
+        """Return the content of the receipt's file, with the places of the shard's images."""
         fields = self._asdict()
         fields["shard"] = self.shard._asdict()
         fields["errors"] = [error._asdict() for error in self.errors]
-        fields["pictures"] = {
-            mode: pictures[mode]._asdict() for mode in self.modes if mode in pictures
-        }
+        fields["pictures"] = {mode: images[mode]._asdict() for mode in self.modes if mode in images}
         if self.losses is None:
             del fields["losses"]
         return to_checksummed(fields)
@@ -89,18 +87,18 @@ class Receipt(NamedTuple):
             raise ValueError(f"not a receipt: {error}") from error
 
 
-def read_pictures(content: bytes) -> dict[str, ModePictures]:
-    """Return where a shard's pictures are, mode by mode, from the content of its receipt's file.
+def read_images(content: bytes) -> dict[str, ModeImages]:
+    """Return where a shard's images are, mode by mode, from the content of its receipt's file.
 
     Raises:
       ValueError: it is not a whole receipt.
     """
     try:
         return {
-            mode: ModePictures(
+            mode: ModeImages(
                 stored["tar"],
                 stored["size"],
-                {sample: Picture(*place) for sample, place in stored["places"].items()},
+                {sample: StoredImage(*place) for sample, place in stored["places"].items()},
             )
             for mode, stored in from_checksummed(content)["pictures"].items()
         }
@@ -108,8 +106,8 @@ def read_pictures(content: bytes) -> dict[str, ModePictures]:
         raise ValueError(f"not a receipt: {error}") from error
 
 
-class Tally(NamedTuple):
-    """What a receipt counts for; `failed` articles, `size` in bytes of lines and pictures."""
+class ReceiptCounts(NamedTuple):
+    """What a receipt counts for; `failed` articles, `size` in bytes of lines and images."""
 
     shard: Shard
     modes: tuple[str, ...]
@@ -119,24 +117,24 @@ class Tally(NamedTuple):
     size: int
 
 
-def read_tally(content: bytes) -> Tally:
-    """Return what a receipt counts for, without a look at each picture or at the hash: quickly.
+def read_counts(content: bytes) -> ReceiptCounts:
+    """Return what a receipt counts for, without a look at each image or at the hash: quickly.
 
     Raises:
       ValueError: it is not a receipt, or not all of it.
     """
-    head, found, pictures = content.partition(PICTURES)
+    head, found, images = content.partition(IMAGES)
     if not found or not content.endswith(b'"}\n'):
         raise ValueError("not a whole receipt")
     try:
         fields: dict[str, Any] = json.loads(head + b"}")
-        return Tally(
+        return ReceiptCounts(
             shard=Shard(**fields["shard"]),
             modes=tuple(fields["modes"]),
             samples=sum(len(lengths) for _, _, lengths in fields["articles"]),
             pages=fields["pages"],
             failed=len(fields["errors"]),
-            size=fields["jsonl_bytes"] + sum(map(int, SIZE.findall(pictures))),
+            size=fields["jsonl_bytes"] + sum(map(int, SIZE.findall(images))),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a receipt: {error}") from error

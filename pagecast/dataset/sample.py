@@ -29,10 +29,10 @@ class Article:
     tokens: Tokens | None = None
 
 
-class Picture(NamedTuple):
+class StoredImage(NamedTuple):
     """Where a stored page lies in its file, in bytes, and the start of its SHA-256.
 
-    Enough to tell a picture from any other and from its own damaged copy.
+    Enough to tell an image from any other and from its own damaged copy.
     """
 
     offset: int
@@ -40,21 +40,21 @@ class Picture(NamedTuple):
     digest: str
 
 
-class ModePictures(NamedTuple):
-    """A shard's pictures of one mode: sample id to picture, in input order.
+class ModeImages(NamedTuple):
+    """A shard's images of one mode: sample id to image, in input order.
 
-    tar: the file that holds them all, relative to the output directory; None where each picture is
+    tar: the file that holds them all, relative to the output directory; None where each image is
     a file of its own. size: of the tar, or of all the files together, in bytes.
     """
 
     tar: str | None
     size: int
-    places: dict[str, Picture]
+    places: dict[str, StoredImage]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One chunk of one article, and once it is rendered its pictures and their metadata by mode."""
+    """One chunk of one article, and once it is rendered its images and their metadata by mode."""
 
     row: int
     wiki_id: str
@@ -139,5 +139,5 @@ DIGEST_DIGITS = 16
 
 
 def digest_of(png: bytes) -> str:
-    """Return the first 16 hexadecimal digits of a picture's SHA-256."""
+    """Return the first 16 hexadecimal digits of an image's SHA-256."""
     return hashlib.sha256(png).hexdigest()[:DIGEST_DIGITS]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.sample import Article, ModePictures, Sample
+from pagecast.dataset.sample import Article, ModeImages, Sample
 
 
 class Shard(NamedTuple):
@@ -67,7 +67,7 @@ class ShardArticles:
 
 @dataclass(frozen=True)
 class ShardSamples:
-    """The samples of a shard, article by article, the account of its rows, and its pictures.
+    """The samples of a shard, article by article, the account of its rows, and its images.
 
     losses: what tokens do not keep of the articles, by its name; None if that is not counted.
     """
@@ -76,7 +76,7 @@ class ShardSamples:
     articles: tuple[tuple[Sample, ...], ...]
     dropped: dict[str, int]
     errors: tuple[ArticleError, ...] = ()
-    pictures: dict[str, ModePictures] = field(default_factory=dict)
+    images: dict[str, ModeImages] = field(default_factory=dict)
     losses: dict[str, int] | None = None
 
 

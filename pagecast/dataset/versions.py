@@ -39,7 +39,7 @@ def _one_more(name: str) -> str | None:
         return None
 
 
-def also_deciding(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
+def more_versions(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
     """Return which of `MORE` have a hand in pages with these options and so many fonts.
 
     uniseg finds where lines may end; Python's data of characters tell it and the choice of a font
@@ -53,19 +53,21 @@ def also_deciding(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
     return tuple(name for name in wanted if wanted[name])
 
 
-def deciding(layout: str, line_break: str = "spaces", fonts: int = 1) -> dict[str, str | None]:
+def required_versions(
+    layout: str, line_break: str = "spaces", fonts: int = 1
+) -> dict[str, str | None]:
     """Return the versions without which a worker writes other bytes than this process would.
 
     Args:
       layout: with "basic", libraqm has no hand in a page, and many machines have none.
     """
-    found = versions(*also_deciding(layout, line_break, fonts))
+    found = versions(*more_versions(layout, line_break, fonts))
     return {name: here for name, here in found.items() if name != "raqm" or layout == "raqm"}
 
 
 def names_in_bytes(layout: str, line_break: str = "spaces", fonts: int = 1) -> set[str]:
-    """Return the names of `deciding` without which other bytes would come of the same input."""
-    return deciding(layout, line_break, fonts).keys() - {RUNNER}
+    """Return the names of those without which other bytes would come of the same input."""
+    return required_versions(layout, line_break, fonts).keys() - {RUNNER}
 
 
 def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""Pages: pictures of a text, as large as fits. Knows nothing of Beam, files or options."""
+"""Pages: images of a text, as large as fits. Knows nothing of Beam, files or options."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Basic layout draws the font's box for each character that the font does not map to a glyph, also
 where it is meant to be invisible. HarfBuzz, which raqm has, draws nothing for most of these, and
 puts some characters together from others. A blank is a letter, digit or sign whose glyph has no
-ink, as in colour fonts, whose pictures are not drawn.
+ink, as in colour fonts, whose images are not drawn.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Ink:
 
 
 def require_outlines(font: bytes) -> None:
-    """Check that no visible character of a font is only there as a coloured picture.
+    """Check that no visible character of a font is only there as a coloured image.
 
     Raises:
       ValueError: some are, or the font has no outlines at all.
@@ -181,7 +181,7 @@ def require_outlines(font: bytes) -> None:
         return  # it is no font, which others find
     if not has_outlines:
         raise ValueError(
-            f"it has no outlines, only pictures ({', '.join(kinds) or 'bitmaps'}), and pages are "
+            f"it has no outlines, only bitmaps ({', '.join(kinds) or 'bitmaps'}), and pages are "
             f"drawn from outlines; {ADVICE}"
         )
     ink = Ink(font)
@@ -197,7 +197,7 @@ def in_colour(face: TTFont) -> list[int]:
     """Return the code points, in order, that may be in colour."""
     cmap = face.getBestCmap() or {}
     if any(table in face for table in COLOUR[1:]):
-        return sorted(cmap)  # pictures are looked up by size and by number; they may be of any
+        return sorted(cmap)  # images are looked up by size and by number; they may be of any
     colours = face["COLR"]
     names = set(getattr(colours, "ColorLayers", ()))  # version 0
     for array, records in (

@@ -1,4 +1,4 @@
-"""A page: one picture of one context, what is known about it, and how to make it fast.
+"""A page: one image of one context, what is known about it, and how to make it fast.
 
 `PageRenderer` makes the pages that the oracle defines, pixel for pixel, by stamping masks of
 glyphs. Pillow itself blends the glyphs of a line into one mask and then that mask onto the page.

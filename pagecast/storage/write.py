@@ -157,7 +157,7 @@ def commit_hashed(path: str, pieces: Iterable[bytes]) -> WrittenFile:
 def flush(directory: str) -> None:
     """Wait until all that was written to the file system of a directory is on its disk.
 
-    One call for the thousands of pictures of a shard; to ask for each file takes far longer. What
+    One call for the thousands of images of a shard; to ask for each file takes far longer. What
     an object store has accepted is safe already.
     """
     if not is_local(directory):

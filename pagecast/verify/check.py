@@ -19,7 +19,8 @@ from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import TRAIN, VAL, SplitSettings
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import expected_samples
-from pagecast.verify.files import SampleFile, sample_files, stray_files, stray_pictures
+from pagecast.verify.files import SampleFile, sample_files, stray_files, stray_images
+from pagecast.verify.images import other_versions
 from pagecast.verify.lines import (
     NO_SAMPLE,
     Found,
@@ -36,7 +37,6 @@ from pagecast.verify.manifest import (
     leaks,
     manifest_faults,
 )
-from pagecast.verify.pictures import other_versions
 from pagecast.verify.shard import Digests, Redraw, ShardReport, check_shard, digest
 from pagecast.verify.split import Samples, split_by_the_rule
 
@@ -127,7 +127,7 @@ class Check:
         samples = Samples([(a.row, a.wiki_id, len(a.lengths)) for a in articles])
         self.samples_checked = samples.count if chosen is None else len(chosen)
         unknown = [report.shard for report in reports if report.receipt is None]
-        self.faults += stray_pictures(self.dataset, self.shards, samples, unknown)
+        self.faults += stray_images(self.dataset, self.shards, samples, unknown)
         manifest = self.read_manifest()
         if manifest is not None and not unknown:
             lines = Lines.of(receipts, [report.digests for report in reports])
@@ -270,7 +270,7 @@ class Check:
         pages = 0 if self.dataset.pages.form == "none" else len(self.dataset.modes)
         checked = (
             f"{len(self.shards):,} shards, {self.samples_checked:,} samples, "
-            f"{self.samples_checked * pages:,} pictures, {self.files_checked:,} files"
+            f"{self.samples_checked * pages:,} images, {self.files_checked:,} files"
         )
         if other := other_versions(self.dataset):
             checked += f"; no page was drawn anew ({other})"

@@ -35,7 +35,7 @@ from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.lines import NO_SAMPLE, Numbers
 from pagecast.verify.split import Samples, Split
 
-PICTURE = re.compile(r".*\.(png|tar)")
+IMAGE = re.compile(r".*\.(png|tar)")
 
 
 class SampleFile(NamedTuple):
@@ -98,16 +98,16 @@ def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault
             yield Fault(name, "", "is not of this split; if it is of no use, remove it by hand")
 
 
-def stray_pictures(
+def stray_images(
     dataset: Dataset, shards: Sequence[Shard], samples: Samples, unknown: Sequence[Shard]
 ) -> Iterator[Fault]:
-    """Yield pictures without a sample, and what a killed run left beside the pictures.
+    """Yield images without a sample, and what a killed run left beside the images.
 
     Only what has a temporary name is surely a run's own: nothing else is removed that no receipt
     names, since a person may have put it there.
 
     Args:
-      unknown: shards whose samples are not known; pictures of their rows are not looked at.
+      unknown: shards whose samples are not known; images of their rows are not looked at.
     """
     rows = [range(shard.first_row, shard.first_row + shard.rows) for shard in unknown]
     article_rows = [row for row, _, _ in samples.articles]
@@ -127,7 +127,7 @@ def stray_pictures(
                 ours = UNCOMMITTED.fullmatch(file) is not None
                 yield Fault(name, "", "is what a stopped run left", (name,) * ours)
                 continue
-            if not PICTURE.fullmatch(file):
+            if not IMAGE.fullmatch(file):
                 continue
             if dataset.pages.form == SHARDS and name in tars:
                 if not tars[name] and storage.size_of(path) != len(END_OF_TAR):
@@ -141,7 +141,7 @@ def stray_pictures(
             known = mode in dataset.modes and dataset.pages.form == FILES
             if known and (samples.number(row, chunk) >= 0 or any(row in r for r in rows)):
                 continue
-            yield Fault(name, "", "is a picture without a sample; remove it by hand")
+            yield Fault(name, "", "is an image without a sample; remove it by hand")
 
 
 def articles_in(article_rows: Sequence[int], first: int, rows: int) -> int:

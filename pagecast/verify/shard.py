@@ -1,4 +1,4 @@
-"""Checking one shard: its receipt, its lines and its pictures."""
+"""Checking one shard: its receipt, its lines and its images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from pagecast import storage
 from pagecast.dataset.layout import NONE, SHARDS, image_name, receipt_path, shard_path
-from pagecast.dataset.receipts import Receipt, read_pictures
-from pagecast.dataset.sample import ModePictures, Sample, Tokens
+from pagecast.dataset.receipts import Receipt, read_images
+from pagecast.dataset.sample import ModeImages, Sample, Tokens
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import u64
 from pagecast.render.page import PageMetadata
 from pagecast.tokens.tokenizer import load_tokenizer
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected, expected_samples
-from pagecast.verify.pictures import metadata_fault, pictures_faults
+from pagecast.verify.images import images_faults, metadata_fault
 
 Digests = npt.NDArray[np.uint64]
 UNKNOWN = 0  # the digest of a line that was not looked at, or cannot be trusted
@@ -73,7 +73,7 @@ def check_shard(
     try:
         content = storage.read_bytes(receipt_path(dataset.output_dir, shard.number))
         receipt = Receipt.from_json(content)
-        pictures = read_pictures(content)
+        images = read_images(content)
     except FileNotFoundError:
         fault = Fault(receipt_name, "", "is missing: the shard is not done")
         return ShardReport(shard, None, nothing, (fault,))
@@ -82,7 +82,7 @@ def check_shard(
         return ShardReport(shard, None, nothing, (fault,))
     faults = [
         Fault(receipt_name, "", what, remove)
-        for what in receipt_faults(receipt, shard, dataset, pictures)
+        for what in receipt_faults(receipt, shard, dataset, images)
     ]
     if faults:
         return ShardReport(shard, None, nothing, tuple(faults))
@@ -109,15 +109,13 @@ def check_shard(
             digests[sample.number] = digest(line)
     faults += [
         fault._replace(remove=remove)
-        for fault in pictures_faults(
-            shard, dataset, pictures, wanted, lines, chosen is None, redrawn
-        )
+        for fault in images_faults(shard, dataset, images, wanted, lines, chosen is None, redrawn)
     ]
     return ShardReport(shard, receipt, digests, tuple(faults))
 
 
 def receipt_faults(
-    receipt: Receipt, shard: Shard, dataset: Dataset, pictures: dict[str, ModePictures]
+    receipt: Receipt, shard: Shard, dataset: Dataset, images: dict[str, ModeImages]
 ) -> Iterator[str]:
     """Yield what is wrong with a receipt itself."""
     if not receipt.shard.has_rows_of(shard):
@@ -135,10 +133,10 @@ def receipt_faults(
         yield "has lines that are together not as long as it says"
     ids = [sample.id for sample in expected_samples(receipt)]
     wanted = [] if dataset.pages.form == NONE else dataset.modes
-    if not ids and not (dataset.pages.form == SHARDS and pictures):  # once tars were empty then
+    if not ids and not (dataset.pages.form == SHARDS and images):  # once tars were empty then
         wanted = []
-    if list(pictures) != wanted or any(list(stored.places) != ids for stored in pictures.values()):
-        yield "does not list just the pictures of its samples"
+    if list(images) != wanted or any(list(stored.places) != ids for stored in images.values()):
+        yield "does not list just the images of its samples"
     if receipt.pages != len(ids) * len(wanted):
         yield f"counts {receipt.pages} pages, there are {len(ids) * len(wanted)}"
 

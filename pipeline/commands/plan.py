@@ -14,7 +14,7 @@ from pipeline.estimate.estimate import estimate
 from pipeline.estimate.outputs import disk_of
 from pipeline.estimate.table import table, warnings
 from pipeline.launch import stores
-from pipeline.launch.prepare import look
+from pipeline.launch.prepare import find_sources
 from pipeline.options import ALL, PlanOptions, RunOptions
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import one_line, say, say_errors
@@ -39,7 +39,7 @@ def plan(asked: PlanOptions, run: RunOptions, call: Call) -> int:
         ],
         run.beam_args,
     )
-    sources = look(run, writes=has_output)
+    sources = find_sources(run, writes=has_output)
     local = has_output and storage.is_local(sources.output_dir)
     disk = disk_of(sources.output_dir) if local else None
     drawn = max(DRAWN, asked.sample // DRAWN_SHARE)

@@ -26,7 +26,7 @@ from pipeline import graph
 from pipeline.estimate.preflight import preflight
 from pipeline.launch import stores
 from pipeline.launch.output import lock
-from pipeline.launch.prepare import look, prepare
+from pipeline.launch.prepare import find_sources, prepare
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.progress import logs, terminal
 from pipeline.progress.streams import complain, tell
@@ -73,11 +73,11 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
         options.beam_args,
         alone=options.runner == LOCAL_RUNNER and options.workers == 1,
     )
-    if dataflow.is_rehearsal(options):
-        tell(dataflow.rehearse(options))
+    if dataflow.is_dry_run(options):
+        tell(dataflow.dry_run(options))
         note("this was a dry run: nothing was sent, read or written")
         return DONE
-    sources = look(options)
+    sources = find_sources(options)
     preflight(options, sources)
     with lock.hold(sources.output_dir, options.force_unlock):
         job, shards = prepare(options, sources)
@@ -137,8 +137,10 @@ def execute(job: graph.Job, is_program: bool = False, server: ForkServer | None 
     """
     options, beam_options = job.options, dataflow.beam_options(job.options)
     if not options.verbose:
-        hush = logs.hush_echoes if options.runner == LOCAL_RUNNER else logs.hush_job_servers
-        hush()
+        silence = (
+            logs.silence_echoes if options.runner == LOCAL_RUNNER else logs.silence_job_servers
+        )
+        silence()
     if options.runner == LOCAL_RUNNER:
         run_watched(job, beam_options, is_program, server)
         return
@@ -154,7 +156,7 @@ def finish(pipeline: beam.Pipeline, options: RunOptions) -> None:
       JobError: somebody else ended the job.
     """
     result = submit(pipeline)
-    if found := dataflow.whereabouts(result, options):
+    if found := dataflow.job_url(result, options):
         note(found)
     try:
         with signals.interruptible():
@@ -223,7 +225,7 @@ def run_watched(
         try:
             pipeline.run().wait_until_finish()
         except Exception as error:
-            watch_workers.settle()
+            watch_workers.wait_for_cause()
             if trouble:
                 raise JobError(f"{trouble[0]}; {GO_ON}") from error
             raise

@@ -82,7 +82,7 @@ def estimate(
                 if count
             },
         },
-        "pictures": {form: some.whole() for form, some in files.pictures.items()},
+        "pictures": {form: some.whole() for form, some in files.images.items()},
         "outputs": {name: some.whole() for name, some in files.others.items()},
         "asked_for": sorted(files.asked),
         "all_asked_for": files.end.whole(),

@@ -29,7 +29,7 @@ from pipeline.estimate.sample import Choice
 from pipeline.launch.prepare import Sources
 from pipeline.options import RunOptions
 from transforms.chunk import expand_articles
-from transforms.errors import attempt
+from transforms.errors import map_with_errors
 from transforms.read.articles import filter_short, try_rows
 from transforms.render.pages import render_sample
 from transforms.render.sinks import tar_member
@@ -104,7 +104,7 @@ class Measuring:
             ),  # ids may repeat
         )
         chosen.sort(key=lambda it: (it.sample.row, it.sample.chunk_index))
-        done, errors = attempt("render", chosen, self._draw, lambda it: it.sample)
+        done, errors = map_with_errors("render", chosen, self._draw, lambda it: it.sample)
         found.errors += errors
         found.drawn = len(done)
         each = ratios(self._counted, ROWS, 1 - choice.read / max(choice.rows, 1))

@@ -18,7 +18,7 @@ ENTRY_BYTES = 64  # of a file's name in its directory
 RECEIPT_BYTES, PAGE_BYTES = 500, 130  # of a shard and of a page in its receipt
 REPORT_BYTES = 4_000_000
 SMALL_BYTES = 20_000  # configuration, manifest and the like
-SMALL_FILES = 15  # with directories, but for those of pictures
+SMALL_FILES = 15  # with directories, but for those of images
 POOL, SPLIT, ROWS, ARTICLES, REST = (
     "_pagecast/shards", "train.jsonl, val.jsonl", "train_arrow, val_arrow", "filtered.jsonl",
     "the rest",
@@ -40,16 +40,16 @@ class Files(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """All that a run may leave: pictures in each form, other files by name; which are asked for."""
+    """All that a run may leave: images in each form, other files by name; which are asked for."""
 
-    pictures: dict[str, Files]
+    images: dict[str, Files]
     others: dict[str, Files]
     asked: set[str]
 
     @property
     def end(self) -> Files:
         """What is there in the end."""
-        every = {**self.pictures, **self.others}
+        every = {**self.images, **self.others}
         return sum((every[name] for name in self.asked), Files())
 
     @property
@@ -90,7 +90,7 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
         return Files(around(number), size + around(number * block / 2))
 
     small = SMALL_BYTES + assets + REPORT_BYTES * (not options.no_report)
-    pictures = {
+    images = {
         FILES: Files(pages, samples * blocks + pages * ENTRY_BYTES),
         SHARDS: some(shards * len(options.modes), samples * tar),
         NONE: Files(),
@@ -105,7 +105,7 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
     }
     wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
     asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
-    return Outputs(pictures, others, asked)
+    return Outputs(images, others, asked)
 
 
 class Disk(NamedTuple):

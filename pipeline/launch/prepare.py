@@ -11,7 +11,7 @@ from pagecast.dataset.filtered import find_whole
 from pagecast.dataset.layout import OPTIONS, PLAN
 from pagecast.dataset.manifest import fonts_record
 from pagecast.dataset.shard import Failure, Shard, plan_line
-from pagecast.dataset.versions import also_deciding, versions
+from pagecast.dataset.versions import more_versions, versions
 from pipeline import graph
 from pipeline.cli import configfile
 from pipeline.launch import inputs, source, trial
@@ -31,7 +31,7 @@ class Sources(NamedTuple):
     quick_tokenizer: bool = True
 
 
-def look(options: RunOptions, writes: bool = True) -> Sources:
+def find_sources(options: RunOptions, writes: bool = True) -> Sources:
     """Find and check everything that a job needs, without writing anything.
 
     Args:
@@ -68,7 +68,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     directory.claim(out, config, options.overwrite, planned)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
     ours.sweep(out, options.pages.form)
-    directory.retract(
+    directory.invalidate(
         out,
         _decides_split(options),
         options.arrow,
@@ -89,7 +89,7 @@ def _decides_split(options: RunOptions) -> dict[str, Any]:
     """Return what decides the split and its files."""
     found = {
         **options.split._asdict(),
-        "modes": options.deciding["modes"],
+        "modes": options.fingerprint["modes"],
         "merge": options.merge,
     }
     if options.no_images:  # Arrow files of older versions had such a column, empty
@@ -117,7 +117,7 @@ def configuration(
     """Return what decides the bytes of samples and pages, and where they come from."""
     names = inputs.relative_names(files)
     return {
-        "options": options.deciding,
+        "options": options.fingerprint,
         "shard_rows": options.shard_rows,
         "vision_modes": {
             mode.name: {
@@ -129,7 +129,7 @@ def configuration(
         },
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
         **fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
-        "versions": versions(*also_deciding(options.layout, options.line_break, len(fonts))),
+        "versions": versions(*more_versions(options.layout, options.line_break, len(fonts))),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
             {"path": name, "bytes": file.size, "rows": file.rows, **_footer(file)}

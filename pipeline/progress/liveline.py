@@ -12,7 +12,7 @@ from rich.constrain import Constrain
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 from pipeline.progress import terminal
-from pipeline.progress.ledger import CHECKING, MERGING, PARTS, SHARDS, SPLITTING, State
+from pipeline.progress.counter import CHECKING, MERGING, PARTS, SHARDS, SPLITTING, State
 
 WINDOW = 300.0  # seconds; articles differ along the input, and so does the speed
 LEAST_SHARDS = 3  # for a speed that is worth showing

@@ -74,13 +74,13 @@ def choose(verbose: bool) -> None:
     workers.addFilter(_of_any_worker if verbose else _of_our_workers)
 
 
-def hush_echoes() -> None:
+def silence_echoes() -> None:
     """Leave out, of a job on this machine, what its error says anyway."""
     for name in ECHOES:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def hush_job_servers() -> None:
+def silence_job_servers() -> None:
     """Leave out, of a job elsewhere, what its error says anyway."""
     for name in JOB_SERVERS:
         logging.getLogger(name).addFilter(_is_fatal)

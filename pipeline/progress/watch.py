@@ -13,7 +13,7 @@ from pagecast.dataset.layout import PLAN
 from pagecast.dataset.shard import read_plan
 from pagecast.storage.errors import StoreError
 from pipeline.progress import terminal
-from pipeline.progress.ledger import SHARDS, Ledger, State
+from pipeline.progress.counter import SHARDS, ReceiptCounter, State
 from pipeline.progress.liveline import JobLine
 
 PAUSE, STORE_PAUSE = 1.0, 15.0  # seconds between two looks, on a disk and in a store, at least
@@ -21,7 +21,7 @@ IDLE = 100  # times as long as a look takes is the pause after it: 1% of a core 
 TOGETHER = 1024  # receipts between two states, where there are many to read
 
 
-class Look:
+class ReceiptScan:
     """Looks at the receipts below an output directory, reading each of them once."""
 
     def __init__(self, output_dir: str, modes: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class Look:
             storage.private(output_dir, name) for name in ("shards", "parts")
         )
         self._local = storage.is_local(output_dir)
-        self._ledger = Ledger(read_plan(storage.private(output_dir, PLAN)), modes)
+        self._ledger = ReceiptCounter(read_plan(storage.private(output_dir, PLAN)), modes)
         self._ledger.take_parts(dict(storage.versions_in(self._parts)))
 
     def states(self) -> Iterator[State]:
@@ -67,7 +67,7 @@ class Look:
         return found
 
 
-class Follower:
+class ProgressThread:
     """Looks again and again, in a thread of its own that no process waits for.
 
     Whatever goes wrong with that is no concern of the job's.
@@ -89,11 +89,11 @@ class Follower:
         self._show = show
         self._every = every
         self._pause = 0.0 if storage.is_local(output_dir) else STORE_PAUSE
-        self._look: Look | None = None
+        self._look: ReceiptScan | None = None
         self._latest: State | None = None
         self._over = threading.Event()
 
-    def __enter__(self) -> Follower:
+    def __enter__(self) -> ProgressThread:
         threading.Thread(target=self._follow, name="progress", daemon=True).start()
         return self
 
@@ -120,7 +120,7 @@ class Follower:
           OSError: the disk or the store failed.
         """
         if self._look is None:
-            self._look = Look(self._output_dir, self._modes)
+            self._look = ReceiptScan(self._output_dir, self._modes)
         for state in self._look.states():
             self._latest = state
             if self._over.is_set():
@@ -139,10 +139,10 @@ def watch(output_dir: str, shards: int, modes: Sequence[str]) -> Iterator[None]:
     with ExitStack() as stack:
         if not line.bar.disable:
             stack.enter_context(terminal.at_bottom(line.bar))
-            stack.enter_context(Follower(output_dir, modes, line.update, PAUSE))
+            stack.enter_context(ProgressThread(output_dir, modes, line.update, PAUSE))
         elif not terminal.is_quiet():
             tell = Lines(line)
-            stack.enter_context(Follower(output_dir, modes, tell, terminal.INTERVAL))
+            stack.enter_context(ProgressThread(output_dir, modes, tell, terminal.INTERVAL))
         yield
 
 

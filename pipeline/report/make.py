@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pagecast import storage
 from pagecast.dataset.layout import MANIFEST, REPORT
 from pagecast.reader import PageReader
-from pipeline.report import charts, pictures, tables
+from pipeline.report import charts, images, tables
 from pipeline.report.ocr import legibility, load_reader, read_pages
 from pipeline.report.source import most_samples, sample_lines, whereof
 from pipeline.report.survey import Survey
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHOSEN = 8  # samples shown at all modes
 INKED = 32  # samples whose pages are decoded; a page takes some 10 ms
 
-# Control characters are no HTML; Unicode has a picture of each.
+# Control characters are no HTML; Unicode has an image of each.
 CONTROL = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
@@ -89,7 +89,7 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
     for line in sample_lines(output_dir, manifest, most):
         survey.add(line)
     options = manifest["options"]
-    pages = pictures.Pictures(PageReader(output_dir), options["images"], options["png_level"])
+    pages = images.Images(PageReader(output_dir), options["images"], options["png_level"])
     found: dict[str, Any] = {
         "manifest": manifest,
         "looked_at": whereof(survey.samples, manifest),
@@ -103,8 +103,8 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
         worst = [(line, [mode]) for line, mode in survey.worst]
         found |= {
             "charts": distributions(survey, inks(survey, modes, pages)),
-            "samples": pictures.gallery(chosen, pages, pictures.SHEET_BYTES),
-            "worst": pictures.gallery(worst, pages, pictures.WORST_BYTES),
+            "samples": images.gallery(chosen, pages, images.SHEET_BYTES),
+            "worst": images.gallery(worst, pages, images.WORST_BYTES),
         }
     if survey.samples and read is not None:
         readings = read_pages(survey.chosen[: settings.ocr], modes, pages.image, read)
@@ -131,7 +131,7 @@ def template() -> jinja2.Template:
 
 
 def printable(value: object) -> object:
-    """Return a value with pictures in place of control characters, which HTML does not have."""
+    """Return a value with images in place of control characters, which HTML does not have."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return value.translate(CONTROL).encode("utf-8", "replace").decode()
@@ -189,10 +189,10 @@ def distributions(survey: Survey, inked: Mapping[str, Counter[float]]) -> list[A
     return found
 
 
-def inks(survey: Survey, modes: list[str], pages: pictures.Pictures) -> dict[str, Counter[float]]:
+def inks(survey: Survey, modes: list[str], pages: images.Images) -> dict[str, Counter[float]]:
     """Return for each mode how many of the chosen samples' pages have so much ink, in percent."""
     found: dict[str, Counter[float]] = {mode: Counter() for mode in modes}
     for sample in map(json.loads, survey.chosen[:INKED]):
         for mode in modes:
-            found[mode][round(pictures.ink(pages.image(sample, mode)), 2)] += 1
+            found[mode][round(images.ink(pages.image(sample, mode)), 2)] += 1
     return found

@@ -163,7 +163,7 @@ class Watchdog:
         self._workers.append(Worker(process, beats, is_busy))
         return process
 
-    def settle(self) -> None:
+    def wait_for_cause(self) -> None:
         """Wait a moment for the cause, when Beam has failed: it may be a worker's death.
 
         Once that is noticed, `give_up` has the word.

@@ -213,7 +213,7 @@ def test_what_is_not_there_is_named(dataset: Dataset, tmp_path: Path) -> None:
             reader.png("sample_999999_chunk_0", "tiny")
         assert reader.png(dataset.samples[0]["id"], "tiny").startswith(b"\x89PNG")
     else:
-        with pytest.raises(ReaderError, match="stores no pictures"):
+        with pytest.raises(ReaderError, match="stores no images"):
             reader.png(dataset.samples[0]["id"], "tiny")
 
 

@@ -10,7 +10,7 @@ from pagecast.reader import PageReader
 
 
 class Dataset:
-    """A dataset of one form, and the pictures that it should have."""
+    """A dataset of one form, and the images that it should have."""
 
     def __init__(self, path: Path, demo: Path) -> None:
         self.path = path

@@ -2,7 +2,7 @@ import pytest
 
 from pagecast.dataset.sample import Article
 from pagecast.dataset.shard import ArticleError
-from transforms.errors import attempt
+from transforms.errors import map_with_errors
 
 
 class Panic(BaseException):
@@ -28,7 +28,7 @@ def article(row: int, text: str) -> Article:
 
 def test_attempt_names_the_article_and_goes_on() -> None:
     items = [article(1, "a"), article(2, "bad"), article(3, "b"), article(4, "panic")]
-    results, errors = attempt("chew", items, process, lambda a: a)
+    results, errors = map_with_errors("chew", items, process, lambda a: a)
     assert results == ["A", "B"]
     assert errors == (
         ArticleError(2, "w2", "chew", "ValueError: too bad"),
@@ -41,4 +41,4 @@ def test_attempt_lets_trouble_pass_that_is_not_the_articles(
     text: str, error: type[BaseException]
 ) -> None:
     with pytest.raises(error):
-        attempt("chew", [article(1, text)], process, lambda a: a)
+        map_with_errors("chew", [article(1, text)], process, lambda a: a)

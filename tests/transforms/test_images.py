@@ -44,7 +44,7 @@ def font(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_render_sample_gives_a_picture_for_each_mode() -> None:
+def test_render_sample_gives_a_image_for_each_mode() -> None:
     rendered, pngs = render_sample(sample(4, 1), settings(), PageRenderer())
     assert list(rendered.font_metadata) == list(pngs) == ["tiny", "small"]
     assert rendered.images == {
@@ -53,9 +53,9 @@ def test_render_sample_gives_a_picture_for_each_mode() -> None:
     }
     for png, mode in zip(pngs.values(), TINY_SMALL, strict=True):
         expected = OracleRenderer().render("two words", mode.px)
-        with Image.open(io.BytesIO(png)) as picture:
-            assert (picture.mode, picture.size) == ("L", (mode.px, mode.px))
-            assert picture.tobytes() == expected.image.tobytes()
+        with Image.open(io.BytesIO(png)) as image:
+            assert (image.mode, image.size) == ("L", (mode.px, mode.px))
+            assert image.tobytes() == expected.image.tobytes()
         assert rendered.font_metadata[mode.name] == expected.metadata._asdict()
 
 
@@ -68,9 +68,7 @@ def test_metadata_are_plain_json_types() -> None:
     }  # fmt: skip
 
 
-def test_render_pages_stage_stores_pictures_and_passes_samples_on(
-    tmp_path: Path, font: str
-) -> None:
+def test_render_pages_stage_stores_images_and_passes_samples_on(tmp_path: Path, font: str) -> None:
     out = tmp_path / "out"
     batch = ShardSamples(SHARD, ((sample(0, 0), sample(0, 1)), (sample(2, 0),)), {"null_text": 1})
 
@@ -114,7 +112,7 @@ def test_each_thread_has_its_own_renderer(font: str) -> None:
     assert others[0] is not mine
 
 
-def test_an_article_that_cannot_be_drawn_leaves_no_picture(
+def test_an_article_that_cannot_be_drawn_leaves_no_image(
     tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "load_renderer", lambda *_: FailsOnBad())
@@ -130,7 +128,7 @@ def test_an_article_that_cannot_be_drawn_leaves_no_picture(
     assert names == sorted(2 * ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"])
 
 
-def test_a_disk_that_refuses_a_picture_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
+def test_a_disk_that_refuses_a_image_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
     (tmp_path / "images").write_bytes(b"a file where the directory should be")
     stage = RenderPages(settings(), (font,), str(tmp_path))
     with pytest.raises(OSError, match="images"):
@@ -145,7 +143,7 @@ def test_only_missing_modes_are_rendered() -> None:
     assert second.json_line() == whole.json_line()
 
 
-def test_without_pictures_there_are_metadata_all_the_same() -> None:
+def test_without_images_there_are_metadata_all_the_same() -> None:
     drawn, _ = render_sample(sample(0, 0), settings(), PageRenderer())
     rendered, pngs = render_sample(sample(0, 0), settings(NONE), PageRenderer())
     assert (rendered.images, pngs) == ({}, {})
@@ -167,5 +165,5 @@ def test_an_article_that_cannot_be_drawn_is_not_in_the_tar(
         with tarfile.open(path) as tar:
             names = [name for name in tar.getnames() if name.endswith(".png")]
         assert names == ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"]
-        assert [f"{name}.png" for name in found.pictures[mode].places] == names
+        assert [f"{name}.png" for name in found.images[mode].places] == names
     assert len(list(tmp_path.rglob("images/*/*"))) == 2

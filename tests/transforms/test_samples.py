@@ -12,7 +12,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pagecast import storage
 from pagecast.dataset.layout import image_name, receipt_path, shard_path
 from pagecast.dataset.receipts import ArticleLines, Receipt
-from pagecast.dataset.sample import ModePictures, Picture, Sample, sample_id
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, sample_id
 from pagecast.dataset.shard import ArticleError, Shard, ShardSamples
 from pagecast.storage import write
 from tests.conftest import in_beam
@@ -45,7 +45,10 @@ BATCH = ShardSamples(
     (SAMPLES[:2], SAMPLES[2:]),
     {"null_text": 1, "too_short": 1},
     ERRORS,
-    {mode: ModePictures(None, 30, {s.id: Picture(0, 10, "ab") for s in SAMPLES}) for mode in MODES},
+    {
+        mode: ModeImages(None, 30, {s.id: StoredImage(0, 10, "ab") for s in SAMPLES})
+        for mode in MODES
+    },
 )
 
 
@@ -145,7 +148,7 @@ def test_write_samples_stage_counts_what_the_receipts_say(tmp_path: Path) -> Non
         "samples": 3,
         "pages": 6,
         "bytes_samples": sum(receipt.jsonl_bytes for receipt in expected),
-        "bytes_pictures": sum(pictures.size for pictures in BATCH.pictures.values()),
+        "bytes_pictures": sum(images.size for images in BATCH.images.values()),
     }
     (taken,) = query["distributions"]  # milliseconds, one value a shard
     assert (taken.key.metric.name, taken.committed.count) == ("ms_write_samples", 2)

@@ -1,6 +1,6 @@
 """Committing a shard: its samples as JSON lines, then the receipt. No receipt, no shard.
 
-Pictures are there before both.
+Images are there before both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pagecast.dataset import checkpoint
 from pagecast.dataset.checkpoint import commit_receipt, is_intact
 from pagecast.dataset.filtered import find_filtered
 from pagecast.dataset.layout import receipt_path, shard_path
-from pagecast.dataset.receipts import ArticleLines, Receipt, read_pictures
+from pagecast.dataset.receipts import ArticleLines, Receipt, read_images
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from transforms import metrics
@@ -46,14 +46,14 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         kept=batch.shard.rows - sum(batch.dropped.values()) - len(batch.errors),
         dropped=batch.dropped,
         errors=tuple(sorted(batch.errors)),
-        pages=sum(len(stored.places) for stored in batch.pictures.values()),
+        pages=sum(len(stored.places) for stored in batch.images.values()),
         jsonl_bytes=written.size,
         jsonl_sha256=written.sha256,
         articles=tuple(articles),
         losses=batch.losses,
     )
     path = receipt_path(output_dir, batch.shard.number)
-    commit_receipt(output_dir, path, receipt.to_json(batch.pictures))
+    commit_receipt(output_dir, path, receipt.to_json(batch.images))
     return receipt
 
 
@@ -85,8 +85,8 @@ def restore_samples(shard: Shard, output_dir: str) -> ShardSamples:
         tuple(Sample.from_json_line(next(lines)) for _ in article.lengths)
         for article in receipt.articles
     )
-    pictures = read_pictures(content)
-    return ShardSamples(shard, articles, receipt.dropped, receipt.errors, pictures, receipt.losses)
+    images = read_images(content)
+    return ShardSamples(shard, articles, receipt.dropped, receipt.errors, images, receipt.losses)
 
 
 class FindReceipts(beam.DoFn):
@@ -151,7 +151,7 @@ class WriteSamples(beam.DoFn):
         metrics.count(metrics.SAMPLES, receipt.samples)
         metrics.count(metrics.PAGES, receipt.pages)
         metrics.count(metrics.SAMPLE_BYTES, receipt.jsonl_bytes)
-        metrics.count(metrics.PICTURE_BYTES, sum(p.size for p in batch.pictures.values()))
+        metrics.count(metrics.IMAGE_BYTES, sum(p.size for p in batch.images.values()))
         for reason, amount in receipt.dropped.items():
             metrics.count(metrics.ARTICLES_DROPPED + reason, amount)
         yield receipt

@@ -1,4 +1,4 @@
-"""Rendering samples at every vision mode; a shard's pictures go to their sink one by one."""
+"""Rendering samples at every vision mode; a shard's images go to their sink one by one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import apache_beam as beam
 from pagecast import pulse, storage
 from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import FILES, NONE, image_name
-from pagecast.dataset.sample import ModePictures, Sample
+from pagecast.dataset.sample import ModeImages, Sample
 from pagecast.dataset.shard import ShardSamples
 from pagecast.render import PageRenderer, encode_png
 from transforms import metrics
-from transforms.errors import attempt
+from transforms.errors import map_with_errors
 from transforms.render import sinks
-from transforms.render.sinks import PictureFiles, PictureSink, PictureTars
+from transforms.render.sinks import ImageFiles, ImageSink, ImageTars
 
 
 def render_sample(
@@ -26,8 +26,8 @@ def render_sample(
 ) -> tuple[Sample, dict[str, bytes]]:
     """Draw the context at the modes that the sample has no metadata for.
 
-    Returns the sample with the metadata of all modes, smallest page first, and the new pictures,
-    mode to PNG; none where pictures are not stored.
+    Returns the sample with the metadata of all modes, smallest page first, and the new images,
+    mode to PNG; none where images are not stored.
     """
     modes = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
     sizes = [mode.px for mode in modes]
@@ -54,7 +54,7 @@ def render_sample(
 
 def render_shard(
     batch: ShardSamples,
-    open_sink: Callable[[], PictureSink],
+    open_sink: Callable[[], ImageSink],
     render: Callable[[Sample], tuple[Sample, dict[str, bytes]]],
 ) -> ShardSamples:
     """Render a shard's samples into a sink; an article is in with all its pages or not at all.
@@ -67,7 +67,7 @@ def render_shard(
         sink = open_sink()
 
         def render_article(
-            samples: tuple[Sample, ...], sink: PictureSink = sink
+            samples: tuple[Sample, ...], sink: ImageSink = sink
         ) -> tuple[Sample, ...]:
             rendered = []
             for sample in samples:
@@ -77,13 +77,13 @@ def render_shard(
             return tuple(rendered)
 
         try:
-            done, failed = attempt("render", articles, render_article, lambda a: a[0])
+            done, failed = map_with_errors("render", articles, render_article, lambda a: a[0])
             stored = {} if failed else sink.commit()
         except BaseException:
             sink.discard()
             raise
         if not failed:
-            return replace(batch, articles=tuple(done), errors=errors, pictures=stored)
+            return replace(batch, articles=tuple(done), errors=errors, images=stored)
         sink.discard()
         rows = {error.row for error in failed}
         articles = tuple(samples for samples in articles if samples[0].row not in rows)
@@ -104,17 +104,17 @@ class RenderPages(beam.DoFn):
         self._output_dir = output_dir
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
-        """Yield the samples with the metadata of their pages, and where the pictures are."""
+        """Yield the samples with the metadata of their pages, and where the images are."""
         with metrics.timed("render_pages"), storage.RangeReader() as earlier:
             rendered = render_shard(
-                batch, lambda: self._sink(batch), partial(self._render, batch.pictures, earlier)
+                batch, lambda: self._sink(batch), partial(self._render, batch.images, earlier)
             )
         yield rendered
 
     def _render(
-        self, stored: dict[str, ModePictures], earlier: storage.RangeReader, sample: Sample
+        self, stored: dict[str, ModeImages], earlier: storage.RangeReader, sample: Sample
     ) -> tuple[Sample, dict[str, bytes]]:
-        """Render what a sample lacks; a tar written anew gets the pictures of the old one too."""
+        """Render what a sample lacks; a tar written anew gets the images of the old one too."""
         settings = self._settings
         renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
         rendered, pngs = render_sample(sample, self._settings, renderer)
@@ -126,11 +126,11 @@ class RenderPages(beam.DoFn):
                 pngs[mode] = earlier.read(path, offset, length)
         return rendered, pngs
 
-    def _sink(self, batch: ShardSamples) -> PictureSink:
+    def _sink(self, batch: ShardSamples) -> ImageSink:
         storage.protect(self._output_dir)
         if self._settings.form == NONE:
-            return sinks.NoPictures()
+            return sinks.NoImages()
         if self._settings.form == FILES:
-            return PictureFiles(self._output_dir, batch.pictures)
+            return ImageFiles(self._output_dir, batch.images)
         names = [mode.name for mode in self._settings.modes]
-        return PictureTars(self._output_dir, batch.shard.number, names)
+        return ImageTars(self._output_dir, batch.shard.number, names)

@@ -1,8 +1,8 @@
 """Where pages go: a file each, a tar for each shard and mode, or nowhere.
 
-A sink takes the pictures of one shard. What it has taken counts when it is committed; a shard that
-has to be done once more discards it. The same pages always give the same bytes, so that writing a
-picture twice is harmless.
+A sink takes the images of one shard. What it has taken counts when it is committed; a shard that
+has to be done once more discards it. The same pages always give the same bytes, so that writing an
+image twice is harmless.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pagecast import storage
 from pagecast.dataset.layout import END_OF_TAR, image_name, tar_name
-from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 
 
 def tar_member(name: str, content: bytes) -> bytes:
@@ -24,50 +24,50 @@ def tar_member(name: str, content: bytes) -> bytes:
     return header.tobuf(tarfile.USTAR_FORMAT) + content + padding
 
 
-class PictureSink(Protocol):
-    """Takes the pictures of one shard."""
+class ImageSink(Protocol):
+    """Takes the images of one shard."""
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
-        """Take the pictures of a rendered sample, mode to PNG."""
+        """Take the images of a rendered sample, mode to PNG."""
 
-    def commit(self) -> dict[str, ModePictures]:
+    def commit(self) -> dict[str, ModeImages]:
         """Make what was taken last, and say where it is."""
 
     def discard(self) -> None:
         """Undo what was taken."""
 
 
-class PictureFiles:
-    """A file for each picture, images/{mode}/{id}.png, written at once under its own name.
+class ImageFiles:
+    """A file for each image, images/{mode}/{id}.png, written at once under its own name.
 
     Args:
-      earlier: pictures that are there already; those of samples that are added stay, others go.
+      earlier: images that are there already; those of samples that are added stay, others go.
     """
 
-    def __init__(self, output_dir: str, earlier: Mapping[str, ModePictures]) -> None:
+    def __init__(self, output_dir: str, earlier: Mapping[str, ModeImages]) -> None:
         self._output_dir = output_dir
         self._earlier = earlier
-        self._written: dict[str, dict[str, Picture]] = {}
+        self._written: dict[str, dict[str, StoredImage]] = {}
         self._samples: set[str] = set()
         self._uploads = storage.Uploads()
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
-        """Write the pictures."""
+        """Write the images."""
         self._samples.add(sample.id)
         for mode, png in pngs.items():
             # Noted first: a file that could only be written in part is to be discarded too.
-            self._written.setdefault(mode, {})[sample.id] = Picture(0, len(png), digest_of(png))
+            self._written.setdefault(mode, {})[sample.id] = StoredImage(0, len(png), digest_of(png))
             self._uploads.write(self._path(mode, sample.id), png)
 
-    def commit(self) -> dict[str, ModePictures]:
-        """Return the shard's pictures, the earlier ones too."""
+    def commit(self) -> dict[str, ModeImages]:
+        """Return the shard's images, the earlier ones too."""
         self._uploads.wait()
         stored = dict(self._written)
         for mode, (_, _, places) in self._earlier.items():
             storage.remove(self._path(mode, s) for s in places if s not in self._samples)
-            stored[mode] = {s: picture for s, picture in places.items() if s in self._samples}
+            stored[mode] = {s: image for s, image in places.items() if s in self._samples}
         return {
-            mode: ModePictures(None, sum(picture.length for picture in places.values()), places)
+            mode: ModeImages(None, sum(image.length for image in places.values()), places)
             for mode, places in stored.items()
         }
 
@@ -81,10 +81,10 @@ class PictureFiles:
         return storage.join(self._output_dir, image_name(mode, sample))
 
 
-class PictureTars:
+class ImageTars:
     """An uncompressed tar for each mode, in WebDataset's naming; without samples there is none.
 
-    A sample's picture is `{id}.png`; the tar of the first mode also has its record, `{id}.json`.
+    A sample's image is `{id}.png`; the tar of the first mode also has its record, `{id}.json`.
     """
 
     def __init__(self, output_dir: str, shard: int, modes: Sequence[str]) -> None:
@@ -92,14 +92,14 @@ class PictureTars:
         self._first = modes[0]
         self._names = {mode: tar_name(mode, shard) for mode in modes}
         self._writers: dict[str, storage.Writer] = {}
-        self._places: dict[str, dict[str, Picture]] = {mode: {} for mode in modes}
+        self._places: dict[str, dict[str, StoredImage]] = {mode: {} for mode in modes}
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
-        """Append the pictures, and the record behind the first of them."""
+        """Append the images, and the record behind the first of them."""
         for mode in self._names:
             png, writer = pngs[mode], self._writer(mode)
             offset = writer.size + tarfile.BLOCKSIZE
-            self._places[mode][sample.id] = Picture(offset, len(png), digest_of(png))
+            self._places[mode][sample.id] = StoredImage(offset, len(png), digest_of(png))
             writer.write(tar_member(f"{sample.id}.png", png))
             if mode == self._first:
                 writer.write(tar_member(f"{sample.id}.json", sample.json_line().rstrip()))
@@ -110,16 +110,16 @@ class PictureTars:
             self._writers[mode] = storage.Writer(path)
         return self._writers[mode]
 
-    def commit(self) -> dict[str, ModePictures]:
+    def commit(self) -> dict[str, ModeImages]:
         """End the tars and let them appear."""
         if not self._writers:  # loaders refuse an empty tar; older versions wrote some
             storage.remove(storage.join(self._output_dir, name) for name in self._names.values())
-        pictures = {}
+        images = {}
         for mode, writer in self._writers.items():
             writer.write(END_OF_TAR)
             writer.commit()
-            pictures[mode] = ModePictures(self._names[mode], writer.size, self._places[mode])
-        return pictures
+            images[mode] = ModeImages(self._names[mode], writer.size, self._places[mode])
+        return images
 
     def discard(self) -> None:
         """Leave no tar."""
@@ -127,14 +127,14 @@ class PictureTars:
             writer.abandon()
 
 
-class NoPictures:
+class NoImages:
     """Stores nothing."""
 
     def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
         """Take nothing."""
 
-    def commit(self) -> dict[str, ModePictures]:
-        """Return no pictures."""
+    def commit(self) -> dict[str, ModeImages]:
+        """Return no images."""
         return {}
 
     def discard(self) -> None:

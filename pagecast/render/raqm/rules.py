@@ -31,7 +31,7 @@ OFF = re.compile(
     r"|salt|sinf|smcp|ss\d\d|subs|sups|swsh|titl|tnum|unic|zero"
 )
 RANDOM = "rand"  # glyphs drawn by lot: one word takes the next one's ticket
-# Not looked into: Apple's and Graphite's shaping rules, and pictures of glyphs.
+# Not looked into: Apple's and Graphite's shaping rules, and images of glyphs.
 FOREIGN_TABLES = {"morx", "mort", "kerx", "trak", "Silf", "EBDT", "CBDT", "sbix"}
 NONE = 0xFFFF
 ADVANCE_ONLY = 0x4  # the value format of kerning

@@ -123,11 +123,11 @@ def _record(output_dir: str, config: Mapping[str, Any]) -> None:
 
 def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what differs between two configurations in the things that decide samples and pages."""
-    before, now = _deciding(earlier), _deciding(config)
+    before, now = _fingerprint(earlier), _fingerprint(config)
     gone = set(before["--modes"]) - set(now["--modes"])
     if not gone:  # more modes are no other configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
-    for name in _deciding_versions(earlier) - earlier["versions"].keys():
+    for name in _fingerprint_versions(earlier) - earlier["versions"].keys():
         now.pop(f"{name} version", None)  # not known, since older code did not write it down
     known = before.keys() & now.keys()  # older code did not write hashes of input down
     for flat in before, now:
@@ -140,7 +140,7 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
             yield f"{name} was {_brief(before.get(name))}, now {_brief(now.get(name))}"
 
 
-def retract(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
+def invalidate(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
     """Take back manifest and report, and what is of another split than the one to be written.
 
     So what is there is never half of two splits. `split` is everything that decides the split and
@@ -182,7 +182,7 @@ def _earlier_config(output_dir: str) -> dict[str, Any] | None:
         return None
     try:
         config = json.loads(storage.read_bytes(path))
-        _deciding(config)
+        _fingerprint(config)
         source.differences(config, config)
     # JSON, but not as a run writes it, fails in many ways.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -225,15 +225,15 @@ def _refuse_foreign_objects(output_dir: str) -> None:
         raise UsageError(f"--output_dir {output_dir} cannot be used: {error}") from error
 
 
-def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+def _fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {f"--{name}": value for name, value in config["options"].items()}
-    flat["pictures (--no_images, --image_shards)"] = flat.pop("--images", None)
+    flat["images (--no_images, --image_shards)"] = flat.pop("--images", None)
     flat["--modes"] = [f"{name}={mode['px']}" for name, mode in config["vision_modes"].items()]
     flat["--shard_rows"] = config["shard_rows"]
     flat["--tokenizer (SHA-256)"] = config["tokenizer"]["sha256"]
     for number, font in enumerate(fonts_of(config), 1):
         flat[f"--font{f' {number}' * (number > 1)} (SHA-256)"] = font["sha256"]
-    for name in _deciding_versions(config) & config["versions"].keys():
+    for name in _fingerprint_versions(config) & config["versions"].keys():
         flat[f"{name} version"] = config["versions"][name]
     for file in config["inputs"]:
         flat[f"input {file['path']}"] = f"{file['bytes']} bytes, {file['rows']} rows"
@@ -242,7 +242,7 @@ def _deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _deciding_versions(config: Mapping[str, Any]) -> set[str]:
+def _fingerprint_versions(config: Mapping[str, Any]) -> set[str]:
     """Return the names of what has a hand in the bytes; other versions are only a record."""
     options = config["options"]
     layout, line_break = options.get("layout", "basic"), options.get("line_break", "spaces")

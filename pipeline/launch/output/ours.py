@@ -35,7 +35,7 @@ from pagecast.dataset.layout import (
     receipt_path,
 )
 from pagecast.dataset.manifest import EMPTYING
-from pagecast.dataset.receipts import read_pictures
+from pagecast.dataset.receipts import read_images
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import TRAIN, VAL
 from pipeline.options import UsageError
@@ -45,17 +45,17 @@ ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 
 
 class Stored(NamedTuple):
-    """The modes and the form of the pictures in a directory, None where they are not known."""
+    """The modes and the form of the images in a directory, None where they are not known."""
 
     modes: list[str] | None = None
     form: str | None = None
 
 
 def stored_in(output_dir: str) -> Stored:
-    """Return what the configuration says of the pictures that are there."""
+    """Return what the configuration says of the images that are there."""
     try:
         config = json.loads(storage.read_bytes(storage.private(output_dir, CONFIG)))
-        if EMPTYING in config:  # the pictures are still those of the job before
+        if EMPTYING in config:  # the images are still those of the job before
             return Stored(**config[EMPTYING])
         return Stored(list(config["vision_modes"]), config["options"].get("images"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -65,7 +65,7 @@ def stored_in(output_dir: str) -> Stored:
 def sweep(output_dir: str, form: str) -> None:
     """Remove the files that a stopped run was still writing.
 
-    Single pictures are written in place, so only tars leave such files beside the pictures.
+    Single images are written in place, so only tars leave such files beside the images.
     """
     if not storage.is_local(output_dir):
         return  # an object that was not closed was never there
@@ -87,7 +87,7 @@ def sweep(output_dir: str, form: str) -> None:
 def files_to_remove(output_dir: str) -> list[str]:
     """Return the paths of all that Pagecast wrote into a directory, the lock excepted.
 
-    Pictures of finished shards are known by their receipts, others by their names and by the plan,
+    Images of finished shards are known by their receipts, others by their names and by the plan,
     which says which rows and shards there are. The files of a split are known by its receipts.
 
     Raises:
@@ -95,17 +95,17 @@ def files_to_remove(output_dir: str) -> list[str]:
     """
     stored, shards = stored_in(output_dir), _planned(output_dir)
     samples = {*split_files(output_dir), *whole_files(output_dir)}
-    found, pictures = [], []
+    found, images = [], []
     for path, name in _everything(output_dir):
         if name == f"{storage.PRIVATE}/{LOCK}":
             continue
-        if picture := parse_image_name(name):
-            pictures.append((_shard_of(picture, stored, shards), name, path))
+        if image := parse_image_name(name):
+            images.append((_shard_of(image, stored, shards), name, path))
         elif not is_known(name) or (_is_of_samples(name) and name not in samples):
             _refuse(path)
         found.append(path)
     named: tuple[int, frozenset[str] | None] = (-1, None)
-    for number, name, path in sorted(pictures):
+    for number, name, path in sorted(images):
         if number != named[0]:
             named = number, _named(output_dir, number)
         if number < 0 or (named[1] is not None and name not in named[1]):
@@ -184,30 +184,30 @@ def _refuse(path: str) -> None:
     raise UsageError(f"--overwrite: {path} is not Pagecast's; move it away, nothing was removed")
 
 
-def _shard_of(picture: ImageName, stored: Stored, shards: list[Shard]) -> int:
-    """Return the number of the shard that a picture is of by its name, or -1."""
-    form = SHARDS if picture.row is None else FILES
+def _shard_of(image: ImageName, stored: Stored, shards: list[Shard]) -> int:
+    """Return the number of the shard that an image is of by its name, or -1."""
+    form = SHARDS if image.row is None else FILES
     if stored.form not in (None, form):
         return -1
-    if stored.modes is not None and picture.mode not in stored.modes:
+    if stored.modes is not None and image.mode not in stored.modes:
         return -1
-    if picture.shard is not None:
-        return picture.shard if picture.shard < len(shards) else -1
-    row = picture.row or 0
+    if image.shard is not None:
+        return image.shard if image.shard < len(shards) else -1
+    row = image.row or 0
     place = bisect_right(shards, row, key=lambda shard: shard.first_row) - 1
     last = shards[-1].first_row + shards[-1].rows if shards else 0
     return shards[max(place, 0)].number if row < last else -1
 
 
 def _named(output_dir: str, shard: int) -> frozenset[str] | None:
-    """Return the pictures that a shard's receipt names, or None where there is no receipt."""
+    """Return the images that a shard's receipt names, or None where there is no receipt."""
     try:
-        pictures = read_pictures(storage.read_bytes(receipt_path(output_dir, shard)))
+        images = read_images(storage.read_bytes(receipt_path(output_dir, shard)))
     except (OSError, ValueError):
         return None
     return frozenset(
         name
-        for mode, stored in pictures.items()
+        for mode, stored in images.items()
         for name in ([stored.tar] if stored.tar else (image_name(mode, s) for s in stored.places))
     )
 

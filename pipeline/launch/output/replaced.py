@@ -1,7 +1,7 @@
 """Input files that failed in an earlier run and were replaced or left out: what of its work stays.
 
 Rows are numbered over all input, so such a file moves the rows behind it. What was made of rows
-that have moved is removed, pictures first and receipts last, before the new input is written down:
+that have moved is removed, images first and receipts last, before the new input is written down:
 a run that is stopped meanwhile finds all that is left to remove.
 """
 
@@ -28,7 +28,7 @@ from pagecast.dataset.layout import (
     shard_path,
     tar_name,
 )
-from pagecast.dataset.receipts import read_pictures
+from pagecast.dataset.receipts import read_images
 from pagecast.dataset.sample import SAMPLE_ID
 from pagecast.dataset.shard import Failure, Shard, read_plan
 from pipeline.launch.output import ours
@@ -165,27 +165,27 @@ def marked(
 def forget_shards(output_dir: str, shards: Iterable[Shard], modes: Sequence[str]) -> None:
     """Remove all that there is of shards: what their receipts name, and last the receipts.
 
-    A shard that a stopped run had only begun has pictures but no receipt: they are known by mode
+    A shard that a stopped run had only begun has images but no receipt: they are known by mode
     and row, or by mode and number.
     """
     begun = []
     for shard in shards:
         receipt = receipt_path(output_dir, shard.number)
-        pictures = _pictures(output_dir, shard.number)
-        if pictures is None:
+        images = _images(output_dir, shard.number)
+        if images is None:
             begun.append(range(shard.first_row, shard.first_row + shard.rows))
             names = [tar_name(mode, shard.number) for mode in modes]
-            pictures = [storage.join(output_dir, name) for name in names]
+            images = [storage.join(output_dir, name) for name in names]
         number = shard.number
         pieces = [filtered_receipt_path(output_dir, number), filtered_path(output_dir, number)]
-        storage.remove([*pictures, shard_path(output_dir, shard.number), *pieces])
+        storage.remove([*images, shard_path(output_dir, shard.number), *pieces])
         storage.remove([receipt])
     for mode in modes if begun else ():
-        storage.remove(list(_pictures_of(storage.join(output_dir, IMAGES, mode), begun)))
+        storage.remove(list(_images_of(storage.join(output_dir, IMAGES, mode), begun)))
 
 
-def _pictures_of(directory: str, begun: Sequence[range]) -> Iterator[str]:
-    """Yield the pictures of some rows in a directory; the ranges of rows are in order."""
+def _images_of(directory: str, begun: Sequence[range]) -> Iterator[str]:
+    """Yield the images of some rows in a directory; the ranges of rows are in order."""
     firsts = [rows.start for rows in begun]
     for path in storage.files_in(directory):
         name, _, suffix = path.rsplit("/", 1)[-1].rpartition(".")
@@ -195,14 +195,14 @@ def _pictures_of(directory: str, begun: Sequence[range]) -> Iterator[str]:
             yield path
 
 
-def _pictures(output_dir: str, number: int) -> list[str] | None:
-    """Return the pictures that a shard's receipt names; None where it names nothing."""
+def _images(output_dir: str, number: int) -> list[str] | None:
+    """Return the images that a shard's receipt names; None where it names nothing."""
     try:
-        pictures = read_pictures(storage.read_bytes(receipt_path(output_dir, number)))
+        images = read_images(storage.read_bytes(receipt_path(output_dir, number)))
     except (OSError, ValueError):  # there is none, or nothing in it could be trusted
         return None
     paths = []
-    for mode, stored in pictures.items():
+    for mode, stored in images.items():
         if MODE.fullmatch(mode):
             samples = filter(SAMPLE_ID.fullmatch, stored.places)
             names = (

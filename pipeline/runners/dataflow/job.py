@@ -97,7 +97,7 @@ def _is_elsewhere(given: PipelineOptions) -> bool:
     return not urlparse(endpoint).netloc.startswith("localhost")
 
 
-def is_rehearsal(options: RunOptions) -> bool:
+def is_dry_run(options: RunOptions) -> bool:
     """Tell whether the job is only to be built."""
     return bool(beam_options(options).view_as(TestOptions).dry_run)
 
@@ -109,7 +109,7 @@ def template_of(options: RunOptions) -> str | None:
     return beam_options(options).view_as(GoogleCloudOptions).template_location
 
 
-def rehearse(options: RunOptions) -> str:
+def dry_run(options: RunOptions) -> str:
     """Build the job as it would be sent, and return what it is as a table.
 
     Nothing is read of the input and nothing is written to the output: the graph has only paths. No
@@ -165,7 +165,7 @@ def description(proto: Any, given: PipelineOptions, options: RunOptions) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
-def whereabouts(result: Any, options: RunOptions) -> str | None:
+def job_url(result: Any, options: RunOptions) -> str | None:
     """Return where a job that was sent can be watched."""
     if not is_dataflow(options.runner) or not getattr(result, "has_job", False):
         return None

@@ -2,7 +2,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pagecast.dataset.versions import also_deciding, deciding, versions
+from pagecast.dataset.versions import more_versions, required_versions, versions
 from tests.conftest import in_beam
 from transforms.read.versions import SameVersions
 
@@ -25,8 +25,8 @@ def test_another_worker_says_what_differs(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_libraqm_matters_only_where_it_lays_out_text() -> None:
-    assert set(versions()) == {*deciding("basic"), "raqm"}
-    assert deciding("raqm") == versions()
+    assert set(versions()) == {*required_versions("basic"), "raqm"}
+    assert required_versions("raqm") == versions()
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,9 @@ def test_libraqm_matters_only_where_it_lays_out_text() -> None:
 def test_what_decides_with_some_options_only(
     layout: str, line_break: str, fonts: int, more: tuple[str, ...]
 ) -> None:
-    assert also_deciding(layout, line_break, fonts) == more
-    here = deciding(layout, line_break, fonts)
-    assert set(here) == set(deciding(layout)) | set(more)
+    assert more_versions(layout, line_break, fonts) == more
+    here = required_versions(layout, line_break, fonts)
+    assert set(here) == set(required_versions(layout)) | set(more)
     assert all(here[name] for name in more)
     with in_beam() as pipeline:
         passed = pipeline | beam.Create([1]) | beam.ParDo(SameVersions(here))
@@ -52,7 +52,7 @@ def test_what_decides_with_some_options_only(
 
 
 def test_a_worker_with_another_uniseg_refuses() -> None:
-    launcher = {**deciding("basic", "unicode"), "uniseg": "0.9"}
+    launcher = {**required_versions("basic", "unicode"), "uniseg": "0.9"}
     with (
         pytest.raises(Exception, match=r"a worker has uniseg 0\.10\.1 instead of 0\.9"),
         in_beam() as p,

@@ -209,11 +209,11 @@ def test_letters_that_are_there_in_colour_alone_are_refused(kind: str) -> None:
     )
 
 
-def test_a_font_of_pictures_alone_is_refused() -> None:
+def test_a_font_of_bitmaps_alone_is_refused() -> None:
     with TTFont(io.BytesIO(coloured("CBDT", glyphs=True))) as face:
         del face["glyf"], face["loca"]
         face.save(file := io.BytesIO())
-    with pytest.raises(ValueError, match=r"no outlines, only pictures \(CBDT\), and pages are"):
+    with pytest.raises(ValueError, match=r"no outlines, only images \(CBDT\), and pages are"):
         require_outlines(file.getvalue())
     # A blank that has nothing to do with colour.
     shapes = {"A": SHAPES["A"], "B": (500, []), " ": (300, [])}

@@ -68,7 +68,7 @@ def context(name: str, tokenizer: ArticleTokenizer) -> str:
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_the_pictures_are_those_of_the_texts(name: str, tokenizer: ArticleTokenizer) -> None:
+def test_the_images_are_those_of_the_texts(name: str, tokenizer: ArticleTokenizer) -> None:
     image, metadata = LANGUAGES[name].renderer().render(context(name, tokenizer), 640)
     assert metadata.missing_glyphs == metadata.clipped_lines == 0
     told = f"{name} {name} 0 {metadata.font_size} {metadata.total_lines} 0"

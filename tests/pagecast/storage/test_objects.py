@@ -34,10 +34,10 @@ from pagecast.storage.write import Uploads
 from pipeline.launch import inputs
 from pipeline.launch.output import lock
 from pipeline.options import UsageError
-from pipeline.progress.ledger import State
-from pipeline.progress.watch import Look
+from pipeline.progress.counter import State
+from pipeline.progress.watch import ReceiptScan
 from tests.conftest import articles, write_parquet
-from tests.pipeline.progress import test_ledger
+from tests.pipeline.progress import test_counter
 from tests.support.emulators import ASKED, DENIED, S3, emulators, only, place, store
 
 __all__ = ["emulators", "store"]  # fixtures
@@ -262,15 +262,15 @@ def test_refused_credentials_refuse_all(store: S3, reason: str) -> None:
 
 def test_progress_is_seen_in_a_store_and_each_receipt_fetched_once(store: Any) -> None:
     private = place(store, "out/_pagecast")
-    storage.commit(f"{private}/{PLAN}", map(plan_line, test_ledger.PLAN))
-    look = Look(place(store, "out"), test_ledger.MODES)
+    storage.commit(f"{private}/{PLAN}", map(plan_line, test_counter.PLAN))
+    look = ReceiptScan(place(store, "out"), test_counter.MODES)
     assert [state.shards for state in look.states()] == [0]
     for number in range(2):
         path = f"{private}/shards/{number:05d}.json"
-        storage.commit(path, [test_ledger.receipt(number, 4)])
+        storage.commit(path, [test_counter.receipt(number, 4)])
     assert list(look.states())[-1] == State(2, 3, 8, 16, 1680, 1, 2, 8)
     store.requests.clear()
-    storage.commit(f"{private}/shards/00000.json", [test_ledger.receipt(0, 5)])
+    storage.commit(f"{private}/shards/00000.json", [test_counter.receipt(0, 5)])
     assert list(look.states())[-1] == State(2, 3, 9, 18, 1890, 1, 2, 9)
     assert [path for method, path in store.requests if method == "GET"] == [
         "/bucket", "/bucket/out/_pagecast/shards/00000.json",
@@ -281,8 +281,8 @@ def test_a_store_that_fails_costs_a_look_and_nothing_else(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.impatient(monkeypatch)
-    storage.commit(place(store, f"out/_pagecast/{PLAN}"), map(plan_line, test_ledger.PLAN))
-    look = Look(place(store, "out"), test_ledger.MODES)
+    storage.commit(place(store, f"out/_pagecast/{PLAN}"), map(plan_line, test_counter.PLAN))
+    look = ReceiptScan(place(store, "out"), test_counter.MODES)
     store.away = True
     with pytest.raises(StoreError):
         list(look.states())
@@ -473,13 +473,13 @@ def test_a_listing_is_read_as_far_as_it_is_wanted(store: Any) -> None:
 
 
 def finished(store: Any) -> None:
-    """Put as much of a dataset into a store as a reader of its pictures looks at."""
-    picture = io.BytesIO()
-    Image.new("L", (512, 512), 255).save(picture, "PNG")
+    """Put as much of a dataset into a store as a reader of its images looks at."""
+    image = io.BytesIO()
+    Image.new("L", (512, 512), 255).save(image, "PNG")
     told = {"outputs": {"images": "files"}, "vision_modes": {"tiny": {"px": 512}}}
     store.put(f"out/{MANIFEST}", json.dumps(told).encode())
     for row in range(4):
-        store.put(f"out/images/tiny/sample_{row:06d}_chunk_0.png", picture.getvalue())
+        store.put(f"out/images/tiny/sample_{row:06d}_chunk_0.png", image.getvalue())
 
 
 def read_pages(reader: PageReader, rows: list[int], found: Any) -> None:

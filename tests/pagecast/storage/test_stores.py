@@ -129,13 +129,13 @@ def test_a_run_goes_on_and_damage_is_named_and_mended(bucket: Any, command: Comm
     assert command(remote(bucket)).code == 0
     expected = bucket.tree("out")
     bucket.delete(RECEIPT)
-    picture = "images/tiny/sample_000000_chunk_0.png"
-    bucket.put(f"out/{picture}", expected[picture][:100])
+    image = "images/tiny/sample_000000_chunk_0.png"
+    bucket.put(f"out/{image}", expected[image][:100])
     bucket.requests.clear()
     found = command(verify(bucket, "--workers 1 --repair"))
     assert found.code == 1
-    size = len(expected[picture])
-    assert f"{picture}: sample_000000_chunk_0: it is cut short: 100 of {size} bytes" in found.out
+    size = len(expected[image])
+    assert f"{image}: sample_000000_chunk_0: it is cut short: 100 of {size} bytes" in found.out
     assert command(remote(bucket)).code == 0
     assert bucket.tree("out") == expected
     written = {path for method, path in bucket.requests if method in bucket.writes}
@@ -396,8 +396,8 @@ def test_overwrite_removes_what_pagecast_wrote(bucket: Any, command: Command) ->
     bucket.fail_every = 7  # also while it removes
     assert command(remote(bucket, "--png_level 6 --no_images --overwrite")).code == 0
     bucket.fail_every = None
-    pictures = {name for name in first if name.startswith("images/")}
-    assert bucket.tree("out").keys() == first.keys() - pictures
+    images = {name for name in first if name.startswith("images/")}
+    assert bucket.tree("out").keys() == first.keys() - images
 
 
 @only("memory")

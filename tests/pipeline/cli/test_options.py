@@ -15,7 +15,7 @@ def test_defaults_are_the_documented_ones() -> None:
     options = parse_run(GIVEN)
     assert options.input == ("a.parquet",)
     assert options.split == (510_000, 10_000, 42)
-    assert options.deciding == {
+    assert options.fingerprint == {
         "min_tokens": 2000,
         "context_tokens": 1000,
         "continuation_tokens": 1000,
@@ -54,11 +54,11 @@ def test_a_mode_can_have_any_size(given: str, modes: list[tuple[str, int, int | 
     assert [(mode.name, mode.px, mode.vision_tokens) for mode in options.modes] == modes
 
 
-def test_the_form_of_pictures() -> None:
+def test_the_form_of_images() -> None:
     forms = {"": "files", "--no_images": "none", "--image_shards": "shards"}
     for given, form in forms.items():
         options = parse_run([*GIVEN, *given.split()])
-        assert options.pages.form == options.deciding["images"] == form
+        assert options.pages.form == options.fingerprint["images"] == form
 
 
 def test_beam_options_are_passed_on() -> None:
@@ -142,7 +142,7 @@ def test_fonts_and_line_breaks() -> None:
     assert (parse_run(GIVEN).font, parse_run(GIVEN).pages.line_break) == (None, "spaces")
     options = parse_run([*GIVEN, "--font", "a.ttf", "builtin", "--line_break", "unicode"])
     assert options.font == ("a.ttf", "builtin")
-    assert options.pages.line_break == options.deciding["line_break"] == "unicode"
+    assert options.pages.line_break == options.fingerprint["line_break"] == "unicode"
     with pytest.raises(UsageError, match=r'"words" for --line_break\. Choose from: "spaces"'):
         parse_run([*GIVEN, "--line_break", "words"])
 

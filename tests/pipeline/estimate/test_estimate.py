@@ -167,7 +167,7 @@ def test_what_cannot_be_read_is_named_by_its_shard_and_gives_nothing(tmp_path: P
 
 
 @pytest.mark.parametrize("form", ["--no_images", "--image_shards"])
-def test_pictures_are_measured_in_all_forms(form: str, tmp_path: Path) -> None:
+def test_images_are_measured_in_all_forms(form: str, tmp_path: Path) -> None:
     choice = choose(shards(tmp_path / "a.parquet"), 100, 0)
     found, usual = measured(choice, 1, more=form), measured(choice, 1)
     for name in (PNG + "x", BLOCKS):
@@ -206,7 +206,7 @@ def test_what_is_not_asked_for_is_not_in_the_total() -> None:
     }.items():
         found = of_run(more=more)
         assert found.asked == usual | asked
-        each = {**found.pictures, **found.others}
+        each = {**found.images, **found.others}
         assert found.end.disk.estimate == sum(each[name].disk.estimate for name in found.asked)
 
 
@@ -222,7 +222,7 @@ def test_merging_needs_room_for_what_is_there_twice_meanwhile() -> None:
 def test_without_samples_there_are_still_files() -> None:
     empty = Measured({name: Interval() for name in (SAMPLES, FILTERED)})
     found = outputs(empty, options(), 2, 10, BLOCK)
-    assert found.pictures[FILES].disk == Interval()
+    assert found.images[FILES].disk == Interval()
     assert found.peak.disk.estimate > 0
 
 

@@ -174,7 +174,7 @@ def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
     """A third of 32 articles, for several seeds: nearly all intervals have to contain it."""
     monkeypatch.setattr(measure, "ArticleTokenizer", lambda definition, quick: tokenizer)
     counts = demo.manifest["counts"]
-    pictures = sum(file.stat().st_size for file in demo.path.glob("images/tiny/*.png"))
+    images = sum(file.stat().st_size for file in demo.path.glob("images/tiny/*.png"))
     hits = 0
     for seed in range(5):
         line = f"--input {SAMPLE} --modes tiny --sample 11 --sample_seed {seed}"
@@ -183,7 +183,7 @@ def test_a_sample_of_the_demo_has_the_truth_in_its_intervals(
         for values, truth in (
             (found["kept"], counts["kept"]),
             (found["samples"], counts["samples"]),
-            (found["modes"][0]["bytes"], pictures),
+            (found["modes"][0]["bytes"], images),
         ):
             assert values["low"] < values["high"]
             hits += values["low"] <= truth <= values["high"]

@@ -1,4 +1,4 @@
-"""Control characters in names on the terminal, and foreign pictures in the report."""
+"""Control characters in names on the terminal, and foreign images in the report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.bad import LONG, SMALL
 FOREIGN = b"root:x:0:0:nobody shall see this"
 
 
-def test_names_on_the_terminal_and_a_foreign_picture_in_the_report(
+def test_names_on_the_terminal_and_a_foreign_image_in_the_report(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place = tmp_path / "a\x1b[31m\nb\u202e"
@@ -35,11 +35,11 @@ def test_names_on_the_terminal_and_a_foreign_picture_in_the_report(
     assert "\u202e" not in told
 
     report = (out / "report.html").read_bytes()
-    picture = sorted((out / "images/tiny").iterdir())[0]
+    image = sorted((out / "images/tiny").iterdir())[0]
     foreign = tmp_path / "passwd"
     foreign.write_bytes(FOREIGN)
-    for make in (lambda: picture.symlink_to(foreign), lambda: os.mkfifo(picture)):
-        picture.unlink()
+    for make in (lambda: image.symlink_to(foreign), lambda: os.mkfifo(image)):
+        image.unlink()
         make()
         assert main(["report", "--output_dir", str(out)]) == 1
         (line,) = capfd.readouterr().err.splitlines()

@@ -13,7 +13,7 @@ from PIL import Image
 from pagecast.dataset.arrow import NO_IMAGES, features, sample_schema
 from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
 from pagecast.dataset.layout import END_OF_TAR
-from pagecast.dataset.sample import ModePictures
+from pagecast.dataset.sample import ModeImages
 from pagecast.reader import PageReader, ReaderError
 from pipeline.__main__ import main
 from pipeline.options import RunOptions
@@ -32,8 +32,8 @@ def times(out: Path, pattern: str) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in out.rglob(pattern)}
 
 
-def test_the_known_consumer_finds_rows_and_pictures(demo: Outcome) -> None:
-    """As the trainer of DESIGN section 1 reads it: lines, then pictures beside the file, as RGB."""
+def test_the_known_consumer_finds_rows_and_images(demo: Outcome) -> None:
+    """As the trainer of DESIGN section 1 reads it: lines, then images beside the file, as RGB."""
     for split, count in (("train", 57), ("val", 1)):
         data_file = demo.path / f"{split}.jsonl"
         rows = lines(data_file)
@@ -43,8 +43,8 @@ def test_the_known_consumer_finds_rows_and_pictures(demo: Outcome) -> None:
             for mode, px in zip(MODES, (512, 640, 1024, 1280), strict=True):
                 name = data_file.parent / "images" / mode / f"{row['id']}.png"
                 assert row["images"][mode] == str(name.relative_to(demo.path))
-                with Image.open(name) as picture:
-                    assert picture.convert("RGB").size == (px, px)
+                with Image.open(name) as image:
+                    assert image.convert("RGB").size == (px, px)
 
 
 def test_arrow_is_added_in_a_moment_and_equals_the_lines(
@@ -102,8 +102,8 @@ def test_tars_are_a_webdataset_of_the_same_rows_and_pixels(demo: Outcome, run: R
     found = run(SAMPLE, options="--image_shards --shard_rows 8")
     assert found.code == 0
     skip = ["split_manifest.json", *(p.name for p in found.path.rglob("*.tar"))]
-    pictures = [p.name for p in demo.path.rglob("*.png")]
-    assert tree(found.path, *skip) == tree(demo.path, "split_manifest.json", *pictures)
+    images = [p.name for p in demo.path.rglob("*.png")]
+    assert tree(found.path, *skip) == tree(demo.path, "split_manifest.json", *images)
     assert found.manifest["outputs"]["images"] == "shards"
     rows = demo.lines("samples.jsonl")
     reader = PageReader(found.path)
@@ -116,9 +116,9 @@ def test_tars_are_a_webdataset_of_the_same_rows_and_pixels(demo: Outcome, run: R
             assert item.keys() - {"__key__", "__url__", "__local_path__"} == (
                 {"png", "json"} if mode == "tiny" else {"png"}
             )
-            with Image.open(demo.path / row["images"][mode]) as picture:
-                assert item["png"].tobytes() == picture.convert("RGB").tobytes()
-                assert reader.image(row, mode).tobytes() == picture.tobytes()
+            with Image.open(demo.path / row["images"][mode]) as image:
+                assert item["png"].tobytes() == image.convert("RGB").tobytes()
+                assert reader.image(row, mode).tobytes() == image.tobytes()
             assert item.get("json", row) == row
 
 
@@ -144,7 +144,7 @@ def test_more_modes_render_only_what_is_missing(run: RunCommand, form: str) -> N
     assert tree(out) == tree(whole.path)
 
 
-def test_no_pictures_but_all_else(demo: Outcome, run: RunCommand, tmp_path: Path) -> None:
+def test_no_images_but_all_else(demo: Outcome, run: RunCommand, tmp_path: Path) -> None:
     found = run(SAMPLE, options="--no_images --arrow")
     assert found.code == 0
     assert not (found.path / "images").exists()
@@ -156,7 +156,7 @@ def test_no_pictures_but_all_else(demo: Outcome, run: RunCommand, tmp_path: Path
     loaded.to_parquet(str(tmp_path / "train.parquet"))  # which has no struct without fields
     refused = run(SAMPLE)
     assert refused.code == 2
-    assert "pictures (--no_images, --image_shards) was none, now files" in refused.err
+    assert "images (--no_images, --image_shards) was none, now files" in refused.err
 
 
 SHORT_FIRST = ["Short.", "Also short.", *[LONG] * 3, "Short too."]
@@ -189,7 +189,7 @@ def test_empty_tars_of_older_versions_are_borne(run: RunCommand, tmp_path: Path)
     fields = from_checksummed(receipt.read_bytes())
     assert fields["pictures"] == {}
     tar = "images/tiny/00000.tar"
-    fields["pictures"] = {"tiny": ModePictures(tar, len(END_OF_TAR), {})._asdict()}
+    fields["pictures"] = {"tiny": ModeImages(tar, len(END_OF_TAR), {})._asdict()}
     receipt.write_bytes(to_checksummed(fields))
     (found.path / tar).write_bytes(END_OF_TAR)
     assert run(path, options=OF_SHARDS + "tiny").code == 0
@@ -228,7 +228,11 @@ def schema_of_older_versions(modes: list[str], stored: bool) -> pa.Schema:
 
 
 def split_of_older_versions(options: RunOptions) -> dict[str, Any]:
-    return {**options.split._asdict(), "modes": options.deciding["modes"], "merge": options.merge}
+    return {
+        **options.split._asdict(),
+        "modes": options.fingerprint["modes"],
+        "merge": options.merge,
+    }
 
 
 @pytest.mark.parametrize(
@@ -278,8 +282,8 @@ def test_filtered_articles_are_input_as_good_as_the_parquet(
             row.pop("id")
             row.pop("images")
         assert found == wanted
-    pictures = [sorted(p.read_bytes() for p in o.path.rglob("*.png")) for o in (again, demo)]
-    assert pictures[0] == pictures[1]
+    images = [sorted(p.read_bytes() for p in o.path.rglob("*.png")) for o in (again, demo)]
+    assert images[0] == images[1]
 
 
 def test_a_filtered_file_is_kept_while_it_is_intact(run: RunCommand) -> None:

@@ -60,14 +60,14 @@ def test_demo_equals_the_golden_samples_to_the_pixel(demo: Outcome) -> None:
             assert {key: metadata[key] for key in page if key != "pixels_sha256"} == {
                 key: page[key] for key in page if key != "pixels_sha256"
             }
-            with Image.open(demo.path / sample["images"][mode]) as picture:
-                assert picture.mode == "L"
-                pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+            with Image.open(demo.path / sample["images"][mode]) as image:
+                assert image.mode == "L"
+                pixels = hashlib.sha256(image.tobytes()).hexdigest()
             assert pixels == page["pixels_sha256"], (sample["id"], mode)
     assert len(list((demo.path / "images").rglob("*.png"))) == 236
 
 
-def test_the_renderer_gives_the_stored_pictures_as_the_readme_says(demo: Outcome) -> None:
+def test_the_renderer_gives_the_stored_images_as_the_readme_says(demo: Outcome) -> None:
     renderer = PageRenderer()
     for sample in demo.lines("samples.jsonl")[:3]:
         pages = list(renderer.render_sizes(sample["context_text"], [512, 640, 1024, 1280]))

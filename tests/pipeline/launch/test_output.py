@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pagecast.dataset.receipts import Receipt
-from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.sample import ModeImages, StoredImage
 from pagecast.dataset.shard import Shard, plan_line
 from pagecast.verify.dataset import DatasetError, open_dataset
 from pipeline.launch.inputs import index_lines, read_footer
 from pipeline.launch.output import directory
-from pipeline.launch.output.directory import check, claim, differences, retract
+from pipeline.launch.output.directory import check, claim, differences, invalidate
 from pipeline.launch.output.ours import sweep
 from pipeline.launch.prepare import _footer
 from pipeline.options import UsageError
@@ -241,14 +241,14 @@ def test_what_a_stopped_run_was_writing_is_swept_away(tmp_path: Path, form: str)
     assert not list((tmp_path / "_pagecast").rglob(f"*{suffix}"))
 
 
-def test_pictures_are_those_of_the_receipts_where_there_are_any(tmp_path: Path) -> None:
+def test_images_are_those_of_the_receipts_where_there_are_any(tmp_path: Path) -> None:
     ours = ["images/tiny/sample_000001_chunk_0.png", "images/tiny/sample_000256_chunk_7.png"]
     filled(tmp_path, ours)
     mine = tmp_path / "images/tiny/sample_000001_chunk_1.png"
     mine.write_text("mine")
-    places = {"sample_000001_chunk_0": Picture(0, 1, "x")}
+    places = {"sample_000001_chunk_0": StoredImage(0, 1, "x")}
     receipt = Receipt(Shard(0, "a", 0, 0, 256, 0), ("tiny",), 1, {}, (), 1, 0, "", ())
-    content = receipt.to_json({"tiny": ModePictures(None, 1, places)})
+    content = receipt.to_json({"tiny": ModeImages(None, 1, places)})
     (tmp_path / "_pagecast/shards").mkdir()
     (tmp_path / "_pagecast/shards/00000.json").write_bytes(content)
     with pytest.raises(UsageError, match=f"{mine} is not Pagecast's"):
@@ -260,7 +260,7 @@ def test_pictures_are_those_of_the_receipts_where_there_are_any(tmp_path: Path) 
     assert (tmp_path / "mine/empty").is_dir()
 
 
-def test_whose_pictures_are_there_is_known_after_a_stop(
+def test_whose_images_are_there_is_known_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(tmp_path, ["images/large/sample_000001_chunk_0.png"])
@@ -300,7 +300,7 @@ RECEIPT = "_pagecast/parts/val-00000-of-00001.json"
 
 def written(out: Path, split: dict[str, Any] = OPEN) -> None:
     claim(str(out), CONFIG, overwrite=False)
-    retract(str(out), split, arrow=True)
+    invalidate(str(out), split, arrow=True)
     names = ["_pagecast/errors.jsonl", "_pagecast/failure.log", "split_manifest.json"]
     for name in [*names, *LINES, *ARROW, *OTHERS, "_pagecast/parts/val-00000-of-00001.jsonl"]:
         (out / name).parent.mkdir(exist_ok=True)
@@ -311,7 +311,7 @@ def written(out: Path, split: dict[str, Any] = OPEN) -> None:
 def test_retract_removes_what_the_receipts_of_another_split_name(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "_pagecast/parts/mine.json").write_text("mine")
-    retract(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
+    invalidate(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(OTHERS)
     assert sorted(p.name for p in (tmp_path / "_pagecast").rglob("*.*")) == [
         "config.json", "mine.json", "split.json",
@@ -320,7 +320,7 @@ def test_retract_removes_what_the_receipts_of_another_split_name(tmp_path: Path)
 
 def test_retract_leaves_the_same_split_to_be_looked_at(tmp_path: Path) -> None:
     written(tmp_path)
-    retract(str(tmp_path), OPEN, arrow=True)
+    invalidate(str(tmp_path), OPEN, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(LINES + ARROW + OTHERS)
     assert (tmp_path / RECEIPT).exists()
     assert not (tmp_path / "_pagecast/failure.log").exists()
@@ -328,13 +328,13 @@ def test_retract_leaves_the_same_split_to_be_looked_at(tmp_path: Path) -> None:
 
 def test_arrow_files_that_are_not_kept_up_go(tmp_path: Path) -> None:
     written(tmp_path)
-    retract(str(tmp_path), OPEN, arrow=False)
+    invalidate(str(tmp_path), OPEN, arrow=False)
     assert sorted(tree(tmp_path)) == sorted(LINES + OTHERS)
 
 
 def test_of_a_merged_split_the_whole_files_are_ours(tmp_path: Path) -> None:
     written(tmp_path, {**OPEN, "merge": True})
-    retract(str(tmp_path), OPEN, arrow=True)
+    invalidate(str(tmp_path), OPEN, arrow=True)
     assert sorted(tree(tmp_path)) == sorted({*LINES, *OTHERS} - {"train.jsonl"})
 
 
@@ -344,7 +344,7 @@ def test_a_part_that_was_begun_or_whose_receipt_is_damaged_is_ours(
 ) -> None:
     written(tmp_path)
     (tmp_path / RECEIPT).write_bytes(receipt)
-    retract(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
+    invalidate(str(tmp_path), {**OPEN, "seed": 43}, arrow=True)
     assert sorted(tree(tmp_path)) == sorted(OTHERS)
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.progress import terminal
-from pipeline.progress.ledger import State
+from pipeline.progress.counter import State
 from pipeline.progress.liveline import JobLine
 
 FAULTY = State(12, 40, 1234, 4936, 300_000_000, 1, 12, 1234)

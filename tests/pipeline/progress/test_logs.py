@@ -57,8 +57,8 @@ def test_verbose_also_says_what_libraries_tell_and_who_it_was(
 def test_echoes_are_left_out_but_not_with_verbose(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hush = logs.hush_job_servers if name == "root" else logs.hush_echoes
-    hush()
+    silence = logs.silence_job_servers if name == "root" else logs.silence_echoes
+    silence()
     log_all(name, "x")
     assert capsys.readouterr().err == "pagecast: critical: x\n"
     logs.choose(verbose=True)

@@ -17,11 +17,11 @@ from pagecast import storage
 from pagecast.dataset.layout import PLAN as PLAN_FILE
 from pagecast.dataset.shard import plan_line
 from pipeline.progress import terminal, watch
-from pipeline.progress.ledger import PARTS, State
+from pipeline.progress.counter import PARTS, State
 from pipeline.progress.liveline import JobLine
-from pipeline.progress.watch import Follower, Lines, Look
+from pipeline.progress.watch import Lines, Look, ProgressThread, ReceiptScan
 from tests.conftest import articles, write_parquet
-from tests.pipeline.progress.test_ledger import MODES, PLAN, receipt
+from tests.pipeline.progress.test_counter import MODES, PLAN, receipt
 from tests.support.stores import LONG, SMALL
 from tests.support.terminal import Screen
 
@@ -55,7 +55,7 @@ def look(at: Look) -> State:
 
 def test_a_look_finds_what_is_committed(out: Path) -> None:
     commit(out, "shards/00000.json", receipt(0, 4))
-    it = Look(str(out), MODES)
+    it = ReceiptScan(str(out), MODES)
     assert look(it) == State(1, 3, 4, 8, 840, 1)
     commit(out, "shards/00000.json", receipt(0, 5))  # once more
     commit(out, "shards/00001.jsonl", b"lines")
@@ -68,7 +68,7 @@ def test_a_look_finds_what_is_committed(out: Path) -> None:
 def test_a_receipt_at_fewer_modes_gives_way_to_a_whole_one_in_the_same_place(out: Path) -> None:
     path = out / "_pagecast/shards/00000.json"
     path.write_bytes(receipt(0, 4, ("tiny",)))
-    it = Look(str(out), MODES)
+    it = ReceiptScan(str(out), MODES)
     assert look(it) == State(0, 3, errors=1)
     path.write_bytes(receipt(0, 4))  # the same file to a directory's listing
     os.utime(path, ns=(1, 1))
@@ -76,7 +76,7 @@ def test_a_receipt_at_fewer_modes_gives_way_to_a_whole_one_in_the_same_place(out
 
 
 def test_parts_are_looked_at_when_all_shards_are_there(out: Path) -> None:
-    it = Look(str(out), MODES)
+    it = ReceiptScan(str(out), MODES)
     for number in range(3):
         commit(out, f"shards/{number:05d}.json", receipt(number, 1))
     commit(out, "parts/val-00000-of-00001.json", b"")
@@ -88,7 +88,7 @@ def test_many_receipts_are_told_of_bit_by_bit(out: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(watch, "TOGETHER", 2)
     for number in range(3):
         commit(out, f"shards/{number:05d}.json", receipt(number, 1))
-    assert [state.shards for state in Look(str(out), MODES).states()] == [2, 3, 3]
+    assert [state.shards for state in ReceiptScan(str(out), MODES).states()] == [2, 3, 3]
 
 
 def test_receipts_that_cannot_be_read_have_their_turn_at_the_next_look(
@@ -98,7 +98,7 @@ def test_receipts_that_cannot_be_read_have_their_turn_at_the_next_look(
         raise PermissionError(path)
 
     commit(out, "shards/00000.json", receipt(0, 4))
-    it = Look(str(out), MODES)
+    it = ReceiptScan(str(out), MODES)
     with monkeypatch.context() as patch:
         patch.setattr("pagecast.storage.read.read_bytes", refuse)
         assert look(it).shards == 0
@@ -116,7 +116,7 @@ def test_what_goes_wrong_is_no_concern_of_the_jobs(
         told.append(state)
         raise OSError("the terminal is gone")
 
-    with Follower(str(tmp_path), MODES, show, 0.01):
+    with ProgressThread(str(tmp_path), MODES, show, 0.01):
         time.sleep(0.1)
         assert told == []
         commit(tmp_path, PLAN_FILE, b"".join(map(plan_line, PLAN)))
@@ -125,7 +125,7 @@ def test_what_goes_wrong_is_no_concern_of_the_jobs(
 
 
 def test_a_follower_ends_with_the_job(out: Path) -> None:
-    with Follower(str(out), MODES, lambda *_: None, 0.01):
+    with ProgressThread(str(out), MODES, lambda *_: None, 0.01):
         until(lambda: "progress" in [thread.name for thread in threading.enumerate()])
     until(lambda: "progress" not in [thread.name for thread in threading.enumerate()])
 

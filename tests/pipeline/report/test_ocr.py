@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from pipeline.__main__ import main
+from pipeline.report.images import Images
 from pipeline.report.ocr import Reading, error_rate, legibility, read_pages
-from pipeline.report.pictures import Pictures
 from tests.conftest import Outcome
 
 needs_tesseract = pytest.mark.skipif(
@@ -104,13 +104,13 @@ def test_tesseract_reads_large_pages_better_than_tiny_ones(
     """On one real page of each; the sizes between would only take time."""
     sample = demo.lines("samples.jsonl")[0]
     seen: list[str] = []
-    real = Pictures.image
+    real = Images.image
 
-    def image(self: Pictures, sample: dict[str, Any], mode: str) -> Image.Image:
+    def image(self: Images, sample: dict[str, Any], mode: str) -> Image.Image:
         seen.append(mode)
         return real(self, sample, mode)
 
-    monkeypatch.setattr(Pictures, "image", image)
+    monkeypatch.setattr(Images, "image", image)
     assert main(["report", "--output_dir", str(demo_copy), "--ocr", "1"]) == 0
     assert seen[-4:] == list(sample["images"])
     content = (demo_copy / "report.html").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The report: its numbers against the samples, hostile texts, all forms of pictures, its bytes."""
+"""The report: its numbers against the samples, hostile texts, all forms of images, its bytes."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ import pytest
 from pagecast.reader import PageReader
 from pipeline.__main__ import main
 from pipeline.commands import run as run_module
-from pipeline.report import charts, pictures
+from pipeline.report import charts, images
 from pipeline.report.make import ReportSettings, report_page
 from pipeline.report.survey import WORST
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, write_parquet
@@ -213,7 +213,7 @@ def test_the_same_dataset_gives_the_same_bytes(
     assert report_of(demo_copy, "--seed 1") != first
 
 
-def test_all_forms_of_pictures_and_files_give_the_same_pictures(
+def test_all_forms_of_images_and_files_give_the_same_images(
     run: RunCommand, tmp_path: Path, options: str
 ) -> None:
     source = write_parquet(
@@ -223,9 +223,9 @@ def test_all_forms_of_pictures_and_files_give_the_same_pictures(
         form: run(source, options=f"{options} {form}", into=f"out{n}")
         for n, form in enumerate(["", "--image_shards", "--no_images", "--no_merge --shard_rows 5"])
     }
-    pictures = {form: Parsed(html(f.path)).of("img", "src") for form, f in forms.items()}
-    assert len(pictures[""]) > 10
-    assert all(found == pictures[""] for found in pictures.values())
+    images = {form: Parsed(html(f.path)).of("img", "src") for form, f in forms.items()}
+    assert len(images[""]) > 10
+    assert all(found == images[""] for found in images.values())
     reports = {form: (f.path / "report.html").read_bytes() for form, f in forms.items()}
     assert reports[""] == reports["--image_shards"] == reports["--no_merge --shard_rows 5"]
     sampled = {form: report_of(f.path, "--sample 9") for form, f in forms.items()}
@@ -235,18 +235,18 @@ def test_all_forms_of_pictures_and_files_give_the_same_pictures(
     assert sampled[""] == sampled["--image_shards"] == sampled["--no_merge --shard_rows 5"]
 
 
-def test_pictures_are_the_stored_ones(demo: Outcome) -> None:
+def test_images_are_the_stored_ones(demo: Outcome) -> None:
     stored = {path.read_bytes() for path in (demo.path / "images").rglob("*.png")}
     shown = Parsed(html(demo.path)).of("img", "src")
     assert {base64.b64decode(source.partition(",")[2]) for source in shown} <= stored
 
 
 def test_the_file_stays_small(demo: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "SHEET_BYTES", 400_000)
-    monkeypatch.setattr(pictures, "WORST_BYTES", 100_000)
+    monkeypatch.setattr(images, "SHEET_BYTES", 400_000)
+    monkeypatch.setattr(images, "WORST_BYTES", 100_000)
     content = report_page(str(demo.path), demo.manifest, ReportSettings())
     assert len(content) < 1_200_000
-    omitted = [int(n) for n in re.findall(r"<p>(\d+) pictures are left out", content)]
+    omitted = [int(n) for n in re.findall(r"<p>(\d+) images are left out", content)]
     assert len(omitted) == 2
     assert Parsed(content).tags["img"] == 8 * 4 + WORST - sum(omitted)
 

@@ -63,15 +63,15 @@ def test_text_on_a_phone_is_large_enough(browser: Chromium, demo: Outcome) -> No
     assert browser.value(touch) >= 24
 
 
-def test_a_picture_is_enlarged_and_closed_again(browser: Chromium, demo: Outcome) -> None:
+def test_a_image_is_enlarged_and_closed_again(browser: Chromium, demo: Outcome) -> None:
     browser.open(demo.path / "report.html", 390, 844, dark=False)
-    picture = "document.querySelectorAll('#samples .page img')[3]"
-    before = browser.value(f"{picture}.clientWidth")
-    browser.value(f"{picture}.closest('.open').click()")
-    assert browser.value(f"{picture}.clientWidth") == 1280 > before
+    image = "document.querySelectorAll('#samples .page img')[3]"
+    before = browser.value(f"{image}.clientWidth")
+    browser.value(f"{image}.closest('.open').click()")
+    assert browser.value(f"{image}.clientWidth") == 1280 > before
     assert browser.value("document.documentElement.scrollWidth") == 390
-    close = f"{picture}.closest('.page').querySelector('.close')"
+    close = f"{image}.closest('.page').querySelector('.close')"
     assert browser.value(f"{close}.offsetHeight") >= 40
     browser.value(f"{close}.click()")
-    assert browser.value(f"{picture}.clientWidth") == before
-    assert browser.value(f"Math.abs({picture}.getBoundingClientRect().top)") < 844
+    assert browser.value(f"{image}.clientWidth") == before
+    assert browser.value(f"Math.abs({image}.getBoundingClientRect().top)") < 844

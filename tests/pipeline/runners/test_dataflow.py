@@ -119,7 +119,9 @@ class Template(NamedTuple):
             if transform.spec.urn == "beam:transform:pardo:v1":
                 function = beam_runner_api_pb2.ParDoPayload.FromString(transform.spec.payload).do_fn
                 if function.urn == python_urns.PICKLED_DOFN_INFO:
-                    found[transform.unique_name.rpartition("/")[2]] = pickler.loads(function.payload)[0]
+                    found[transform.unique_name.rpartition("/")[2]] = pickler.loads(
+                        function.payload
+                    )[0]
         return found
 
 

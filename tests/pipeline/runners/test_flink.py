@@ -154,8 +154,8 @@ def test_a_job_shows_its_numbers_and_works_on_all_slots(
     assert shown["articles_dropped_too_short"] == counts["dropped"]["too_short"]
     assert shown["articles_failed"] == 0
     assert (shown["samples"], shown["pages"]) == (counts["samples"], counts["pages"])
-    pictures = sum(len(content) for name, content in expected.items() if name.endswith(".png"))
-    assert shown["bytes_pictures"] == pictures
+    images = sum(len(content) for name, content in expected.items() if name.endswith(".png"))
+    assert shown["bytes_pictures"] == images
     assert shown["bytes_samples"] == len(expected["samples.jsonl"])
     for step in ("read_articles", "tokenize", "expand_chunks", "render_pages", "write_samples"):
         shards, milliseconds, shortest, longest = shown[f"ms_{step}"]

@@ -207,7 +207,7 @@ def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
     told: list[str] = []
     with Watchdog(start, told.append, stall_minutes=30) as watch:
         watch.start(os.environ, is_idle).kill()
-        watch.settle()
+        watch.wait_for_cause()
     assert not told
 
 

@@ -5,9 +5,17 @@ from dataclasses import replace
 import pytest
 
 from pagecast.dataset.receipts import ArticleLines, Receipt
-from pagecast.dataset.sample import ModePictures, Picture
+from pagecast.dataset.sample import ModeImages, StoredImage
 from pagecast.dataset.shard import ArticleError, Failure, Shard
-from pipeline.progress.ledger import CHECKING, MERGING, PARTS, SHARDS, SPLITTING, Ledger, State
+from pipeline.progress.counter import (
+    CHECKING,
+    MERGING,
+    PARTS,
+    SHARDS,
+    SPLITTING,
+    ReceiptCounter,
+    State,
+)
 
 MODES = ("tiny", "base")
 PLAN = [
@@ -20,10 +28,10 @@ SHARD = {number: Shard(*PLAN[number + (number > 0)]) for number in range(3)}  # 
 
 
 def receipt(number: int, samples: int, modes: tuple[str, ...] = MODES, failed: int = 0) -> bytes:
-    """The receipt of a shard with an article of so many samples; a picture has 100 bytes."""
-    pictures = {
-        mode: ModePictures(
-            None, 100 * samples, {f"s{n}": Picture(0, 100, "x") for n in range(samples)}
+    """The receipt of a shard with an article of so many samples; an image has 100 bytes."""
+    images = {
+        mode: ModeImages(
+            None, 100 * samples, {f"s{n}": StoredImage(0, 100, "x") for n in range(samples)}
         )
         for mode in modes
     }
@@ -33,14 +41,14 @@ def receipt(number: int, samples: int, modes: tuple[str, ...] = MODES, failed: i
     return Receipt(
         SHARD[number], modes, 1, {"too_short": 9}, errors, len(modes) * samples, 10 * samples, "0",
         articles,
-    ).to_json(pictures)  # fmt: skip
+    ).to_json(images)  # fmt: skip
 
 
 class Job:
     """A ledger, and a directory of receipts to look at: name to version and content."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger(PLAN, MODES)
+        self.ledger = ReceiptCounter(PLAN, MODES)
         self.files: dict[str, tuple[int, bytes]] = {}
         self.read: list[str] = []
 
@@ -132,7 +140,7 @@ def test_receipts_of_shards_that_are_not_in_the_plan_do_not_count() -> None:
 
 
 def test_parts_are_counted_by_their_names() -> None:
-    ledger = Ledger(PLAN, MODES)
+    ledger = ReceiptCounter(PLAN, MODES)
     ledger.take_parts({})
     ledger.take_parts({"val-00000-of-00002.json": 1, "val-00000-of-00002.jsonl": 2, "x.json": 3})
     state = ledger.state()
@@ -143,7 +151,7 @@ def test_parts_are_counted_by_their_names() -> None:
 
 
 def test_parts_of_an_earlier_run_are_not_new_until_they_are_written_again() -> None:
-    ledger = Ledger(PLAN, MODES)
+    ledger = ReceiptCounter(PLAN, MODES)
     ledger.take_parts({"train-00000-of-00001.json": 1})
     assert ledger.state().new_parts == 0
     ledger.take_parts({"train-00000-of-00001.json": 2})

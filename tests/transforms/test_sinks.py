@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pagecast.dataset.layout import END_OF_TAR
-from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
-from transforms.render.sinks import NoPictures, PictureFiles, PictureTars, tar_member
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
+from transforms.render.sinks import ImageFiles, ImageTars, NoImages, tar_member
 
 
 def sample(row: int) -> Sample:
@@ -16,36 +16,36 @@ def sample(row: int) -> Sample:
     return Sample(row, f"w{row}", "é", 0, 9, tokens, tokens, "x")
 
 
-PNGS = {"tiny": b"tiny picture", "small": b"small picture" * 100}
+PNGS = {"tiny": b"tiny image", "small": b"small image" * 100}
 
 
 def files(out: Path) -> dict[str, bytes]:
     return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
-def test_a_picture_is_told_by_the_start_of_its_sha256() -> None:
+def test_a_image_is_told_by_the_start_of_its_sha256() -> None:
     assert digest_of(b"abc") == "ba7816bf8f01cfea"  # of the standard's example
 
 
 def test_files_are_written_at_once_and_listed(tmp_path: Path) -> None:
-    sink = PictureFiles(str(tmp_path), {})
+    sink = ImageFiles(str(tmp_path), {})
     sink.add(sample(1), PNGS)
     assert files(tmp_path) == {
         "images/small/sample_000001_chunk_0.png": PNGS["small"],
         "images/tiny/sample_000001_chunk_0.png": PNGS["tiny"],
     }
-    places = {"sample_000001_chunk_0": Picture(0, 12, digest_of(PNGS["tiny"]))}
-    assert sink.commit()["tiny"] == ModePictures(None, 12, places)
+    places = {"sample_000001_chunk_0": StoredImage(0, 12, digest_of(PNGS["tiny"]))}
+    assert sink.commit()["tiny"] == ModeImages(None, 12, places)
     sink.discard()
     assert files(tmp_path) == {}
 
 
 def test_earlier_files_stay_with_the_samples_that_are_still_there(tmp_path: Path) -> None:
-    first = PictureFiles(str(tmp_path), {})
+    first = ImageFiles(str(tmp_path), {})
     for row in (1, 2):
         first.add(sample(row), {"tiny": PNGS["tiny"]})
     earlier = first.commit()
-    second = PictureFiles(str(tmp_path), earlier)
+    second = ImageFiles(str(tmp_path), earlier)
     second.add(sample(1), {"small": PNGS["small"]})
     stored = second.commit()
     assert list(stored["tiny"].places) == list(stored["small"].places) == ["sample_000001_chunk_0"]
@@ -55,8 +55,8 @@ def test_earlier_files_stay_with_the_samples_that_are_still_there(tmp_path: Path
     ]  # fmt: skip
 
 
-def test_tars_have_pictures_and_the_records_beside_the_first(tmp_path: Path) -> None:
-    sink = PictureTars(str(tmp_path), 7, ["tiny", "small"])
+def test_tars_have_images_and_the_records_beside_the_first(tmp_path: Path) -> None:
+    sink = ImageTars(str(tmp_path), 7, ["tiny", "small"])
     for row in (1, 2):
         sink.add(sample(row), PNGS)
     assert not list(tmp_path.rglob("*.tar"))
@@ -81,7 +81,7 @@ def test_tars_have_pictures_and_the_records_beside_the_first(tmp_path: Path) -> 
 
 
 def test_discarded_tars_leave_nothing(tmp_path: Path) -> None:
-    sink = PictureTars(str(tmp_path), 7, ["tiny", "small"])
+    sink = ImageTars(str(tmp_path), 7, ["tiny", "small"])
     sink.add(sample(1), PNGS)
     sink.discard()
     assert files(tmp_path) == {}
@@ -90,7 +90,7 @@ def test_discarded_tars_leave_nothing(tmp_path: Path) -> None:
 def test_tars_that_cannot_all_be_opened_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/small").write_bytes(b"no directory")
-    tars = PictureTars(str(tmp_path), 7, ["tiny", "small"])
+    tars = ImageTars(str(tmp_path), 7, ["tiny", "small"])
     with pytest.raises(OSError, match="small"):
         tars.add(sample(1), PNGS)
     tars.discard()
@@ -101,7 +101,7 @@ def test_without_samples_there_are_no_tars(tmp_path: Path) -> None:
     older = tmp_path / "images/tiny/00007.tar"
     older.parent.mkdir(parents=True)
     older.write_bytes(END_OF_TAR)
-    assert PictureTars(str(tmp_path), 7, ["tiny", "small"]).commit() == {}
+    assert ImageTars(str(tmp_path), 7, ["tiny", "small"]).commit() == {}
     assert files(tmp_path) == {}
 
 
@@ -118,8 +118,8 @@ def test_members_are_what_tar_reads(content: bytes) -> None:
     assert len(read) == 2
 
 
-def test_no_pictures() -> None:
-    sink = NoPictures()
+def test_no_images() -> None:
+    sink = NoImages()
     sink.add(sample(1), {})
     assert sink.commit() == {}
     sink.discard()

@@ -1,4 +1,4 @@
-"""Checking the pictures of a shard: that each is what was written, and that it is a page."""
+"""Checking the images of a shard: that each is what was written, and that it is a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from pagecast import storage
 from pagecast.dataset.assets import load_renderer
 from pagecast.dataset.layout import image_name, tar_name
-from pagecast.dataset.sample import ModePictures, Picture, Sample, digest_of
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.versions import page_versions
 from pagecast.render.typeset import MARGIN
@@ -20,16 +20,16 @@ from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
 
 
-def pictures_faults(
+def images_faults(
     shard: Shard,
     dataset: Dataset,
-    pictures: dict[str, ModePictures],
+    images: dict[str, ModeImages],
     wanted: Sequence[Expected],
     lines: dict[str, bytes],
     whole: bool,
     redrawn: Set[str] = frozenset(),
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the pictures of the samples wanted, and with whole tars.
+    """Yield what is wrong with the images of the samples wanted, and with whole tars.
 
     Args:
       lines: the samples' lines by id, as far as they are there.
@@ -37,7 +37,7 @@ def pictures_faults(
     """
     sizes = {mode.name: mode.px for mode in dataset.pages.modes}
     with storage.RangeReader() as reader:
-        for mode, stored in pictures.items():
+        for mode, stored in images.items():
             if stored.tar is not None and stored.places and whole:
                 yield from _tar_faults(shard, dataset, mode, stored, lines)
             others = {place.digest: name for name, place in stored.places.items()}
@@ -51,19 +51,19 @@ def pictures_faults(
                     else:
                         png = reader.read(path, place.offset, place.length)
                 except FileNotFoundError:
-                    yield Fault(file, sample.id, "its picture is missing")
+                    yield Fault(file, sample.id, "its image is missing")
                     continue
                 except OSError as error:
-                    yield Fault(file, sample.id, f"its picture cannot be read ({error})")
+                    yield Fault(file, sample.id, f"its image cannot be read ({error})")
                     continue
                 always = sample.id in redrawn
                 redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode])
-                for what in picture_faults(png, place, others, sizes[mode], redraw, always):
+                for what in image_faults(png, place, others, sizes[mode], redraw, always):
                     yield Fault(file, sample.id, what)
 
 
 def _tar_faults(
-    shard: Shard, dataset: Dataset, mode: str, stored: ModePictures, lines: dict[str, bytes]
+    shard: Shard, dataset: Dataset, mode: str, stored: ModeImages, lines: dict[str, bytes]
 ) -> Iterator[Fault]:
     """Check that a tar read as a tar has just the members that the receipt's places say."""
     file = tar_name(mode, shard.number)
@@ -75,7 +75,7 @@ def _tar_faults(
             wanted.append((f"{sample}.json", None))
     try:
         if stored.tar != file:
-            yield Fault(file, "", f"the receipt has the pictures in {stored.tar}")
+            yield Fault(file, "", f"the receipt has the images in {stored.tar}")
         if (size := storage.size_of(dataset.path(file))) != stored.size:
             yield Fault(file, "", f"it has {size} bytes, {stored.size} were written")
         with storage.open_read(dataset.path(file)) as opened, tarfile.open(fileobj=opened) as tar:
@@ -125,30 +125,30 @@ def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None
     return renderer.render(Sample.from_json_line(line).context_text, px).image
 
 
-def picture_faults(
+def image_faults(
     png: bytes,
-    written: Picture,
+    written: StoredImage,
     others: Mapping[str, str],
     px: int,
     redraw: Callable[[], Image.Image | None],
     always: bool = False,
 ) -> Iterator[str]:
-    """Yield what is wrong with a picture.
+    """Yield what is wrong with an image.
 
     Args:
       written: what the receipt says of it.
-      others: digest to id, of the pictures of the same mode and shard.
+      others: digest to id, of the images of the same mode and shard.
       redraw: draws the page anew, or gives None where that cannot be done as it was.
       always: whether to do so in any case, not only where there is ink in the margins.
     """
     if (digest := digest_of(png)) != written.digest:
         if digest in others:
-            yield f"it is the picture of {others[digest]}"
+            yield f"it is the image of {others[digest]}"
             return
         if len(png) < written.length:
             yield f"it is cut short: {len(png)} of {written.length} bytes"
         else:
-            yield "it is not the picture that was written"
+            yield "it is not the image that was written"
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             image.load()

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pagecast.dataset.layout import parse_part_receipt, parse_receipt_name
-from pagecast.dataset.receipts import Tally, read_tally
+from pagecast.dataset.receipts import ReceiptCounts, read_counts
 from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.split import TRAIN, VAL
 
@@ -17,7 +17,7 @@ SHARDS, CHECKING, SPLITTING, PARTS, MERGING = "shards", "checking", "splitting",
 class State:
     """How far a job is. `new_` is what this run did itself.
 
-    of: shards planned. size: bytes of samples and pictures. errors: articles that failed and files
+    of: shards planned. size: bytes of samples and images. errors: articles that failed and files
     that cannot be read. parts_of: parts of the split, at least; their receipts tell how many.
     """
 
@@ -48,7 +48,7 @@ class State:
         return PARTS if self.parts < self.parts_of else MERGING
 
 
-class Ledger:
+class ReceiptCounter:
     """Counts receipts as they come; one that is replaced or removed is counted anew or not at all.
 
     Args:
@@ -61,7 +61,7 @@ class Ledger:
         self._unreadable = len(entries) - len(self._shards)
         self._modes = tuple(modes)
         self._versions: dict[str, Hashable] = {}  # of the receipts that were read
-        self._tallies: dict[str, Tally] = {}  # of those that count
+        self._counts: dict[str, ReceiptCounts] = {}  # of those that count
         self._parts: dict[str, Hashable] = {}
         self._earlier: dict[str, Hashable] | None = None  # what was there before this run
         self._earlier_parts: dict[str, Hashable] | None = None
@@ -69,7 +69,7 @@ class Ledger:
     @property
     def idle(self) -> set[str]:
         """The names of receipts that were read and do not count, so that others are awaited."""
-        return self._versions.keys() - self._tallies.keys()
+        return self._versions.keys() - self._counts.keys()
 
     def to_read(self, listed: Mapping[str, Hashable]) -> list[str]:
         """Return which receipts are new or other ones, of those there are, names to versions."""
@@ -78,21 +78,21 @@ class Ledger:
             self._earlier = receipts
         for name in self._versions.keys() - receipts.keys():
             del self._versions[name]
-            self._tallies.pop(name, None)
+            self._counts.pop(name, None)
         return [name for name, version in receipts.items() if self._versions.get(name) != version]
 
     def take(self, name: str, version: Hashable, content: bytes) -> None:
         """Count a receipt if it is a whole one of the planned rows at the wanted modes."""
         self._versions[name] = version
-        self._tallies.pop(name, None)
+        self._counts.pop(name, None)
         try:
-            tally = read_tally(content)
+            counts = read_counts(content)
         except ValueError:
             return
         number = parse_receipt_name(name)
         planned = None if number is None else self._shards.get(number)
-        if planned and tally.shard.has_rows_of(planned) and tally.modes == self._modes:
-            self._tallies[name] = tally
+        if planned and counts.shard.has_rows_of(planned) and counts.modes == self._modes:
+            self._counts[name] = counts
 
     def take_parts(self, listed: Mapping[str, Hashable]) -> None:
         """Take note of all receipts of parts that there are, names to versions."""
@@ -102,25 +102,23 @@ class Ledger:
 
     def state(self) -> State:
         """Return how far the job is by the receipts seen so far."""
-        tallies = self._tallies.values()
+        counted = self._counts.values()
         earlier, earlier_parts = self._earlier or {}, self._earlier_parts or {}
         new = [
-            tally
-            for name, tally in self._tallies.items()
-            if earlier.get(name) != self._versions[name]
+            each for name, each in self._counts.items() if earlier.get(name) != self._versions[name]
         ]
         # Each split has a part at least, though one without samples is written in the end.
         of = {VAL: 1, TRAIN: 1}
         of.update(filter(None, map(parse_part_receipt, self._parts)))
         return State(
-            shards=len(tallies),
+            shards=len(counted),
             of=len(self._shards),
-            samples=sum(tally.samples for tally in tallies),
-            pages=sum(tally.pages for tally in tallies),
-            size=sum(tally.size for tally in tallies),
-            errors=self._unreadable + sum(tally.failed for tally in tallies),
+            samples=sum(each.samples for each in counted),
+            pages=sum(each.pages for each in counted),
+            size=sum(each.size for each in counted),
+            errors=self._unreadable + sum(each.failed for each in counted),
             new_shards=len(new),
-            new_samples=sum(tally.samples for tally in new),
+            new_samples=sum(each.samples for each in new),
             parts=len(self._parts),
             parts_of=sum(of.values()),
             new_parts=sum(earlier_parts.get(name) != of for name, of in self._parts.items()),

@@ -15,15 +15,15 @@ from pagecast.reader import PageReader
 from pagecast.render.png import encode_png
 from pipeline.report.survey import lost
 
-SHEET_BYTES, WORST_BYTES = 3_000_000, 2_000_000  # of pictures, before base64 adds a third
+SHEET_BYTES, WORST_BYTES = 3_000_000, 2_000_000  # of images, before base64 adds a third
 
 Sample = dict[str, Any]
 
 
-class Pictures:
+class Images:
     """The pages of a dataset.
 
-    Only pictures that the job has written: what lies under the name of one, or behind a link of
+    Only images that the job has written: what lies under the name of one, or behind a link of
     that name, may be another's and nothing to be shown around.
     """
 
@@ -31,20 +31,20 @@ class Pictures:
         self._reader, self._form, self._level = reader, form, level
 
     def png(self, sample: Mapping[str, Any], mode: str) -> bytes:
-        """Return a page's picture as a file."""
+        """Return a page's image as a file."""
         if self._form == NONE:
             return encode_png(self.image(sample, mode), self._level)
         return self._reader.checked_png(sample["id"], mode)
 
     def image(self, sample: Mapping[str, Any], mode: str) -> Image.Image:
-        """Return a page's picture."""
+        """Return a page's image."""
         if self._form == NONE:
             return self._reader.image(sample, mode)
         return Image.open(io.BytesIO(self.png(sample, mode)), formats=["PNG"])
 
 
 class Shown(NamedTuple):
-    """A page to show: of which sample, its mode, what is known of it, the picture in base64.
+    """A page to show: of which sample, its mode, what is known of it, the image in base64.
 
     data: None where it would make the report too large.
     """
@@ -62,10 +62,8 @@ class Gallery(NamedTuple):
     omitted: int
 
 
-def gallery(
-    chosen: Sequence[tuple[bytes, Sequence[str]]], pictures: Pictures, most: int
-) -> Gallery:
-    """Return pages to show, until their pictures have `most` bytes.
+def gallery(chosen: Sequence[tuple[bytes, Sequence[str]]], images: Images, most: int) -> Gallery:
+    """Return pages to show, until their images have `most` bytes.
 
     Args:
       chosen: lines of samples, each with the modes to show it at.
@@ -75,7 +73,7 @@ def gallery(
         sample = json.loads(line)
         pages = []
         for mode in modes:
-            png = pictures.png(sample, mode)
+            png = images.png(sample, mode)
             fits = len(png) <= left
             left -= len(png) * fits
             omitted += not fits
