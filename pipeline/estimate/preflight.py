@@ -51,7 +51,7 @@ def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> 
 
 
 def preflight(options: RunOptions, sources: Sources) -> None:
-    """ReceiptScan whether the disk has room for a run; warn where it may not.
+    """Look whether the disk has room for a run; warn where it may not.
 
     Raises:
       UsageError: it certainly has not.

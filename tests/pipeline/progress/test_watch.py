@@ -19,7 +19,7 @@ from pagecast.dataset.shard import plan_line
 from pipeline.progress import terminal, watch
 from pipeline.progress.counter import PARTS, State
 from pipeline.progress.liveline import JobLine
-from pipeline.progress.watch import Lines, Look, ProgressThread, ReceiptScan
+from pipeline.progress.watch import Lines, ProgressThread, ReceiptScan
 from tests.conftest import articles, write_parquet
 from tests.pipeline.progress.test_counter import MODES, PLAN, receipt
 from tests.support.stores import LONG, SMALL
@@ -49,7 +49,7 @@ def commit(out: Path, name: str, content: bytes) -> None:
     storage.commit(str(out / "_pagecast" / name), [content])
 
 
-def look(at: Look) -> State:
+def look(at: ReceiptScan) -> State:
     return list(at.states())[-1]
 
 
