@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every benchmark and writes RESULTS.md anew; some 40 minutes on two quiet cores. Its arguments
+# Runs every benchmark and writes RESULTS.md again; some 40 minutes on two quiet cores. Its arguments
 # name those to run (default: all): benchmarks/all.sh startup render
 set -euo pipefail
 cd "$(dirname "$0")/.."

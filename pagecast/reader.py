@@ -131,7 +131,7 @@ class _OpenDataset:
         path = storage.join(output_dir, MANIFEST)
         if not storage.exists(path):
             raise ReaderError(
-                f"{path} is not there: the job is not finished, or this is no dataset"
+                f"{path} is not there: the job is not finished, or this is not a dataset"
             )
         try:
             self._manifest = json.loads(storage.read_bytes(path))

@@ -1,7 +1,7 @@
 """The decisions: options, the graph, its launch, and what a person sees.
 
 `python -m pipeline` looks for modules in the working directory first, before all that is installed.
-A `random.py` there, beside somebody's data, is no part of this program: so that place is left out,
+A `random.py` there, beside somebody's data, is not part of this program: so that place is left out,
 unless it is where Pagecast itself is. This runs before anything else is imported. What PYTHONPATH
 names stays: that is what the user says.
 """

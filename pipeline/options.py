@@ -177,7 +177,7 @@ class RunOptions:
     ] = None
     font: Annotated[
         tuple[Place, ...] | None,
-        text(PAGES, "fonts instead of DejaVu Sans, the first first", "FILE ..."),
+        text(PAGES, "fonts instead of DejaVu Sans, by preference", "FILE ..."),
     ] = None
     layout: Annotated[
         Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), IN_FINGERPRINT
@@ -301,9 +301,9 @@ class VerifyOptions:
     ] = None
     seed: Annotated[Whole, text(LOOKED_AT, "seed of these choices")] = 0
     redraw: Annotated[
-        bool, text(LOOKED_AT, "draw all pages anew; else those of a sample a shard")
+        bool, text(LOOKED_AT, "redraw all pages; else those of one sample per shard")
     ] = False
-    repair: Annotated[bool, text(HOW, "remove what is damaged, for a run to make it anew")] = False
+    repair: Annotated[bool, text(HOW, "remove what is damaged, for a run to make again")] = False
     force_unlock: Annotated[bool, text(HOW, "with --repair: though a run may hold DIR")] = False
     workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
     quiet: Annotated[bool, text(HOW, "no progress")] = False

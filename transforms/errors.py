@@ -42,7 +42,7 @@ def map_with_errors(
             results.append(process(item))
         except (OSError, StoreError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except BaseException as error:  # a panic in a Rust tokenizer is no Exception
+        except BaseException as error:  # a panic in a Rust tokenizer is not an Exception
             reason = redact(f"{type(error).__name__}: {error}")
             errors.append(ArticleError(article.row, article.wiki_id, step, reason))
     return results, tuple(errors)

@@ -14,7 +14,7 @@ from functools import cache
 
 HIDDEN = "***"
 LEAST, LEAST_OF_SECRETS = 8, 4  # characters of a value: a shorter one may be any word
-# As words of a name: TOKENIZERS_PARALLELISM is no secret.
+# As words of a name: TOKENIZERS_PARALLELISM is not a secret.
 SECRET = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|PASS|PASSWORD|PASSWD|CREDENTIALS?|(?:API|ACCESS|ACCOUNT)?KEY|SAS|"
     r"SIGNATURE|CONNECTION_STRING)(?:_|$)",

@@ -41,7 +41,7 @@ class FilteredPiece(NamedTuple):
         """Read what `to_json` wrote.
 
         Raises:
-          ValueError: it is no such record.
+          ValueError: it is not such a record.
         """
         try:
             fields = from_checksummed(content)

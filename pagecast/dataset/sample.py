@@ -116,7 +116,7 @@ def sample_id(row: int, chunk_index: int) -> str:
 def fallback_id(path: str, row: int) -> str:
     """Return the id of an article that has none, `{file name}#{row}`.
 
-    Bytes of the name that are no UTF-8 become `?`: an id is hashed and written as text.
+    Bytes of the name that are not UTF-8 become `?`: an id is hashed and written as text.
     """
     name = path.rsplit("/", 1)[-1]
     return f"{name.encode(errors='replace').decode()}#{row}"
@@ -126,7 +126,7 @@ def parse_sample_id(name: str) -> tuple[int, int]:
     """Return the row and the chunk of a sample's name.
 
     Raises:
-      ValueError: it is no such name.
+      ValueError: it is not such a name.
     """
     match = SAMPLE_ID.fullmatch(name)
     row, chunk = map(int, match.groups()) if match else (-1, -1)

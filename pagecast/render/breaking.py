@@ -157,7 +157,7 @@ def _class(character: str) -> str:
 def clusters(text: str, unit: Unit) -> list[Unit]:
     """Return the grapheme clusters of a unit: what it is broken into where it is too wide.
 
-    A space between them is no unit; it may be dropped as any other.
+    A space between them is not a unit; it may be dropped as any other.
     """
     starts = cluster_starts(text[unit.start : unit.end])
     return [

@@ -44,12 +44,12 @@ def covered_codepoints(font: bytes) -> frozenset[int]:
     """Return the code points that the font file (its first face) maps to a glyph, not to its box.
 
     Raises:
-      ValueError: it is no TrueType or OpenType font, or has no Unicode character map.
+      ValueError: it is not a TrueType or OpenType font, or has no Unicode character map.
     """
     try:
         opened = TTFont(io.BytesIO(font), fontNumber=0, lazy=True)
     except TTLibError as error:  # Pillow opens more, Type 1 and bitmap fonts for example
-        raise ValueError(f"it is no TrueType or OpenType font ({error})") from error
+        raise ValueError(f"it is not a TrueType or OpenType font ({error})") from error
     with opened as face:
         cmap = face.getBestCmap()
         if cmap is None:
@@ -178,7 +178,7 @@ def require_outlines(font: bytes) -> None:
             has_outlines = any(table in face for table in OUTLINES)
             suspects = in_colour(face) if kinds and has_outlines else []
     except TTLibError:
-        return  # it is no font, which others find
+        return  # it is not a font, which others find
     if not has_outlines:
         raise ValueError(
             f"it has no outlines, only bitmaps ({', '.join(kinds) or 'bitmaps'}), and pages are "

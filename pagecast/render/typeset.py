@@ -102,7 +102,7 @@ class Text:
 
 
 def joined(words: Sequence[str], spaced: Sequence[int]) -> str:
-    """Return the text that words are of; the last one's space, if any, is no part of it."""
+    """Return the text that words are of; the last one's space, if any, is not part of it."""
     text = "".join(word + " " * gap for word, gap in zip(words, spaced, strict=True))
     return text.removesuffix(" ")
 

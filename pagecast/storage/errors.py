@@ -6,8 +6,8 @@ from __future__ import annotations
 class StoreError(Exception):
     """A store or the hub failed, or refuses the whole job: no single file's fault.
 
-    It is no `OSError`, so that nobody who looks whether a file is there, or whole, takes it for an
-    answer.
+    It is not an `OSError`, so that nobody who looks whether a file is there, or whole, takes it
+    for an answer.
     """
 
 

@@ -173,4 +173,4 @@ def _require_regular(path: str, follow: bool = True) -> None:
 
 
 def _irregular(path: str) -> IrregularFileError:
-    return IrregularFileError(f"{path} is a pipe, a socket or a device, no regular file")
+    return IrregularFileError(f"{path} is a pipe, a socket or a device, not a regular file")

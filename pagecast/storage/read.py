@@ -38,7 +38,7 @@ def exists(path: str) -> bool:
         except (OSError, ValueError):
             return False
         return True
-    return path.count("/") > 2 and serving(path).exists(path)  # a bucket is no object
+    return path.count("/") > 2 and serving(path).exists(path)  # a bucket is not an object
 
 
 def files_in(directory: str) -> Iterator[str]:

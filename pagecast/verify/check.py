@@ -273,5 +273,5 @@ class Check:
             f"{self.samples_checked * pages:,} images, {self.files_checked:,} files"
         )
         if other := other_versions(self.dataset):
-            checked += f"; no page was drawn anew ({other})"
+            checked += f"; no page was redrawn ({other})"
         return f"checked {checked}: {len(self.faults) or 'no'} faults"

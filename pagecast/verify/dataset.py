@@ -17,7 +17,7 @@ class Fault(NamedTuple):
     """Something that is not as it should be.
 
     file: relative to the output directory. sample: the id, or "" where it is not about one.
-    remove: files without which the next run makes anew what is at fault, relative too.
+    remove: files without which the next run makes again what is at fault, relative too.
     """
 
     file: str
@@ -63,7 +63,7 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
     """
     for name in (CONFIG, PLAN):
         if not storage.exists(path := storage.private(output_dir, name)):
-            raise DatasetError(f"{output_dir} is no dataset: {path} is not there")
+            raise DatasetError(f"{output_dir} is not a dataset: {path} is not there")
     try:
         path = storage.private(output_dir, CONFIG)
         config = json.loads(storage.read_bytes(path))
@@ -94,7 +94,7 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
         path = storage.private(output_dir, PLAN)
         shards = [entry for entry in read_plan(path) if isinstance(entry, Shard)]
         if not all(type(n) is int for s in shards for n in (s.number, *s[2:6])):
-            raise ValueError("a shard's numbers are none")
+            raise ValueError("a shard has a value that is not a number")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         again = " with --overwrite" if path.endswith(CONFIG) else ""
         raise DatasetError(

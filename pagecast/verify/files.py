@@ -42,7 +42,7 @@ class SampleFile(NamedTuple):
     """A file of samples: its name, whether it is Arrow, and the samples it should have, in order.
 
     keys: of those samples, where the file is made of parts. receipts: of these parts; without them
-    the next run writes the file anew.
+    the next run writes the file again.
     """
 
     name: str

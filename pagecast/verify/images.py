@@ -33,7 +33,7 @@ def images_faults(
 
     Args:
       lines: the samples' lines by id, as far as they are there.
-      redrawn: ids of samples whose pages are drawn anew and compared.
+      redrawn: ids of samples whose pages are redrawn and compared.
     """
     sizes = {mode.name: mode.px for mode in dataset.pages.modes}
     with storage.RangeReader() as reader:
@@ -118,7 +118,7 @@ def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
 
 
 def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
-    """Draw a sample's page anew, if the same version of Pillow would draw it."""
+    """Redraw a sample's page, if the same version of Pillow would draw it."""
     if line is None or other_versions(dataset):
         return None
     renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
@@ -138,7 +138,7 @@ def image_faults(
     Args:
       written: what the receipt says of it.
       others: digest to id, of the images of the same mode and shard.
-      redraw: draws the page anew, or gives None where that cannot be done as it was.
+      redraw: redraws the page, or gives None where that cannot be done as it was.
       always: whether to do so in any case, not only where there is ink in the margins.
     """
     if (digest := digest_of(png)) != written.digest:

@@ -44,13 +44,13 @@ def digest(line: bytes) -> int:
 
 
 class Redraw(NamedTuple):
-    """Which pages are drawn anew: all, or those of one sample of each shard by a seed."""
+    """Which pages are redrawn: all, or those of one sample of each shard by a seed."""
 
     all: bool = False
     seed: int = 0
 
     def of(self, shard: int, wanted: Sequence[Expected]) -> frozenset[str]:
-        """Return the ids of a shard's samples whose pages are drawn anew."""
+        """Return the ids of a shard's samples whose pages are redrawn."""
         if not wanted or self.all:
             return frozenset(sample.id for sample in wanted)
         return frozenset([wanted[u64(f"{self.seed}:{shard}") % len(wanted)].id])
@@ -64,7 +64,7 @@ def check_shard(
 ) -> ShardReport:
     """Check a shard, or of its samples only those that were chosen.
 
-    What is at fault in a shard is mended by doing it anew, so every fault names the receipt.
+    What is at fault in a shard is mended by doing it again, so every fault names the receipt.
     """
     # Below no directory, paths are the names relative to the output directory.
     lines_name, receipt_name = shard_path("", shard.number), receipt_path("", shard.number)

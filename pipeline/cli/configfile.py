@@ -124,7 +124,7 @@ def read_config(_: App, commands: tuple[str, ...], arguments: ArgumentCollection
     """Add what is in the file that --config names, if any; what was typed wins.
 
     Raises:
-      UsageError: it cannot be read, or is no table of options and values.
+      UsageError: it cannot be read, or is not a table of options and values.
     """
     found = _given.get()
     found.arguments, found.commands = arguments, commands

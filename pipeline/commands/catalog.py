@@ -46,4 +46,4 @@ def _unknown(root: Place, name: str, language: str | None) -> str:
         near = [n.removesuffix("wiki") for n in near if n.endswith("wiki")]
         asked = f"--language {language}"
     some = ", ".join(near[:MOST_NEAR]) or "none"
-    return f"{asked}: {root.repo} has no such at {root.revision}; near it: {some}"
+    return f"{asked}: {root.repo} has nothing by that name at {root.revision}; the nearest: {some}"

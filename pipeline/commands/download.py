@@ -3,7 +3,7 @@
 Each is fetched as `snapshot_download` does, which is not called itself: where the hub fails it
 calls what is there a success, and it knows of no hash. The library writes below a directory that
 nobody else may enter, and what has the right hash is moved out of it. So a stop costs the files
-that were under way: as of 2.4 the library begins those anew.
+that were under way: as of 2.4 the library begins those again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Advance = Callable[[int], None]  # told of bytes that were checked or fetched, o
 DONE, FAILED = 0, 1
 BEGUN = ".pagecast-download.json"  # what is being fetched, until all of it is there
 STAGE = ".pagecast-download"  # where: hidden, so that no input is found in it
-WAITS = (1, 2, 4, 8, 8)  # seconds before a file is begun anew
+WAITS = (1, 2, 4, 8, 8)  # seconds before a file is begun again
 PASSING = {500, 502, 503, 504}  # which the library takes for an end
 
 
@@ -189,7 +189,7 @@ def _clear(stage: str) -> None:
     if os.path.isdir(stage) and not os.path.islink(stage):
         shutil.rmtree(stage)
     elif os.path.lexists(stage):
-        raise OSError(f"{stage} is in the way: it is no directory")
+        raise OSError(f"{stage} is in the way: it is not a directory")
 
 
 def _each(

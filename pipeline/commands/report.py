@@ -29,7 +29,7 @@ def report(options: ReportOptions) -> int:
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if not storage.exists(path := storage.private(out, CONFIG)):
-        raise UsageError(f"{out} is no dataset: {path} is not there")
+        raise UsageError(f"{out} is not a dataset: {path} is not there")
     try:
         settings = ReportSettings(options.sample, options.seed, options.ocr, options.ocr_language)
         with working("making the report"):

@@ -55,7 +55,7 @@ def verify(options: VerifyOptions) -> int:
         if options.repair:
             tell(one_line(repair(dataset, check.faults)))
         else:
-            tell("`pagecast verify --repair` removes what is damaged, for `run` to make it anew")
+            tell("`pagecast verify --repair` removes what is damaged, for `run` to make again")
     return FAULTY
 
 
@@ -75,5 +75,5 @@ def repair(dataset: Dataset, faults: Iterable[Fault]) -> str:
     return (
         f"removed the receipts of {shards} shards and {len(parts)} parts, "
         f"{len(names) - shards - len(parts)} other files and the manifest; "
-        "give the same `run` command as before to make them anew"
+        "give the same `run` command as before to make them again"
     )

@@ -190,5 +190,5 @@ def _resolve_font(given: str, layout: str) -> Asset:
 
 def _font_file(path: str) -> bytes:
     if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
-        raise OSError("it is no regular file")  # a pipe or a device may never end
+        raise OSError("it is not a regular file")  # a pipe or a device may never end
     return storage.read_bytes(path)

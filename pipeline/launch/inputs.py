@@ -236,7 +236,7 @@ def _why_none(given: str) -> str:
     if os.path.islink(given) and not os.path.exists(given):
         return f"it is a link to {os.readlink(given)}, which is not there"
     if os.path.exists(given) and not os.path.isdir(given):
-        return "it is a pipe, a socket or a device, no regular file"
+        return "it is a pipe, a socket or a device, not a regular file"
     return "check the path or the glob"
 
 

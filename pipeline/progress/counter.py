@@ -49,7 +49,7 @@ class State:
 
 
 class ReceiptCounter:
-    """Counts receipts as they come; one that is replaced or removed is counted anew or not at all.
+    """Counts receipts as they come; one that is replaced or removed is counted again or not at all.
 
     Args:
       plan: what the job is to do. modes: the vision modes without which a shard is not done.

@@ -70,7 +70,7 @@ class ReceiptScan:
 class ProgressThread:
     """Looks again and again, in a thread of its own that no process waits for.
 
-    Whatever goes wrong with that is no concern of the job's.
+    Whatever goes wrong with that is not the job's concern.
 
     Args:
       show: called with how far the job is. every: seconds between two calls, at most; where much is

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHOSEN = 8  # samples shown at all modes
 INKED = 32  # samples whose pages are decoded; a page takes some 10 ms
 
-# Control characters are no HTML; Unicode has an image of each.
+# Control characters are not HTML; Unicode has an image of each.
 CONTROL = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),

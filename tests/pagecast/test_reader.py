@@ -201,7 +201,7 @@ def test_what_is_not_there_is_named(dataset: Dataset, tmp_path: Path) -> None:
     reader = PageReader(dataset.path)
     with pytest.raises(ReaderError, match="mode 'small' is not in the dataset, only tiny, base"):
         reader.image(dataset.samples[0], "small")
-    with pytest.raises(ReaderError, match="the job is not finished, or this is no dataset"):
+    with pytest.raises(ReaderError, match="the job is not finished, or this is not a dataset"):
         PageReader(tmp_path).image(dataset.samples[0], "tiny")
     if (dataset.path / "images").exists():
         for name in ("../../etc/passwd", "sample_1_chunk_0"):

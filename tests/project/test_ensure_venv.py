@@ -1,4 +1,4 @@
-"""The environment that the scripts make, with stand-ins for Python: what is broken is made anew."""
+"""The environment that the scripts make, with stand-ins for Python; a broken one is made again."""
 
 import os
 import shutil

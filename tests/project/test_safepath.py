@@ -1,4 +1,4 @@
-"""What lies in the working directory is no part of the program, whatever it is called."""
+"""What lies in the working directory is not part of the program, whatever it is called."""
 
 import os
 import subprocess

@@ -82,7 +82,7 @@ def flipped(bits: int) -> Callable[[bytes], bytes]:
 
 
 def misnamed(at: Path) -> None:
-    """Make a file whose name is no UTF-8, and articles that get their ids from it."""
+    """Make a file whose name is not UTF-8, and articles that get their ids from it."""
     columns(title=["t"], text=[LONG])(at)
     (at / "in").mkdir()
     (at / "bad.parquet").rename(at / "in" / os.fsdecode(b"bad\xff.parquet"))
@@ -127,7 +127,7 @@ def no_rows(groups: int) -> Make:
 
 
 def lines(*records: Any) -> Make:
-    """Make bad.jsonl of records, or of what is no JSON."""
+    """Make bad.jsonl of records, or of what is not JSON."""
     content = b"".join(r if isinstance(r, bytes) else json.dumps(r).encode() for r in records)
     return file("bad.jsonl", content)
 

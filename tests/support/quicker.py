@@ -1,4 +1,4 @@
-"""What a run works out anew each time, worked out once for all tests of a process.
+"""What a run works out again each time, worked out once for all tests of a process.
 
 A small run in this process then takes 0.8 s, not 1.7; with the built-in tokenizer 0.9 s, not 8.
 Each answer is a function of what it is kept by. Commands that tests start are as they are.

@@ -6,7 +6,7 @@ from transforms.errors import map_with_errors
 
 
 class Panic(BaseException):
-    """Like pyo3's PanicException, which is no Exception."""
+    """Like pyo3's PanicException, which is not an Exception."""
 
 
 def process(article: Article) -> str:

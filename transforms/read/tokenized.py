@@ -59,7 +59,7 @@ class Room:
 def read_tokenized(shard: Shard, max_chars: int) -> ShardArticles:
     """Read a shard of a file like filtered.jsonl: articles in row order, with their tokens.
 
-    Text that is null or blank is dropped. A line that is no such article, or one longer than
+    Text that is null or blank is dropped. A line that is not such an article, or one longer than
     `max_chars`, becomes an error of its row.
 
     Raises:
@@ -124,7 +124,7 @@ def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
     """Return the article of a line, or None where its text is null.
 
     Raises:
-      ValueError: the line is no article with tokens; the text says what is wrong.
+      ValueError: the line is not an article with tokens; the text says what is wrong.
     """
     if (values := sum(map(line.count, b",[{"))) > MOST_VALUES:
         raise ValueError(f"it has some {values:,} values, more than {MOST_VALUES:,}")
@@ -141,11 +141,11 @@ def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
         return None
     for name, value in (("id", wiki_id or ""), ("title", title or ""), ("text", text)):
         if not isinstance(value, str):
-            raise ValueError(f"its {name!r} is no string")
+            raise ValueError(f"its {name!r} is not a string")
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"its {name!r} is no valid Unicode: {error.reason}") from error
+            raise ValueError(f"its {name!r} is not valid Unicode: {error.reason}") from error
     tokens = _tokens(record["tokens"])
     if (total := record.get("total_tokens", len(tokens))) != len(tokens):
         raise ValueError(f"it has {len(tokens)} tokens, and says {total}")
@@ -154,7 +154,7 @@ def parse_article(line: bytes, row: int, fallback: str) -> Article | None:
 
 def _tokens(values: Any) -> Tokens:
     if not isinstance(values, list) or not all(type(value) is int for value in values):
-        raise ValueError("its 'tokens' are no list of integers")
+        raise ValueError("its 'tokens' are not a list of integers")
     if values and not (min(values) >= 0 and max(values) < 1 << 31):
         raise ValueError("its 'tokens' are out of range")
     return np.array(values, dtype=np.int32)

@@ -114,7 +114,7 @@ class RenderPages(beam.DoFn):
     def _render(
         self, stored: dict[str, ModeImages], earlier: storage.RangeReader, sample: Sample
     ) -> tuple[Sample, dict[str, bytes]]:
-        """Render what a sample lacks; a tar written anew gets the images of the old one too."""
+        """Render what a sample lacks; a tar written again gets the images of the old one too."""
         settings = self._settings
         renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
         rendered, pngs = render_sample(sample, self._settings, renderer)

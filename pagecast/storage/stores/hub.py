@@ -3,7 +3,7 @@
 A path is hf://datasets/OWNER/NAME[@REVISION]/PATH. Whoever plans a job replaces the revision by the
 commit it stands for, so that all workers read the same files whatever is pushed meanwhile.
 
-HfFileSystem is not used, as of 2.4: for each range it asks the hub anew where the content is, and
+HfFileSystem is not used, as of 2.4: for each range it asks the hub again where the content is, and
 where all of a file comes for a range it takes that for the range. Nor are the library's listings,
 which go on as long as the hub says. tests/pagecast/storage/test_hub.py has a test of each.
 """

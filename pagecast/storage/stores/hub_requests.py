@@ -29,7 +29,7 @@ from pagecast.storage.errors import StoreError
 LONGEST_WAIT = 60  # seconds that the hub may ask for
 TIMEOUT = 30.0  # seconds for a connection, and between two pieces of an answer
 PATIENCE, LEAST = 60.0, 600_000  # seconds, and the bytes that come in them, if there are more
-MOST_REFUSED = 1 << 20  # bytes of an answer that is no content
+MOST_REFUSED = 1 << 20  # bytes of an answer that is not content
 ASKED = "pagecast"  # a request's extension: the bytes it is to give, and what range
 FAILURES = (
     httpx2.HTTPError, httpx2.InvalidURL, errors.OfflineModeIsEnabled, errors.HFValidationError,

@@ -188,7 +188,7 @@ class Store:
         """Do what the method called `work` does, when its turn comes; `path` names its errors."""
         _, host, key = split_url(path)
         try:
-            if not key and work != "page":  # a bucket is no object
+            if not key and work != "page":  # a bucket is not an object
                 raise FileNotFoundError
             async with self.few:
                 return await getattr(self, work)(Object(host.partition("@")[0], key), *arguments)

@@ -108,7 +108,7 @@ def planned(output_dir: str) -> None:
 def _empty(output_dir: str, config: Mapping[str, Any]) -> None:
     """Remove what an earlier job left, so that this one goes on with that whenever it is stopped.
 
-    Its configuration is there first and says so: what is left then is no work of this job.
+    Its configuration is there first and says so: what is left then is not the work of this job.
     """
     found = files_to_remove(output_dir)
     was = ours.stored_in(output_dir)
@@ -125,7 +125,7 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
     """Yield what differs between two configurations in the things that decide samples and pages."""
     before, now = _fingerprint(earlier), _fingerprint(config)
     gone = set(before["--modes"]) - set(now["--modes"])
-    if not gone:  # more modes are no other configuration: the pages that are there stay
+    if not gone:  # more modes are not another configuration: the pages that are there stay
         del before["--modes"], now["--modes"]
     for name in _fingerprint_versions(earlier) - earlier["versions"].keys():
         now.pop(f"{name} version", None)  # not known, since older code did not write it down

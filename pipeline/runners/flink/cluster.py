@@ -55,7 +55,7 @@ class ClusterSettings(NamedTuple):
 class LocalCluster:
     """A cluster that lives inside a `with`; `master` is its HOST:PORT.
 
-    A TaskManager that ends is started anew, so that Flink can go on with the job.
+    A TaskManager that ends is started again, so that Flink can go on with the job.
 
     Raises:
       JobError: it does not come up.
@@ -189,7 +189,7 @@ class LocalCluster:
         return (text.strip() or "no message").splitlines()[-1]
 
     def _look_after(self) -> None:
-        """Start TaskManagers anew that have ended."""
+        """Restart TaskManagers that have ended."""
         while not self._over.wait(0.5):
             for name in self._names():
                 code = self._processes[name].poll()

@@ -53,4 +53,6 @@ def overview(master: str) -> Overview:
         version = ".".join(found["flink-version"].split(".")[:2])
         return Overview(version, found["taskmanagers"], found["slots-total"])
     except (KeyError, TypeError) as error:
-        raise ConnectionError(f"{base(master)} answers, but is no JobManager of Flink") from error
+        raise ConnectionError(
+            f"{base(master)} answers, but is not a JobManager of Flink"
+        ) from error

@@ -127,7 +127,7 @@ def stands_on_a_circle(character: str) -> bool:
         ("\uf900", "\u8c48", 0),
         ("\u2011", "\u2010", 0),
         ("\ud800", "\ufffd", 0),
-        ("\ud800\u2460", "1", 2),  # a digit in a circle is no digit
+        ("\ud800\u2460", "1", 2),  # a digit in a circle is not a digit
     ],
 )
 def test_boxes_of_raqm(text: str, has: str, missing: int) -> None:

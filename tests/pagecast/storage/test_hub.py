@@ -115,7 +115,7 @@ def test_only_the_needed_columns_are_fetched_in_one_request_a_row_group(hub: Fak
         batches = list(read_columns(Shard(0, path, 1, start, 50, 100 + start)))
         assert sum(len(batch["text"]) for batch in batches) == 50
     assert len(hub.content) == 1  # the footer is known by now, and the second half of the group
-    assert needed <= hub.content[0].sent < needed + 8192  # a small column between two is no gap
+    assert needed <= hub.content[0].sent < needed + 8192  # a small column between two is not a gap
     assert hub.requests == []  # nor is it asked again where the content is
 
 

@@ -356,7 +356,7 @@ def test_a_sample_of_samples_finds_what_it_meets(dataset: Dataset, verify: Verif
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ("--output_dir nowhere", "nowhere is no dataset"),
+        ("--output_dir nowhere", "nowhere is not a dataset"),
         ("", "--output_dir is required"),
         ("--output_dir . --sample 0", '"0" for --sample. Must be >= 1'),
         ("--output_dir . --workers 0", '"0" for --workers. Must be >= 1'),
@@ -398,7 +398,7 @@ def test_a_damaged_plan_or_configuration_is_named(
 def test_ink_reaches_into_margins_where_the_rule_draws_it(
     run: RunCommand, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A word too long for its line is cut at the edge: no fault, since the page is drawn anew."""
+    """A word too long for its line is cut at the edge: no fault, since the page is redrawn."""
     words = ["x" * 3000, "ﷺﷺ\u0335" * 200, "j" * 30, "\u1ab0\u0e49\u0300Ộ" * 40] * 3
     path = write_parquet(tmp_path / "a.parquet", articles(" ".join(words)))
     options = "--min_tokens 100 --context_tokens 300 --continuation_tokens 0 --modes tiny,small"
@@ -447,7 +447,7 @@ def test_pages_of_another_version_are_not_drawn_anew(dataset: Dataset, verify: V
         path.write_text(json.dumps(content, indent=2) + "\n")
     found = verify("--redraw")
     assert found.code == 0
-    assert "; no page was drawn anew (pillow 1.0, here " in found.out
+    assert "; no page was redrawn (pillow 1.0, here " in found.out
 
 
 @only("files")

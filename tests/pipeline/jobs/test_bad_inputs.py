@@ -57,7 +57,7 @@ LINES = "--input bad.jsonl"
 FULL = "--input good.parquet"
 STRINGS = pa.string()
 BAD = [
-    # Files that are no parquet, or not all of it.
+    # Files that are not parquet, or not all of it.
     Bad(file("bad.parquet", b""), BAD_FILE, 1, "bad.parquet, the whole file: "),
     Bad(file("bad.parquet", b"PAR1"), BAD_FILE, 1, "bad.parquet, the whole file: "),
     Bad(file("bad.parquet", b"PAR1PAR1"), BAD_FILE, 1, "bad.parquet, the whole file: "),
@@ -122,13 +122,13 @@ BAD = [
     Bad(lines(b"9" * 9999), LINES, 2, "bad.jsonl, line 1: not a line of JSON"),
     Bad(lines([1, 2]), LINES, 2, "bad.jsonl, line 1: not a JSON object"),
     Bad(lines({"messages\n\x1b": []}), LINES, 2, r"it has no 'title', only messages\n\x1b"),
-    Bad(lines(record(text=7)), LINES, 2, "its 'text' is no string"),
-    Bad(lines(record(id=["i"])), LINES, 2, "its 'id' is no string"),
-    Bad(lines(record(text="\ud800")), LINES, 2, "its 'text' is no valid Unicode"),
-    Bad(lines(record(title="\udfff x")), LINES, 2, "its 'title' is no valid Unicode"),
-    Bad(lines(record(tokens="87")), LINES, 2, "its 'tokens' are no list of integers"),
-    Bad(lines(record(tokens=[1.5])), LINES, 2, "its 'tokens' are no list of integers"),
-    Bad(lines(record(tokens=[True])), LINES, 2, "its 'tokens' are no list of integers"),
+    Bad(lines(record(text=7)), LINES, 2, "its 'text' is not a string"),
+    Bad(lines(record(id=["i"])), LINES, 2, "its 'id' is not a string"),
+    Bad(lines(record(text="\ud800")), LINES, 2, "its 'text' is not valid Unicode"),
+    Bad(lines(record(title="\udfff x")), LINES, 2, "its 'title' is not valid Unicode"),
+    Bad(lines(record(tokens="87")), LINES, 2, "its 'tokens' are not a list of integers"),
+    Bad(lines(record(tokens=[1.5])), LINES, 2, "its 'tokens' are not a list of integers"),
+    Bad(lines(record(tokens=[True])), LINES, 2, "its 'tokens' are not a list of integers"),
     Bad(lines(record(tokens=[-1])), LINES, 2, "its 'tokens' are out of range"),
     Bad(lines(record(tokens=[1 << 40])), LINES, 2, "its 'tokens' are out of range"),
     Bad(lines(record(tokens=[2_000_000])), LINES, 2, "bad.jsonl, line 1: its tokens "),

@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def job(capfd: pytest.CaptureFixture[str]) -> Job:
-    """Run the demo in small shards: in this process where there is to be no other."""
+    """Run the demo in small shards: in this process where there is not to be another."""
 
     def start(out: Path, workers: int, limit: int | None = None, *more: str) -> Outcome:
         words = [

@@ -169,12 +169,12 @@ def test_other_datasets_whole_or_in_part(hub: FakeHub, tmp_path: Path, command: 
 
 WRONG = {
     "": "--language is missing: which Wikipedia, e.g. --language en?",
-    "--language enn": "--language enn: HuggingFaceFW/finewiki has no such at COMMIT; near it: en,",
+    "--language enn": "--language enn: HuggingFaceFW/finewiki has nothing by that name at COMMIT; the nearest: en,",
     "--language en --revision v9": "no such revision: 'hf://datasets/HuggingFaceFW/finewiki@v9'",
     "--repo no/body": "no such repository: 'hf://datasets/no/body@main'",
     "--repo nobody": "--repo nobody must be like HuggingFaceFW/finewiki",
     "--repo o/n --language en": "--language is of HuggingFaceFW/finewiki; for another --repo give",
-    "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has no such at COMMIT; near it: ",
+    "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has nothing by that name at COMMIT; the nearest: ",
     "--language en --subset x": "--language names a subset already: choose it or --subset",
     "--language en --workers 0": '"0" for --workers. Must be >= 1',
     "--language en --output_dir s3://b/x": "--output_dir s3://b/x: files are fetched to a disk",

@@ -128,7 +128,7 @@ ENDFONT
 def test_a_font_that_only_pillow_opens_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "x.bdf"
     path.write_bytes(BITMAP_FONT)
-    with pytest.raises(UsageError, match="it is no TrueType or OpenType font"):
+    with pytest.raises(UsageError, match="it is not a TrueType or OpenType font"):
         resolve_fonts(options(font=(str(path),)))
 
 

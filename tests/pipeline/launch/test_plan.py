@@ -221,7 +221,7 @@ def test_what_a_directory_or_a_glob_names_is_never_passed_over(tmp_path: Path) -
         "more": "it is a link to gone, which is not there",
         "d.parquet": "it is a link to gone.parquet, which is not there",
         "ring.parquet": "it is a link to ring.parquet, which is not there",
-        "pipe.parquet": "it is a pipe, a socket or a device, no regular file",
+        "pipe.parquet": "it is a pipe, a socket or a device, not a regular file",
     }
     with pytest.raises(UsageError, match="no parquet file there; it is a link to gone, which is"):
         find_files([str(tmp_path / "in/more")])

@@ -160,7 +160,7 @@ def test_what_is_finished_needs_no_room_again(run: RunCommand, free: Free, given
     (shards / "00003.json").unlink()
     free(1)
     rest = run(given, options=SMALL)
-    # A sixth of the shards is left to do, and samples.jsonl is always written anew.
+    # A sixth of the shards is left to do, and samples.jsonl is always written again.
     assert needed(rest) < whole - 0.5 * before
     free(int(needed(rest)) + 10_000)
     assert run(given, options=SMALL).code == 0

@@ -316,7 +316,7 @@ def cut(path: Path) -> None:
 FAULTS: list[tuple[Callable[[Path], object], str, int, str]] = [
     (lambda path: None, "--sample 0", 2, '"0" for --sample. Must be >= 1'),
     (lambda path: None, "--frob", 2, "unknown option --frob"),
-    (lambda path: (path / "_pagecast/config.json").unlink(), "", 2, "is no dataset"),
+    (lambda path: (path / "_pagecast/config.json").unlink(), "", 2, "is not a dataset"),
     (lambda path: (path / "split_manifest.json").unlink(), "", 1, "the job is not finished, or it"),
     (lambda path: (path / "split_manifest.json").write_text("[]"), "", 1, "is damaged: TypeError"),
     (cut, "", 1, "a line is not a sample"),

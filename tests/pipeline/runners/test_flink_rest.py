@@ -45,7 +45,7 @@ def test_a_cluster_tells_its_version_and_size(master: str) -> None:
 
 @pytest.mark.parametrize("path", ["other", "list"])
 def test_another_service_is_no_jobmanager(master: str, path: str) -> None:
-    with pytest.raises(ConnectionError, match="answers, but is no JobManager of Flink"):
+    with pytest.raises(ConnectionError, match="answers, but is not a JobManager of Flink"):
         rest.overview(f"http://{master}/{path}")
 
 
