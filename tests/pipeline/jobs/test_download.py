@@ -167,14 +167,15 @@ def test_other_datasets_whole_or_in_part(hub: FakeHub, tmp_path: Path, command: 
     assert "o/n has no parquet files" in refused(command(line(tmp_path / "no", "--repo o/n")))
 
 
+NOTHING = "HuggingFaceFW/finewiki has nothing by that name at COMMIT; the nearest: "
 WRONG = {
     "": "--language is missing: which Wikipedia, e.g. --language en?",
-    "--language enn": "--language enn: HuggingFaceFW/finewiki has nothing by that name at COMMIT; the nearest: en,",
+    "--language enn": f"--language enn: {NOTHING}en,",
     "--language en --revision v9": "no such revision: 'hf://datasets/HuggingFaceFW/finewiki@v9'",
     "--repo no/body": "no such repository: 'hf://datasets/no/body@main'",
     "--repo nobody": "--repo nobody must be like HuggingFaceFW/finewiki",
     "--repo o/n --language en": "--language is of HuggingFaceFW/finewiki; for another --repo give",
-    "--subset dewiki": "--subset dewiki: HuggingFaceFW/finewiki has nothing by that name at COMMIT; the nearest: ",
+    "--subset dewiki": f"--subset dewiki: {NOTHING}",
     "--language en --subset x": "--language names a subset already: choose it or --subset",
     "--language en --workers 0": '"0" for --workers. Must be >= 1',
     "--language en --output_dir s3://b/x": "--output_dir s3://b/x: files are fetched to a disk",

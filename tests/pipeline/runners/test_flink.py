@@ -163,7 +163,7 @@ def test_a_job_shows_its_numbers_and_works_on_all_slots(
         assert shortest <= milliseconds / shards <= longest
     assert shown["ms_render_pages"][1] > 0
 
-    (rendering,) = [v for v in job["vertices"] if "RenderPages" in v["name"]]
+    (rendering,) = [v for v in job["vertices"] if "MakeSamples" in v["name"]]
     path = f"jobs/{job['jid']}/vertices/{rendering['id']}"
     tasks = rest.get(cluster.master, path)["subtasks"]
     assert [task["metrics"]["read-records"] for task in tasks] == [10, 10]
