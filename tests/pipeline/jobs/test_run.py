@@ -376,7 +376,7 @@ def test_a_disk_that_refuses_is_one_line_and_finished_shards_stay(
     assert done.stdout == ""
     assert quiet(done.stderr) == (
         f"pagecast: error: FileExistsError: [Errno 17] File exists: '{out}/images/tiny' "
-        "[while running 'MakeSamples/RenderPages']; finished shards are kept, and the same command goes on "
+        "[while running 'MakeSamples/RenderPages']; finished shards are kept, and the same "
         f"command goes on from there; the whole trace is in {out}/_pagecast/failure.log\n"
     )
     assert "write_in_place" in (out / "_pagecast/failure.log").read_text()
