@@ -16,8 +16,8 @@ from pagecast.render.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback, runs
 from pagecast.render.fonts import default_font
+from pagecast.render.layouts.raqm.bidi import visual_runs
 from pagecast.render.page import Page, PageMetadata
-from pagecast.render.raqm.bidi import visual_runs
 
 Piece = TypeVar("Piece")
 

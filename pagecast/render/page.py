@@ -24,9 +24,9 @@ from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback
 from pagecast.render.fonts import default_font
 from pagecast.render.glyphs import GlyphAtlas, Mask
-from pagecast.render.raqm.bidi import require_fribidi
-from pagecast.render.raqm.mixed import MixedShaper, MixedText
-from pagecast.render.raqm.raqm import ShapedText, Shaper, require_raqm
+from pagecast.render.layouts.raqm.bidi import require_fribidi
+from pagecast.render.layouts.raqm.mixed import MixedShaper, MixedText
+from pagecast.render.layouts.raqm.raqm import ShapedText, Shaper, require_raqm
 from pagecast.render.typeset import (
     FIRST_SIZE_TRIED,
     MARGIN,

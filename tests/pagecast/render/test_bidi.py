@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.render import PageRenderer
+from pagecast.render.layouts.raqm import bidi
+from pagecast.render.layouts.raqm.bidi import levels, visual_runs
 from pagecast.render.page import ALL
-from pagecast.render.raqm import bidi
-from pagecast.render.raqm.bidi import levels, visual_runs
 from tests.pagecast.render.test_fallback import FONTS, NASTY, both, check, with_characters
 from tests.pagecast.render.test_glyphs import tiny_font
 from tests.pagecast.render.test_page import TEXTS, assert_same
@@ -117,7 +117,7 @@ def test_pages_of_all_scripts(text: str, px: int, name: str) -> None:
 
 
 def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pagecast.render.raqm.mixed.MAX_BOXES", 90)
+    monkeypatch.setattr("pagecast.render.layouts.raqm.mixed.MAX_BOXES", 90)
     renderer, oracle = both("tiny, DejaVu", "raqm")
     kept = []
     for start in range(0, 40, 4):

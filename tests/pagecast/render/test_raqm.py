@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
-from pagecast.render.oracle import OracleRenderer
-from pagecast.render.raqm.plain import (
+from pagecast.render.layouts.raqm.plain import (
     Extent,
     PlainLine,
     ShapedSize,
@@ -28,8 +27,9 @@ from pagecast.render.raqm.plain import (
     plain_script,
     word_script,
 )
-from pagecast.render.raqm.raqm import ShapedLines, ShapedText, Shaper
-from pagecast.render.raqm.rules import contextual_rules, read_rules
+from pagecast.render.layouts.raqm.raqm import ShapedLines, ShapedText, Shaper
+from pagecast.render.layouts.raqm.rules import contextual_rules, read_rules
+from pagecast.render.oracle import OracleRenderer
 from pagecast.render.typeset import Text
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
@@ -402,7 +402,7 @@ def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pagecast.render.raqm.raqm.MAX_EXTENTS", 20)
+    monkeypatch.setattr("pagecast.render.layouts.raqm.raqm.MAX_EXTENTS", 20)
     renderer, oracle = PageRenderer(layout="raqm"), DEJAVU[1]
     kept = []
     for start in range(0, 60, 4):

@@ -17,7 +17,7 @@ from PIL import ImageFont, features
 
 from pagecast.render.faces import Faces
 from pagecast.render.glyphs import GlyphAtlas
-from pagecast.render.raqm.plain import (
+from pagecast.render.layouts.raqm.plain import (
     PLAIN_SCRIPTS,
     SHARED,
     Extent,
@@ -26,7 +26,7 @@ from pagecast.render.raqm.plain import (
     extents,
     word_script,
 )
-from pagecast.render.raqm.rules import read_rules
+from pagecast.render.layouts.raqm.rules import read_rules
 from pagecast.render.typeset import InkedLine, Text, joined, line_height
 
 MAX_EXTENTS = 131072  # measured words kept, at all sizes together
