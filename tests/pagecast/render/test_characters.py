@@ -213,7 +213,7 @@ def test_a_font_of_bitmaps_alone_is_refused() -> None:
     with TTFont(io.BytesIO(coloured("CBDT", glyphs=True))) as face:
         del face["glyf"], face["loca"]
         face.save(file := io.BytesIO())
-    with pytest.raises(ValueError, match=r"no outlines, only images \(CBDT\), and pages are"):
+    with pytest.raises(ValueError, match=r"no outlines, only bitmaps \(CBDT\), and pages are"):
         require_outlines(file.getvalue())
     # A blank that has nothing to do with colour.
     shapes = {"A": SHAPES["A"], "B": (500, []), " ": (300, [])}

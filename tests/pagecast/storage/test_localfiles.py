@@ -164,7 +164,7 @@ def test_no_file_takes_the_place_of_a_pipe_or_a_directory(
     [
         ("images/tiny", pages, "encode_png", ""),
         ("images/tiny", pages, "encode_png", "--image_shards"),
-        ("_pagecast/shards", storage, "settle", ""),
+        ("_pagecast/shards", storage, "flush", ""),
         ("_pagecast/parts", merge, "_merge_parts", ""),
         ("train_arrow", merge.arrow, "commit_description", ""),
     ],

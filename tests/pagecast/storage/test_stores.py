@@ -329,8 +329,8 @@ WRONG = {
     "--input X://bucket/in --output_dir X://nobody/o": f"/o cannot be used: {NO_BUCKET}",
     "--input X://bucket/in --output_dir X://bucket/full": "holds something else (t/x.tex)",
     "--input X://bucket/in --output_dir X://bucket/in/a.parquet": "is an object, not a directory",
-    "--input X://bucket/denied --output_dir X://bucket/o": "[Errno 13] access denied (",
-    "--input X://bucket/in --output_dir X://bucket/denied": "[Errno 13] access denied (",
+    "--input X://bucket/denied --output_dir X://bucket/o": "access denied (",
+    "--input X://bucket/in --output_dir X://bucket/denied": "access denied (",
     "--input X://me:hush@bucket/in --output_dir X://bucket/o": "holds a user or a password",
 }
 
