@@ -41,6 +41,8 @@ EXTRAS = {
     # What transformers reads *.model files with. sentencepiece 0.2.3 refuses protobuf before 7,
     # which Beam needs, and does not say so to pip.
     "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
+    # --layout harfbuzz: shaping, and directions and line breaks; both decide bytes.
+    "harfbuzz": ["uharfbuzz==0.57.0", "PyICU-wheels==2.15.2"],
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/runners/dataflow/workers.py says. With the last
     # two, Beam builds this package for them.
@@ -60,7 +62,7 @@ EXTRAS = {
 
 EXTRAS["dataflow"] += EXTRAS["gcp"]
 EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["azure"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
-EXTRAS["test"] += EXTRAS["tokenizers"]
+EXTRAS["test"] += EXTRAS["tokenizers"] + EXTRAS["harfbuzz"]
 
 setup(
     name="pagecast",

@@ -62,8 +62,9 @@ def measure(taskmanagers: int, corpus: Path, out: Path) -> Measured:
         (job,) = rest.get(cluster.master, "jobs/overview")["jobs"]
         vertices = rest.get(cluster.master, f"jobs/{job['jid']}")["vertices"]
     ends = {vertex["name"]: vertex["end-time"] for vertex in vertices}
-    read = next(end for name, end in ends.items() if "ReadPlan" in name)
-    rendered = next(end for name, end in ends.items() if "RenderPages" in name)
+    # Flink names a stage by the composites that it has something of.
+    rendered = next(end for name, end in ends.items() if "MakeSamples" in name)
+    read = next(end for name, end in ends.items() if "FindWork" in name and end < rendered)
     times = (job["start-time"], read, rendered, job["end-time"])
     return Measured(*((b - a) / 1000 for a, b in pairwise(times)))
 

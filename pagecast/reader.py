@@ -39,6 +39,8 @@ REMEDIES = {
     "uniseg": "install uniseg {uniseg}",
     "unicode": "use the version of Python that they were made with",
     "fribidi": "install FriBiDi {fribidi}",
+    "harfbuzz": "install uharfbuzz {harfbuzz}",
+    "icu": "install PyICU-wheels {icu}",
     "raqm": "install Pillow {pillow} from PyPI",
 }
 MOST_RECEIPTS = 256  # kept in memory, for tars; some tens of kilobytes each

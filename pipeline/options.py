@@ -180,7 +180,9 @@ class RunOptions:
         text(PAGES, "fonts instead of DejaVu Sans, by preference", "FILE ..."),
     ] = None
     layout: Annotated[
-        Literal["basic", "raqm"], text(PAGES, "basic, or raqm for shaping", "NAME"), IN_FINGERPRINT
+        Literal["basic", "raqm", "harfbuzz"],
+        text(PAGES, "basic, or harfbuzz for any script", "NAME"),
+        IN_FINGERPRINT,
     ] = "basic"
     line_break: Annotated[
         Literal["spaces", "unicode"],

@@ -9,7 +9,13 @@ from typing import Any
 
 from PIL import features
 
-MORE = {"uniseg", "unicode", "fribidi"}  # what has a hand in pages with some options only
+MORE = {
+    "uniseg",
+    "unicode",
+    "fribidi",
+    "harfbuzz",
+    "icu",
+}  # what has a hand in pages with some options only
 RUNNER = "beam"  # all of one job must have the same, but no byte depends on it
 
 
@@ -33,6 +39,7 @@ def _one_more(name: str) -> str | None:
         return unicodedata.unidata_version
     if name == "fribidi":
         return features.version(name)
+    name = {"harfbuzz": "uharfbuzz", "icu": "PyICU-wheels"}.get(name, name)
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -43,11 +50,15 @@ def more_versions(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
     """Return which of `MORE` have a hand in pages with these options and so many fonts.
 
     uniseg finds where lines may end; Python's data of characters tell it and the choice of a font
-    what a character is; FriBidi orders the runs of several fonts.
+    what a character is; FriBidi orders the runs of several fonts. HarfBuzz and ICU do all of that
+    in the layout that is called after the former.
     """
+    is_shaped = layout == "harfbuzz"
     wanted = {
-        "uniseg": line_break == "unicode",
-        "unicode": line_break == "unicode" or fonts > 1,
+        "harfbuzz": is_shaped,
+        "icu": is_shaped,
+        "uniseg": line_break == "unicode" and not is_shaped,
+        "unicode": (line_break == "unicode" and not is_shaped) or fonts > 1,
         "fribidi": layout == "raqm" and fonts > 1,
     }
     return tuple(name for name in wanted if wanted[name])
@@ -83,6 +94,8 @@ def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]
         "uniseg": lambda: metadata.version("uniseg"),
         "unicode": lambda: unicodedata.unidata_version,
         "fribidi": lambda: features.version("fribidi"),
+        "harfbuzz": lambda: _one_more("harfbuzz"),
+        "icu": lambda: _one_more("icu"),
     }
     if layout == "raqm":
         here["raqm"] = lambda: features.version("raqm")

@@ -24,6 +24,7 @@ from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback
 from pagecast.render.fonts import default_font
 from pagecast.render.glyphs import GlyphAtlas, Mask
+from pagecast.render.layouts.harfbuzz.pages import HarfbuzzPages
 from pagecast.render.layouts.raqm.bidi import require_fribidi
 from pagecast.render.layouts.raqm.mixed import MixedShaper, MixedText
 from pagecast.render.layouts.raqm.raqm import ShapedText, Shaper, require_raqm
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from PIL._imaging import ImagingDraw
 
 PAPER, INK = 255, 0  # 8-bit gray
-LAYOUTS = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
+ENGINES = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
+LAYOUTS = (*ENGINES, "harfbuzz")
 
 
 class PageMetadata(NamedTuple):
@@ -109,7 +111,8 @@ class PageRenderer:
     Args:
       font: the bytes of a TrueType or OpenType file, or of several: each character is drawn by the
         first that has it. DejaVu Sans 2.37 when None.
-      layout: "basic", or "raqm" for scripts that need shaping and bidi.
+      layout: "basic"; "harfbuzz" for scripts that need shaping or run from right to left; "raqm"
+        as Pillow draws them where it has libraqm.
       line_break: "spaces", or "unicode" for scripts without spaces: lines may end where UAX #14
         says, and inside a word that is wider than a line.
 
@@ -132,15 +135,19 @@ class PageRenderer:
         font = default_font() if font is None else font
         self._fonts = (font,) if isinstance(font, bytes) else tuple(font)
         self._layout, self._line_break = layout, line_break
+        self._kept: dict[int, GlyphAtlas | Shaper] = {}
+        self._shaped: HarfbuzzPages | None = None
+        if layout == "harfbuzz":
+            self._shaped = HarfbuzzPages(self._fonts, line_break)
+            return
         if layout == "raqm":
             require_raqm()
             if len(self._fonts) > 1:
                 require_fribidi()
         for each in self._fonts:
-            open_face(each, FIRST_SIZE_TRIED, LAYOUTS[layout])
+            open_face(each, FIRST_SIZE_TRIED, ENGINES[layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
         self._missing = MissingGlyphs(self._fonts, layout)
-        self._kept: dict[int, GlyphAtlas | Shaper] = {}
 
     def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
         return PageRenderer, (self._fonts, self._layout, self._line_break)
@@ -154,20 +161,24 @@ class PageRenderer:
 
     def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Page]:
         """Yield a page of `text` for each size in pixels, as `render` does; quicker together."""
-        set_in = self._prepare(text)
-        missing = self._missing.count(text)
+        set_in, missing = self._prepare(text)
         for px in sizes:
             page = fit(set_in, px)
             yield Page(draw(page), describe(page, missing))
 
     def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
         """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
-        set_in = self._prepare(text)
-        missing = self._missing.count(text)
+        set_in, missing = self._prepare(text)
         for px in sizes:
             yield describe(fit(set_in, px), missing)
 
-    def _prepare(self, text: str) -> SetIn:
+    def _prepare(self, text: str) -> tuple[SetIn, int]:
+        """Return how to set a text, and how many of its characters no font shows."""
+        if self._shaped is not None:
+            return self._shaped.prepare(text)
+        return self._set_in(text), self._missing.count(text)
+
+    def _set_in(self, text: str) -> SetIn:
         words = text.split()
         whole = " ".join(words)
         owners = self._fallback.owners(whole) if len(self._fonts) > 1 else [0]

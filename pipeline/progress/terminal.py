@@ -119,9 +119,9 @@ def at_bottom(it: Live | Progress) -> Iterator[None]:
     if isinstance(it, Progress) and it.disable:
         yield
         return
-    it.start()
-    _shown.append(it)
+    _shown.append(it)  # first: a stop may come while it begins, and it is to be taken back then
     try:
+        it.start()
         yield
     finally:
         _stop(it)

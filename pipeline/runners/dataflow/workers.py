@@ -59,7 +59,7 @@ def requirements(extras: Iterable[str]) -> list[str]:
 def write_requirements(arguments: Sequence[str], more: str | None, directory: Path) -> str:
     """Write what pip is to install before the sources, and return the path.
 
-    The sources are installed without extras, so with nothing for stores.
+    The sources are installed without extras, so with nothing for stores or other layouts.
 
     Args:
       arguments: where paths name the stores.
@@ -67,7 +67,8 @@ def write_requirements(arguments: Sequence[str], more: str | None, directory: Pa
     """
     line = " ".join(arguments)
     extras = {extra for scheme, (extra, _) in EXTRAS.items() if f"{scheme}://" in line}
-    lines = requirements(sorted(extras | {EXTRAS["gs"][0]}))
+    extras |= {EXTRAS["gs"][0], *(["harfbuzz"] if "--layout harfbuzz" in line else [])}
+    lines = requirements(sorted(extras))
     if more is not None:
         lines.insert(0, Path(more).read_text(encoding="utf-8").rstrip("\n"))
     path = directory / REQUIREMENTS

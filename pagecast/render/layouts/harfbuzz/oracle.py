@@ -1,0 +1,134 @@
+"""The rule of a page by HarfBuzz and ICU, as plain as it is stated; for tests and benchmarks.
+
+The text is one paragraph, whose direction is that of its first strong letter. Lines are made of
+whole words, or as UAX #14 has it; a piece joins a line while the sum of the line's advances, as a
+whole number of pixels, fits the box. A line's runs, of one font, script and level each, stand in
+the order of UAX #9, and each is shaped whole. A glyph stands at the pixel nearest to the pen and
+its offset. A line of a paragraph that runs from right to left ends at the right margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageChops, ImageDraw
+
+from pagecast.render.breaking import Unit, word_starts
+from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
+from pagecast.render.layouts.harfbuzz.paragraph import (
+    Run,
+    clusters_of,
+    levels_of,
+    line_starts,
+    runs_of,
+    visual_order,
+    well_formed,
+)
+from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Typesetter, rasterize
+from pagecast.render.oracle import INK, MARGIN, PAPER, largest_fit, line_height, wrap
+from pagecast.render.page import Page, PageMetadata
+
+
+class HarfbuzzOracle:
+    """The plain renderer: a text and a size in, a page out. See `OracleRenderer`."""
+
+    def __init__(self, fonts: Sequence[bytes], line_break: str = "spaces") -> None:
+        self._setter = Typesetter(fonts)
+        self._fallback = ClusterFallback(self._setter.covered)
+        self._line_break = line_break
+
+    def render(self, text: str, px: int) -> Page:
+        """Draw `text` on a white square of `px` pixels, as large as fits."""
+        margin = int(px * MARGIN)
+        box = px - 2 * margin
+        text = " ".join(well_formed(text).split())
+        base, levels = levels_of(text)
+        runs = runs_of(text, self._fallback.owners(text), levels)
+
+        def shaped(units: list[Unit]) -> list[tuple[Run, Glyphs]]:
+            """Return the runs of a line from left to right, each shaped by itself."""
+            first, last = units[0].start, units[-1].end
+            inside = [
+                run._replace(start=max(run.start, first), end=min(run.end, last))
+                for run in runs
+                if run.start < last and run.end > first
+            ]
+            return [(run, self._setter.shape(text, run)) for run in visual_order(inside)]
+
+        def width(units: list[Unit], size: int) -> int:
+            advance = sum(int(glyphs.advance.sum()) for _, glyphs in shaped(units))
+            return self._setter.pixel(advance, size)
+
+        def lines_at(size: int) -> list[list[Unit]]:
+            units = self._units(text)
+            if self._line_break == "unicode":
+                units = [
+                    piece
+                    for unit in units
+                    for piece in ([unit] if width([unit], size) <= box else clusters(text, unit))
+                ]
+            return wrap(units, box, lambda line: width(line, size))
+
+        size = largest_fit(lambda size: len(lines_at(size)) * line_height(size) <= box)
+        lines = lines_at(size)
+        image = Image.new("L", (px, px), PAPER)
+        rendered, y = 0, margin
+        for line in lines:
+            if y + line_height(size) > px - margin:
+                break
+            left = px - margin - width(line, size) if base % 2 else margin
+            self._draw(image, shaped(line), left, y + self._setter.baseline(size), size)
+            rendered, y = rendered + 1, y + line_height(size)
+        metadata = PageMetadata(
+            font_size=size,
+            total_lines=len(lines),
+            rendered_lines=rendered,
+            is_truncated=rendered < len(lines),
+            clipped_lines=sum(width(line, size) > box for line in lines),
+            missing_glyphs=self._missing(text, runs),
+        )
+        return Page(image, metadata)
+
+    def _units(self, text: str) -> list[Unit]:
+        starts = line_starts(text) if self._line_break == "unicode" else word_starts(text)
+        ends = [*starts[1:], len(text) + 1][: len(starts)]
+        return [
+            Unit(start, end - 1 if text[end - 1 : end] in (" ", "") else end)
+            for start, end in zip(starts, ends, strict=True)
+        ]
+
+    def _draw(
+        self, image: Image.Image, line: list[tuple[Run, Glyphs]], x: int, baseline: int, size: int
+    ) -> None:
+        """Draw a line on a sheet of the page's size, and then print that."""
+        sheet = Image.new("L", image.size, PAPER)
+        pen = 0
+        for run, glyphs in line:
+            for glyph, _, advance, dx, dy, _ in zip(*glyphs, strict=True):
+                if stamp := rasterize(self._setter.fonts[run.font], int(glyph), size):
+                    left = x + self._setter.pixel(int(pen + dx), size) + stamp.dx
+                    top = baseline - self._setter.pixel(int(dy), size) + stamp.dy
+                    ImageDraw.Draw(sheet).draw.draw_bitmap((left, top), stamp.mask, INK)
+                pen += int(advance)
+        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=INK)
+
+    def _missing(self, text: str, runs: list[Run]) -> int:
+        """Count the grapheme clusters of which some font shows a box instead."""
+        at = {
+            int(cluster)
+            for run in runs
+            for glyph, cluster, *_ in zip(*self._setter.shape(text, run), strict=True)
+            if glyph == 0
+        }
+        starts = clusters_of(text)
+        ends = [*starts, len(text)][1:]
+        return sum(
+            any(start <= place < end for place in at)
+            for start, end in zip(starts, ends, strict=True)
+        )
+
+
+def clusters(text: str, unit: Unit) -> list[Unit]:
+    """Return the grapheme clusters of a unit, as units."""
+    starts = [start for start in clusters_of(text) if unit.start < start < unit.end]
+    return [Unit(a, b) for a, b in zip([unit.start, *starts], [*starts, unit.end], strict=True)]

@@ -1,0 +1,145 @@
+"""What Unicode says of a text as one paragraph: directions, scripts, clusters, line breaks.
+
+All by ICU, and counted in characters of the text, not in ICU's 16-bit units.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import icu
+import numpy as np
+from numpy.typing import NDArray
+
+# Without any of these a text runs from left to right all through: right-to-left letters, Arabic
+# digits, and the marks, embeddings, overrides and isolates of the bidirectional algorithm.
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff"
+    "\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ASCII = re.compile("[\\x00-\\x7f]*")
+_COMMON, _INHERITED = 0, 1  # ICU's numbers for characters of no script of their own
+
+
+class Run(NamedTuple):
+    """A stretch of a text in one font, one script (ISO 15924) and one embedding level."""
+
+    start: int
+    end: int
+    font: int
+    script: str
+    level: int
+
+
+def well_formed(text: str) -> str:
+    """Return a text with U+FFFD in place of each lone surrogate, which no library takes."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def levels_of(text: str) -> tuple[int, Sequence[int]]:
+    """Return the paragraph's level, 1 where it runs from right to left, and each character's."""
+    if not _RIGHT_TO_LEFT.search(text):
+        return 0, [0] * len(text)
+    bidi = icu.Bidi()
+    whole = icu.UnicodeString(text)  # it has to outlive what refers to it
+    bidi.setPara(whole, icu.Bidi.DEFAULT_LTR)
+    return bidi.getParaLevel(), np.array(bidi.getLevels(), np.uint8)[_starts(text)].tolist()
+
+
+def visual_order(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of a line from left to right: rule L2 of UAX #9."""
+    runs = list(runs)
+    for level in range(max((run.level for run in runs), default=0), 0, -1):
+        turned: list[Run] = []
+        stretch: list[Run] = []
+        for run in runs:
+            if run.level >= level:
+                stretch.append(run)
+            else:
+                turned += [*reversed(stretch), run]
+                stretch = []
+        runs = [*turned, *reversed(stretch)]
+    return runs
+
+
+def scripts_of(text: str) -> NDArray[np.int64]:
+    """Return ICU's number of each character's script.
+
+    A character of no script of its own, such as a space or a mark, is of that before it, and the
+    first ones of that of the first letter.
+    """
+    codes, where = np.unique(_codes(text), return_inverse=True)
+    scripts = np.array([_script_of(code) for code in codes.tolist()], np.int64)[where]
+    own = np.flatnonzero((scripts != _COMMON) & (scripts != _INHERITED))
+    if not len(own):
+        return np.full(len(text), _COMMON)
+    places = np.searchsorted(own, np.arange(len(text)), "right") - 1
+    return scripts[own[np.maximum(places, 0)]]
+
+
+def runs_of(text: str, owners: Sequence[int], levels: Sequence[int]) -> list[Run]:
+    """Return the runs of a text in its own order; `owners` says which font draws a character."""
+    if not text:
+        return []
+    kinds = np.array([owners, scripts_of(text), levels], np.int64)
+    starts = [0, *(np.flatnonzero(np.diff(kinds).any(axis=0)) + 1).tolist()]
+    return [
+        Run(start, end, int(kinds[0, start]), _name(int(kinds[1, start])), int(kinds[2, start]))
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=True)
+    ]
+
+
+def clusters_of(text: str) -> list[int]:
+    """Return where the grapheme clusters of a text start."""
+    if _ASCII.fullmatch(text):
+        return list(range(len(text)))
+    return [0, *_boundaries(text, _clusters())][:-1] if text else []
+
+
+def line_starts(text: str) -> list[int]:
+    """Return where UAX #14 lets lines start, with ICU's dictionaries for scripts without spaces."""
+    return [0, *_boundaries(text, _lines())][:-1] if text else []
+
+
+def _boundaries(text: str, iterator: Any) -> Iterator[int]:
+    """Yield the ends that an iterator finds, the last of them the text's own."""
+    whole = icu.UnicodeString(text)
+    iterator.setText(whole)
+    starts = _starts(text)
+    if len(starts) == len(whole):
+        return iter(iterator)
+    return iter(np.searchsorted(starts, list(iterator)).tolist())
+
+
+def _starts(text: str) -> NDArray[np.int64]:
+    """Return where each character starts in 16-bit units."""
+    codes = _codes(text)
+    return np.arange(len(text)) + np.cumsum(codes > 0xFFFF) - (codes > 0xFFFF)
+
+
+@cache
+def _clusters() -> Any:
+    return icu.BreakIterator.createCharacterInstance(icu.Locale.getRoot())
+
+
+@cache
+def _lines() -> Any:
+    return icu.BreakIterator.createLineInstance(icu.Locale.getRoot())
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
+@lru_cache(maxsize=1 << 16)
+def _script_of(code: int) -> int:
+    return int(icu.Script.getScript(code).getScriptCode())
+
+
+@cache
+def _name(script: int) -> str:
+    return str(icu.Script(script).getShortName())
