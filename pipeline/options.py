@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pagecast.dataset.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
-BUILTIN = "builtin"
+BUILTIN, AUTO = "builtin", "auto"
 FINEWIKI = "HuggingFaceFW/finewiki"
 CUSTOM_MODE = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,9})")
 PAGE_SIZES = range(64, 4097)  # in pixels
@@ -177,7 +177,7 @@ class RunOptions:
     ] = None
     font: Annotated[
         tuple[Place, ...] | None,
-        text(PAGES, "fonts instead of DejaVu Sans, by preference", "FILE ..."),
+        text(PAGES, "fonts by preference, or auto for those here", "FILE ..."),
     ] = None
     layout: Annotated[
         Literal["basic", "raqm", "harfbuzz"],
@@ -222,6 +222,8 @@ class RunOptions:
         for name in ("input", "font"):
             if getattr(self, name) == ():
                 raise UsageError(f"--{name} names no file")
+        if AUTO in (self.font or ())[1:] or (self.font or ())[:1] == (AUTO,) != self.font:
+            raise UsageError("--font auto finds all fonts: give it alone")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
         for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path

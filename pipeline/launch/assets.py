@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from pagecast.storage.errors import StoreError
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.data import data_file
 from pipeline.launch.convert import check_size, converted, fetch
-from pipeline.options import BUILTIN, RunOptions, UsageError
+from pipeline.launch.fonts import read_face
+from pipeline.options import AUTO, BUILTIN, RunOptions, UsageError
 
 DEFAULT_FONT = "DejaVuSans.ttf"
 
@@ -159,19 +161,25 @@ def _tokenizer_file(source: str, revision: str | None) -> str | None:
     return found[0] if found else None
 
 
-def resolve_fonts(options: RunOptions) -> list[Asset]:
+def resolve_fonts(options: RunOptions, found: Sequence[str] = ()) -> list[Asset]:
     """Return the fonts that the options name, tried with the layout that they name.
+
+    Args:
+      found: in place of `auto`; the built-in font if nothing was looked for.
 
     Raises:
       UsageError: a font cannot be opened, or the layout is not available here.
     """
-    found = [_resolve_font(name, options.layout) for name in options.font or (BUILTIN,)]
-    if len(found) > 1:
+    names = options.font or (BUILTIN,)
+    if names == (AUTO,):
+        names = tuple(found) or (BUILTIN,)
+    fonts = [_resolve_font(name, options.layout) for name in names]
+    if len(fonts) > 1:
         try:
-            PageRenderer([font.content for font in found], options.layout)
+            PageRenderer([font.content for font in fonts], options.layout)
         except Exception as error:  # each by itself was fine
             raise UsageError(f"several --font with --layout {options.layout}: {error}") from error
-    return found
+    return fonts
 
 
 def _resolve_font(given: str, layout: str) -> Asset:
@@ -189,6 +197,9 @@ def _resolve_font(given: str, layout: str) -> Asset:
 
 
 def _font_file(path: str) -> bytes:
+    file, number, index = path.rpartition("#")
+    if number and index.isdecimal() and storage.is_local(path) and not os.path.exists(path):
+        return read_face(file, int(index))
     if storage.is_local(path) and os.path.exists(path) and not os.path.isfile(path):
         raise OSError("it is not a regular file")  # a pipe or a device may never end
     return storage.read_bytes(path)

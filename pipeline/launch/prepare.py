@@ -14,10 +14,10 @@ from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import more_versions, versions
 from pipeline import graph
 from pipeline.cli import configfile
-from pipeline.launch import inputs, source, trial
+from pipeline.launch import fonts, inputs, source, trial
 from pipeline.launch.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.launch.output import directory, ours, reads
-from pipeline.options import RunOptions, UsageError
+from pipeline.options import AUTO, RunOptions, UsageError
 from pipeline.progress.terminal import say
 
 
@@ -44,7 +44,11 @@ def find_sources(options: RunOptions, writes: bool = True) -> Sources:
     files = inputs.read_layouts(paths, options.shard_rows)
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
-    tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
+    tokenizer = resolve_tokenizer(options)
+    found = []
+    if options.font == (AUTO,):
+        found = fonts.find(article.text for article in trial.sample(options, files))
+    resolved = resolve_fonts(options, found)
     inputs.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
@@ -53,7 +57,7 @@ def find_sources(options: RunOptions, writes: bool = True) -> Sources:
         reads.refuse_removal(out, removed, reads.read_by(options, paths, options.config))
     if options.doubt:
         say(f"warning: {options.doubt}")
-    return Sources(out, files, tokenizer, fonts, trial.is_quick(options, files, tokenizer))
+    return Sources(out, files, tokenizer, resolved, trial.is_quick(options, files, tokenizer))
 
 
 def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:

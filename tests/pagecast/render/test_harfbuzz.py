@@ -164,6 +164,8 @@ def test_levels_and_runs() -> None:
         (0, 2, "Latn"), (2, 6, "Deva"),
     ]  # fmt: skip
     assert len(set(scripts_of("... abc")[:4])) == 1
+    assert len(runs_of("日本のカナ、と。", [0] * 8, [0] * 8)) == 1
+    assert [run.script for run in runs_of("日本 a", [0] * 4, [0] * 4)] == ["Hani", "Latn"]
     runs = [Run(n, n + 1, 0, "Latn", level) for n, level in enumerate([0, 1, 2, 1, 0])]
     assert [run.start for run in visual_order(runs)] == [0, 3, 2, 1, 4]
 

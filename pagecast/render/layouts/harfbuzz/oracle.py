@@ -1,10 +1,11 @@
 """The rule of a page by HarfBuzz and ICU, as plain as it is stated; for tests and benchmarks.
 
 The text is one paragraph, whose direction is that of its first strong letter. Lines are made of
-whole words, or as UAX #14 has it; a piece joins a line while the sum of the line's advances, as a
-whole number of pixels, fits the box. A line's runs, of one font, script and level each, stand in
-the order of UAX #9, and each is shaped whole. A glyph stands at the pixel nearest to the pen and
-its offset. A line of a paragraph that runs from right to left ends at the right margin.
+whole words, or as UAX #14 has it; a piece joins a line while the line's width, the sum of its
+advances in the paragraph as a whole number of pixels, fits the box. A line's runs, of one font,
+script and level each, stand in the order of UAX #9, and each is shaped whole. A glyph stands at the
+pixel nearest to the pen and its offset. A line of a paragraph that runs from right to left ends at
+the right margin.
 """
 
 from __future__ import annotations
@@ -55,8 +56,15 @@ class HarfbuzzOracle:
             ]
             return [(run, self._setter.shape(text, run)) for run in visual_order(inside)]
 
+        whole = [self._setter.shape(text, run) for run in runs]
+
         def width(units: list[Unit], size: int) -> int:
-            advance = sum(int(glyphs.advance.sum()) for _, glyphs in shaped(units))
+            advance = sum(
+                int(advance)
+                for glyphs in whole
+                for cluster, advance in zip(glyphs.cluster, glyphs.advance, strict=True)
+                if units[0].start <= cluster < units[-1].end
+            )
             return self._setter.pixel(advance, size)
 
         def lines_at(size: int) -> list[list[Unit]]:
@@ -76,8 +84,10 @@ class HarfbuzzOracle:
         for line in lines:
             if y + line_height(size) > px - margin:
                 break
-            left = px - margin - width(line, size) if base % 2 else margin
-            self._draw(image, shaped(line), left, y + self._setter.baseline(size), size)
+            drawn = shaped(line)
+            advance = sum(int(glyphs.advance.sum()) for _, glyphs in drawn)
+            left = px - margin - self._setter.pixel(advance, size) if base % 2 else margin
+            self._draw(image, drawn, left, y + self._setter.baseline(size), size)
             rendered, y = rendered + 1, y + line_height(size)
         metadata = PageMetadata(
             font_size=size,

@@ -70,7 +70,8 @@ def scripts_of(text: str) -> NDArray[np.int64]:
     """Return ICU's number of each character's script.
 
     A character of no script of its own, such as a space or a mark, is of that before it, and the
-    first ones of that of the first letter.
+    first ones of that of the first letter. Where there is kana, Japanese is one script: it changes
+    between its three every few characters, and fonts treat them alike.
     """
     codes, where = np.unique(_codes(text), return_inverse=True)
     scripts = np.array([_script_of(code) for code in codes.tolist()], np.int64)[where]
@@ -78,7 +79,11 @@ def scripts_of(text: str) -> NDArray[np.int64]:
     if not len(own):
         return np.full(len(text), _COMMON)
     places = np.searchsorted(own, np.arange(len(text)), "right") - 1
-    return scripts[own[np.maximum(places, 0)]]
+    found = scripts[own[np.maximum(places, 0)]]
+    kana = (found == icu.UScriptCode.HIRAGANA) | (found == icu.UScriptCode.KATAKANA)
+    if kana.any():
+        found[kana | (found == icu.UScriptCode.HAN)] = icu.UScriptCode.HIRAGANA
+    return found
 
 
 def runs_of(text: str, owners: Sequence[int], levels: Sequence[int]) -> list[Run]:

@@ -1,9 +1,9 @@
 """Setting a paragraph quickly: each run is shaped once, for all lines, sizes and pages.
 
-Where HarfBuzz says that a text may be broken before a cluster, each side is what it would be by
-itself. So between two such places a line's glyphs are a stretch of the paragraph's, and its width
-is a difference of two sums. Where a line begins or ends elsewhere (a letter kerned with the space
-after it, say), its run is shaped again by itself, once for all sizes.
+A line's width is a difference of two sums, by the rule. Where HarfBuzz says that a text may be
+broken before a cluster, each side is what it would be by itself: so between two such places a
+line's glyphs are a stretch of the paragraph's. Where a line begins or ends elsewhere (a letter
+kerned with the space after it, say), its run is shaped again by itself, once for all sizes.
 """
 
 from __future__ import annotations
@@ -87,12 +87,6 @@ class Paragraph:
     def _cluster_starts(self) -> list[int]:
         return clusters_of(self.text)
 
-    def width(self, start: int, end: int) -> int:
-        """Return the sum of the advances of a line from one character to before another."""
-        if self.breaks[start] and self.breaks[end]:
-            return int(self.pen[end] - self.pen[start])
-        return sum(int(glyphs.advance.sum()) for _, glyphs in self._line(start, end))
-
     def line(self, start: int, end: int) -> list[tuple[Run, Glyphs]]:
         """Return the runs of a line from left to right, with their glyphs."""
         found = dict(self._line(start, end))
@@ -134,8 +128,6 @@ class SetParagraph:
         self._ends = [unit.end for unit in units]
         ends = np.array(self._ends, np.int64)
         self._end_pens = paragraph.pen[ends]
-        # Units after which a line's width is not what the sums say.
-        self._unsure = np.flatnonzero(~paragraph.breaks[ends]).tolist()
         unit = paragraph.setter.unit
         # The largest sum of advances that is `box` px, rounded.
         self._most = ((2 * box + 1) * unit - 1) // (2 * size)
@@ -151,38 +143,21 @@ class SetParagraph:
 
     def _next(self, first: int) -> int:
         """Return the first unit that does not fit on a line with this one and those between."""
-        paragraph, start = self._paragraph, self._starts[first]
-        if not (paragraph.breaks[start] and paragraph.is_monotonic):
-            return self._walk(first, first + 1, len(self._units))
-        reach = int(paragraph.pen[start]) + self._most
-        beyond = max(int(np.searchsorted(self._end_pens, reach, "right")), first + 1)
-        # Of the units that are sure, `beyond` is the first that is too far. One that is not, and
-        # stands before it or is it, has to be looked at.
-        place = bisect_right(self._unsure, first)
-        while place < len(self._unsure) and self._unsure[place] <= beyond:
-            unit = self._unsure[place]
-            if unit == beyond:
-                return self._walk(first, beyond, len(self._units))
-            if paragraph.width(start, self._ends[unit]) > self._most:
-                return unit
-            place += 1
-        return min(beyond, len(self._units))
-
-    def _walk(self, first: int, at: int, end: int) -> int:
-        """Return the first unit from `at` on that does not fit, one by one."""
-        start = self._starts[first]
-        while at < end and self._paragraph.width(start, self._ends[at]) <= self._most:
-            at += 1
-        return at
+        reach = int(self._paragraph.pen[self._starts[first]]) + self._most
+        if self._paragraph.is_monotonic:
+            return max(int(np.searchsorted(self._end_pens, reach, "right")), first + 1)
+        too_far = np.flatnonzero(self._end_pens[first + 1 :] > reach)
+        return first + 1 + int(too_far[0]) if len(too_far) else len(self._units)
 
     def clipped(self, firsts: list[int], _: int) -> int:
         """Count the lines that are wider than the box."""
-        return sum(self._paragraph.width(*ends) > self._most for ends in self._lines(firsts))
+        pen = self._paragraph.pen
+        return sum(int(pen[end] - pen[start]) > self._most for start, end in self._lines(firsts))
 
     def wide(self, _: int) -> list[int]:
         """Return the units that are wider than the box by themselves."""
-        width = self._paragraph.width
-        return [n for n, unit in enumerate(self._units) if width(*unit) > self._most]
+        widths = self._end_pens - self._paragraph.pen[np.array(self._starts, np.int64)]
+        return np.flatnonzero(widths > self._most).tolist()
 
     def _lines(self, firsts: list[int]) -> Iterator[tuple[int, int]]:
         for first, after in zip(firsts, [*firsts, len(self._units)][1:], strict=True):
@@ -195,9 +170,11 @@ class SetParagraph:
         pens, lefts, fonts, numbers = [], [], [], []
         for number, (start, end) in zip(range(rendered), self._lines(firsts), strict=False):
             left, pen = margin, 0
+            line = self._paragraph.line(start, end)
             if self._paragraph.base % 2:
-                left += self._box - setter.pixel(self._paragraph.width(start, end), size)
-            for run, glyphs in self._paragraph.line(start, end):
+                advance = sum(int(glyphs.advance.sum()) for _, glyphs in line)
+                left += self._box - setter.pixel(advance, size)
+            for run, glyphs in line:
                 stretches.append(glyphs)
                 sums = np.cumsum(glyphs.advance)
                 pens.append(pen + sums - glyphs.advance + glyphs.dx)
@@ -209,9 +186,9 @@ class SetParagraph:
             return []
         lengths = [len(glyphs.id) for glyphs in stretches]
         ids = np.concatenate([glyphs.id for glyphs in stretches])
-        owners, line = np.repeat(fonts, lengths), np.repeat(numbers, lengths)
+        owners, row = np.repeat(fonts, lengths), np.repeat(numbers, lengths)
         x = np.repeat(lefts, lengths) + setter.pixel(np.concatenate(pens), size)
-        y = margin + line * line_height(size) + setter.baseline(size)
+        y = margin + row * line_height(size) + setter.baseline(size)
         y -= setter.pixel(np.concatenate([glyphs.dy for glyphs in stretches]), size)
         bottom = y.copy()
         masks = np.empty(len(ids), object)
@@ -228,7 +205,7 @@ class SetParagraph:
         at = np.flatnonzero(bottom > y)
         if not len(at):
             return []
-        heads = np.flatnonzero(np.diff(line[at], prepend=-1))  # the first glyph of each inked line
+        heads = np.flatnonzero(np.diff(row[at], prepend=-1))  # the first glyph of each inked line
         tops, bottoms = np.minimum.reduceat(y[at], heads), np.maximum.reduceat(bottom[at], heads)
         places = list(zip(x[at].tolist(), y[at].tolist(), strict=True))
         inked: list[Mask] = masks[at].tolist()
