@@ -179,6 +179,9 @@ class RunOptions:
         tuple[Place, ...] | None,
         text(PAGES, "fonts by preference, or auto for those here", "FILE ..."),
     ] = None
+    language: Annotated[
+        str | None, text(PAGES, "what pages of a language need, as ar, hi, zh", "CODE")
+    ] = None
     layout: Annotated[
         Literal["basic", "raqm", "harfbuzz"],
         text(PAGES, "basic, or harfbuzz for any script", "NAME"),
@@ -209,7 +212,9 @@ class RunOptions:
     quiet: Annotated[bool, text(HOW, "no progress, only what went wrong and the table")] = False
     verbose: Annotated[bool, text(HOW, "all that Beam and other libraries tell")] = False
     no_preflight: Annotated[bool, text(WHERE, "start though the disk seems too small")] = False
-    runner: Annotated[str, text(HOW, "Beam runner", "NAME")] = LOCAL_RUNNER
+    runner: Annotated[
+        str, text(HOW, "Beam runner; options of Beam's are taken too", "NAME")
+    ] = LOCAL_RUNNER
     beam_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
     def __post_init__(self) -> None:
@@ -222,8 +227,6 @@ class RunOptions:
         for name in ("input", "font"):
             if getattr(self, name) == ():
                 raise UsageError(f"--{name} names no file")
-        if AUTO in (self.font or ())[1:] or (self.font or ())[:1] == (AUTO,) != self.font:
-            raise UsageError("--font auto finds all fonts: give it alone")
         if not self.output_dir:
             raise UsageError("--output_dir is empty")
         for name in ("output_dir", "tokenizer"):  # neither Beam nor transformers take such a path

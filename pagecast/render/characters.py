@@ -63,14 +63,14 @@ class MissingGlyphs:
 
     Args:
       fonts: each character is drawn by the first that has it.
-      layout: "basic" or "raqm".
+      layout: "basic", "raqm" or "harfbuzz".
     """
 
     def __init__(self, fonts: Sequence[bytes], layout: str) -> None:
         self._covered = [covered_codepoints(font) for font in fonts]
         self._inks = [Ink(font) for font in fonts]
-        self._is_shaped = layout == "raqm"
-        self._shaped = Ink(fonts[0], ImageFont.Layout.RAQM) if self._is_shaped else None
+        self._is_shaped = layout != "basic"
+        self._shaped = Ink(fonts[0], ImageFont.Layout.RAQM) if layout == "raqm" else None
         self._met: dict[str, bool] = {}
 
     def count(self, text: str) -> int:
@@ -93,10 +93,10 @@ class MissingGlyphs:
         for covered, ink in zip(self._covered, self._inks, strict=True):
             if ord(character) in covered:
                 return is_visible(character) and not ink.shows(character)
-        if self._shaped is None:
+        if not self._is_shaped:
             return True
         if DEFAULT_IGNORABLE.match(character):  # which of them are hidden, HarfBuzz decides
-            return self._shaped.adds(character)
+            return self._shaped is not None and self._shaped.adds(character)
         return not is_put_together(character, self._covered[0])
 
 

@@ -20,7 +20,6 @@ from pipeline.options import (
 )
 
 DONE = 0
-BEAM = "Any other option is Beam's own, e.g. --runner PrismRunner."
 STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
 TOKEN = "HF_TOKEN is the token, where a dataset wants one; HF_ENDPOINT another hub."
 ANY_PLACE = "."  # where nothing is written to
@@ -70,9 +69,7 @@ def plan(
 @APP.command(
     sort_key=3,
     usage="pagecast run --input PATH ... --output_dir DIR [OPTIONS]",  # as it is, but found quicker
-    help_epilogue=epilogue(
-        "pagecast run --input 'enwiki/*.parquet' --output_dir out --modes base", BEAM
-    ),
+    help_epilogue=epilogue("pagecast run --input 'enwiki/*.parquet' --output_dir out --modes base"),
 )
 def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]) -> int:
     """Turn articles into samples, pages and a train/val split."""

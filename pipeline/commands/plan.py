@@ -13,7 +13,7 @@ from pipeline.cli.commandline import AS_TYPED, Call
 from pipeline.estimate.estimate import estimate
 from pipeline.estimate.outputs import disk_of
 from pipeline.estimate.table import table, warnings
-from pipeline.launch import stores
+from pipeline.launch import languages, stores
 from pipeline.launch.prepare import find_sources
 from pipeline.options import ALL, PlanOptions, RunOptions
 from pipeline.progress.streams import tell
@@ -30,6 +30,7 @@ def plan(asked: PlanOptions, run: RunOptions, call: Call) -> int:
     Raises:
       UsageError: what was asked for is not there.
     """
+    run = languages.applied(run)
     has_output = "output_dir" in call.given
     stores.use(
         [

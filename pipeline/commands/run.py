@@ -24,7 +24,7 @@ from pagecast.dataset.layout import ERRORS, MANIFEST, TRACE
 from pagecast.storage.errors import StoreError
 from pipeline import graph
 from pipeline.estimate.preflight import preflight
-from pipeline.launch import stores
+from pipeline.launch import languages, stores
 from pipeline.launch.output import lock
 from pipeline.launch.prepare import find_sources, prepare
 from pipeline.options import LOCAL_RUNNER, RunOptions
@@ -63,6 +63,7 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
     started = time.monotonic()
     terminal.be_quiet(options.quiet)
     logs.choose(options.verbose)
+    options = languages.applied(options)
     dataflow.check(options)
     stores.use(
         [

@@ -171,6 +171,8 @@ def resolve_fonts(options: RunOptions, found: Sequence[str] = ()) -> list[Asset]
       UsageError: a font cannot be opened, or the layout is not available here.
     """
     names = options.font or (BUILTIN,)
+    if AUTO in names and len(names) > 1:
+        raise UsageError("--font auto finds all fonts: give it alone")
     if names == (AUTO,):
         names = tuple(found) or (BUILTIN,)
     fonts = [_resolve_font(name, options.layout) for name in names]

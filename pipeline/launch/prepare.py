@@ -14,7 +14,7 @@ from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import more_versions, versions
 from pipeline import graph
 from pipeline.cli import configfile
-from pipeline.launch import fonts, inputs, source, trial
+from pipeline.launch import fonts, inputs, languages, source, trial
 from pipeline.launch.assets import Asset, resolve_fonts, resolve_tokenizer
 from pipeline.launch.output import directory, ours, reads
 from pipeline.options import AUTO, RunOptions, UsageError
@@ -45,9 +45,13 @@ def find_sources(options: RunOptions, writes: bool = True) -> Sources:
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer = resolve_tokenizer(options)
-    found = []
+    found, texts = [], list[str]()
+    if options.font == (AUTO,) or all(storage.is_local(path) for path in paths):
+        texts = [article.text for article in trial.sample(options, files)]
     if options.font == (AUTO,):
-        found = fonts.find(article.text for article in trial.sample(options, files))
+        found = fonts.find(texts)
+    if lacking := languages.warning(texts, options.layout):
+        say(f"warning: {lacking}")
     resolved = resolve_fonts(options, found)
     inputs.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)

@@ -1,0 +1,109 @@
+"""What the pages of a language need: `--language`, and a warning where they lack it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from fontTools.unicodedata import script, script_name
+
+from pipeline.options import RunOptions, UsageError
+
+# ISO 15924. Whatever is neither runs from right to left or has letters that change or move beside
+# each other: basic layout sets none of it.
+PLAIN = {
+    "Latn", "Grek", "Cyrl", "Armn", "Geor", "Geok", "Ethi", "Cher", "Cans", "Tfng", "Vaii",
+    "Hani", "Hans", "Hant", "Jpan", "Hrkt", "Hira", "Kana", "Bopo", "Kore", "Hang", "Yiii",
+    "Runr", "Ogam", "Goth", "Copt", "Glag", "Olck", "Lisu", "Bamu", "Zyyy", "Zinh", "Zzzz",
+}  # fmt: skip
+# What DejaVu Sans has, with spaces between words: the defaults do.
+DEFAULT = {"Latn", "Grek", "Cyrl"}
+WITHOUT_SPACES = {
+    "Hani", "Hans", "Hant", "Jpan", "Thai", "Laoo", "Khmr", "Mymr", "Tibt", "Yiii", "Lana",
+    "Talu", "Tale", "Java", "Bali",
+}  # fmt: skip
+# Wikipedias whose codes are no languages of CLDR's, or in another script than it would say.
+WIKIPEDIAS = {
+    "simple": "en", "als": "gsw", "bat-smg": "sgs", "be-x-old": "be", "be-tarask": "be",
+    "cbk-zam": "cbk", "fiu-vro": "vro", "map-bms": "jv", "nds-nl": "nds", "roa-rup": "rup",
+    "roa-tara": "nap", "zh-classical": "lzh-Hant", "zh-min-nan": "nan-Latn", "zh-yue": "yue",
+    "eml": "egl", "nah": "nhn",
+}  # fmt: skip
+ENOUGH = 0.02  # of the letters of some articles, below which a script is none of theirs
+
+
+def preset(language: str) -> dict[str, Any]:
+    """Return the options that pages of a language need, where they are not the defaults.
+
+    >>> preset("en")
+    {}
+    >>> preset("th")
+    {'layout': 'harfbuzz', 'font': ('auto',), 'line_break': 'unicode'}
+
+    Args:
+      language: a code of Wikipedia's or of BCP 47, e.g. "ar", "zh_min_nan", "sr-Latn".
+
+    Raises:
+      UsageError: there is no such language, or ICU is not installed.
+    """
+    code = language.replace("_", "-")
+    try:
+        import icu
+    except ImportError as error:
+        raise UsageError("--language needs ICU: pip install 'pagecast[harfbuzz]'") from error
+    found = ""
+    with suppress(icu.ICUError):  # it is not a tag at all
+        locale = icu.Locale.forLanguageTag(WIKIPEDIAS.get(code.lower(), code))
+        locale.addLikelySubtags()
+        found = locale.getScript()
+    if not (code and found):
+        raise UsageError(f"--language {language}: no such language is known; give e.g. ar, hi, zh")
+    if found in DEFAULT:
+        return {}
+    needs: dict[str, Any] = {"layout": "harfbuzz", "font": ("auto",)}
+    if found in WITHOUT_SPACES:
+        needs["line_break"] = "unicode"
+    return needs
+
+
+def applied(options: RunOptions) -> RunOptions:
+    """Return the options with what their language needs, where nothing else was asked for."""
+    if options.language is None:
+        return options
+    needs = preset(options.language)
+    return replace(
+        options,
+        **{name: value for name, value in needs.items()
+           if getattr(options, name) == getattr(RunOptions, name)},
+    )  # fmt: skip
+
+
+def unset(texts: Iterable[str]) -> list[tuple[str, float]]:
+    """Return the scripts in texts that basic layout cannot set, and their shares of the letters."""
+    letters: Counter[str] = Counter()
+    for text in texts:
+        letters.update(character for character in text if character.isalpha())
+    scripts: Counter[str] = Counter()
+    for character, times in letters.items():
+        scripts[script(character)] += times
+    total = scripts.total()
+    return [
+        (script_name(name).replace("_", " "), times / total)
+        for name, times in scripts.most_common()
+        if name not in PLAIN and times >= ENOUGH * total
+    ]
+
+
+def warning(texts: Iterable[str], layout: str) -> str | None:
+    """Say what a layout cannot set of texts, and what to give instead; None if that is nothing."""
+    if layout != "basic" or not (found := unset(texts)):
+        return None
+    named = ", ".join(f"{name} ({share:.0%})" for name, share in found)
+    return (
+        f"layout basic cannot set {named} of the letters in the articles that were looked at: they "
+        "do not join, or run the wrong way, whatever `missing_glyphs` says; give --layout harfbuzz "
+        "--font auto, or --language with the code"
+    )

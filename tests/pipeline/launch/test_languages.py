@@ -1,0 +1,78 @@
+"""What pages of a language need: the preset, and the warning where they lack it."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+
+from pipeline.launch import fonts, languages
+from pipeline.launch.languages import applied, preset, unset, warning
+from pipeline.options import UsageError
+from tests.conftest import SAMPLE, RunCommand, articles, parse_run, write_parquet
+
+SHAPED = {"layout": "harfbuzz", "font": ("auto",)}
+BROKEN = {**SHAPED, "line_break": "unicode"}
+SMALL = "--min_tokens 30 --context_tokens 20 --continuation_tokens 5 --modes tiny"
+
+
+@pytest.mark.parametrize(("language", "needs"), [
+    ("en", {}), ("simple", {}), ("ru", {}), ("el", {}), ("zh_min_nan", {}), ("sr", {}), ("als", {}),
+    ("ar", SHAPED), ("he", SHAPED), ("hi", SHAPED), ("ur", SHAPED), ("ka", SHAPED), ("ko", SHAPED),
+    ("th", BROKEN), ("zh", BROKEN), ("zh_classical", BROKEN), ("ja", BROKEN), ("my", BROKEN),
+    ("sr-Latn", {}), ("az-Arab", SHAPED),
+])  # fmt: skip
+def test_presets(language: str, needs: dict[str, object]) -> None:
+    assert preset(language) == needs
+
+
+@pytest.mark.parametrize("language", ["qqq", "xx", "", "a b", "../x", "english please"])
+def test_what_is_not_a_language_is_refused(language: str) -> None:
+    with pytest.raises(UsageError, match="no such language is known"):
+        preset(language)
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(languages).failed == 0
+
+
+def test_what_is_given_wins() -> None:
+    given = parse_run(["--input", "a", "--output_dir", "o", "--language", "th", "--font", "x.ttf"])
+    found = applied(given)
+    assert (found.layout, found.line_break, found.font) == ("harfbuzz", "unicode", ("x.ttf",))
+    plain = parse_run(["--input", "a", "--output_dir", "o", "--language", "en"])
+    assert applied(plain) == plain
+
+
+def test_scripts_that_basic_layout_cannot_set() -> None:
+    assert unset(["hello, Привет 的 1 ქ"]) == []
+    assert unset(["سلام abcd"]) == [("Arabic", 0.5)]
+    assert unset(["a" * 99 + "ש"]) == []  # a quotation
+    assert unset([]) == []
+    told = warning(["नमस्ते"], "basic")
+    assert told is not None and "layout basic cannot set Devanagari (100%)" in told
+    assert warning(["नमस्ते"], "harfbuzz") is None
+
+
+def test_a_run_warns_and_the_preset_mends_it(
+    tmp_path: Path, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fonts, "files", list)
+    path = write_parquet(tmp_path / "in.parquet", articles("سلام " * 60))
+    before = run(path, options=SMALL)
+    assert before.code == 0
+    assert before.err.startswith("pagecast: warning: layout basic cannot set Arabic (100%) of the")
+    after = run(path, options=f"{SMALL} --language ar", into="after")
+    assert after.code == 0
+    assert "layout basic" not in after.err
+    assert after.manifest["options"]["layout"] == "harfbuzz"
+
+
+def test_english_is_what_it_is_without(run: RunCommand) -> None:
+    options = f"{SMALL} --num_articles 2"
+    plain, named = (
+        run(SAMPLE, options=options),
+        run(SAMPLE, options=f"{options} --language en", into="named"),
+    )
+    assert plain.manifest == named.manifest
