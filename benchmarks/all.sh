@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . ./ensure_venv.sh
 ensure_venv test
 all=(render "render --samples 6 --layout raqm" startup pipeline split
-  "split --max_samples 2000000" plan "kills --runs 30 --seed 5" "flink --rounds 2")
+  "split --max_samples 2000000" languages plan "kills --runs 30 --seed 5" "flink --rounds 2")
 (($#)) && all=("$@")
 results=benchmarks/RESULTS.md
 fresh=$(mktemp)

@@ -26,6 +26,7 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "options", "row"),
     [
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
+        ("languages", "--only eng arb", "English, basic: "),
         ("startup", "--runs 1", "bare graph's cpu time"),
         ("kills", "--runs 1 --copies 1 '--options=--no_report --modes tiny'", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
