@@ -24,7 +24,7 @@ from pagecast.render.characters import (
 )
 from pagecast.render.faces import open_face
 from pagecast.render.fonts import default_font
-from pagecast.render.page import LAYOUTS
+from pagecast.render.page import ENGINES
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
 
@@ -74,7 +74,7 @@ def test_spaces_that_no_font_has_are_boxes() -> None:
 
 def drawn(font: bytes, layout: str) -> Callable[[str], bytes]:
     """Return what gives the ink that Pillow draws for a text, wherever it puts it."""
-    face = open_face(font, 30, LAYOUTS[layout])
+    face = open_face(font, 30, ENGINES[layout])
     return lambda text: bytes(face.getmask2(text, "L")[0])
 
 
