@@ -34,7 +34,7 @@ def warnings(found: Mapping[str, Any]) -> list[str]:
         )
         told.append(
             f"the font lacks {percent(lacking['share'])} of the characters on pages: {scripts}; "
-            "give a --font that has them"
+            "give --font auto, or one that has them"
         )
     if not found["kept"]["estimate"] and found["articles"]:
         told.append(

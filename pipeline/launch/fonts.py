@@ -26,6 +26,7 @@ COLOUR = {"COLR", "CBDT", "sbix", "SVG "}
 FAMILIES = ("Noto Sans", "Noto Naskh", "Noto Serif", "Noto ")
 NOT_FOR_TEXT = ("Mono", "Display", "UI", "Kufi", "Slanted", "Looped", "Condensed", "Symbols")
 MOST_FONTS = 8
+NEARLY = 0.8  # of what the font that has most has: a preferred one with so much comes first
 
 
 class Installed(NamedTuple):
@@ -145,7 +146,7 @@ def choose(characters: Mapping[str, int], fonts: Iterable[Installed]) -> Choice:
         most = max((count for count, _ in counts), default=0)
         if not most:
             break
-        best = next(font for count, font in counts if count >= 0.98 * most)
+        best = next(font for count, font in counts if count >= NEARLY * most)
         chosen.append(best)
         needed = Counter({code: n for code, n in needed.items() if code not in best.codes})
     return Choice(chosen, dict(needed))

@@ -144,7 +144,7 @@ def test_warnings() -> None:
     lacking = facts(missing_glyphs={"share": 0.431, "scripts": scripts}, disk=None)
     assert warnings(lacking) == [
         "the font lacks 43.1% of the characters on pages: Han (30.0%), Hiragana (10.0%), "
-        "Thai (2.0%), Lao (1.0%); give a --font that has them"
+        "Thai (2.0%), Lao (1.0%); give --font auto, or one that has them"
     ]
     assert warnings(facts(kept=about_values(0, 0, 9), disk=None)) == [
         "no article that was looked at is kept; --sample looks at more of them"

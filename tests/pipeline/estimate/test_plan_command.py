@@ -115,7 +115,7 @@ def test_a_font_that_lacks_a_script_is_warned_about(command: Command, tmp_path: 
     assert found.code == 0
     assert "characters on pages: Han (" in found.err
     assert "Hiragana (" in found.err
-    assert found.err.endswith("; give a --font that has them\n")
+    assert found.err.endswith("; give --font auto, or one that has them\n")
 
 
 def sizes(path: Path, pattern: str) -> list[int]:
