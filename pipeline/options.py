@@ -212,9 +212,9 @@ class RunOptions:
     quiet: Annotated[bool, text(HOW, "no progress, only what went wrong and the table")] = False
     verbose: Annotated[bool, text(HOW, "all that Beam and other libraries tell")] = False
     no_preflight: Annotated[bool, text(WHERE, "start though the disk seems too small")] = False
-    runner: Annotated[
-        str, text(HOW, "Beam runner; options of Beam's are taken too", "NAME")
-    ] = LOCAL_RUNNER
+    runner: Annotated[str, text(HOW, "Beam runner; options of Beam's are taken too", "NAME")] = (
+        LOCAL_RUNNER
+    )
     beam_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
     def __post_init__(self) -> None:

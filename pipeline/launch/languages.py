@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ WIKIPEDIAS = {
     "roa-tara": "nap", "zh-classical": "lzh-Hant", "zh-min-nan": "nan-Latn", "zh-yue": "yue",
     "eml": "egl", "nah": "nhn",
 }  # fmt: skip
+SUBSET = re.compile(r"(?:^|/)([a-z][a-z0-9_-]*)wiki/[^/]*$")  # the directory of a file
 ENOUGH = 0.02  # of the letters of some articles, below which a script is none of theirs
 
 
@@ -81,6 +83,13 @@ def applied(options: RunOptions) -> RunOptions:
     )  # fmt: skip
 
 
+def of_input(paths: Iterable[str]) -> str | None:
+    """Return the language whose Wikipedia all input is of, by FineWiki's directories."""
+    found = {name[1] for path in paths if (name := SUBSET.search(path))}
+    plain = len(found) == 1 and all(map(SUBSET.search, paths))
+    return found.pop() if plain else None
+
+
 def unset(texts: Iterable[str]) -> list[tuple[str, float]]:
     """Return the scripts in texts that basic layout cannot set, and their shares of the letters."""
     letters: Counter[str] = Counter()
@@ -97,9 +106,22 @@ def unset(texts: Iterable[str]) -> list[tuple[str, float]]:
     ]
 
 
-def warning(texts: Iterable[str], layout: str) -> str | None:
-    """Say what a layout cannot set of texts, and what to give instead; None if that is nothing."""
-    if layout != "basic" or not (found := unset(texts)):
+def warning(texts: Iterable[str], layout: str, paths: Sequence[str] = ()) -> str | None:
+    """Say what a layout cannot set of texts, and what to give instead; None if that is nothing.
+
+    Args:
+      paths: of the input, which may name a language where no text was looked at.
+    """
+    if layout != "basic":
+        return None
+    if not (found := unset(texts)):
+        language = of_input(paths)
+        with suppress(UsageError):
+            if language is not None and preset(language):
+                return (
+                    f"the input is of {language}wiki, whose pages want another layout and other "
+                    f"fonts than the defaults: give --language {language}"
+                )
         return None
     named = ", ".join(f"{name} ({share:.0%})" for name, share in found)
     return (

@@ -50,7 +50,7 @@ def find_sources(options: RunOptions, writes: bool = True) -> Sources:
         texts = [article.text for article in trial.sample(options, files)]
     if options.font == (AUTO,):
         found = fonts.find(texts)
-    if lacking := languages.warning(texts, options.layout):
+    if lacking := languages.warning(texts, options.layout, paths):
         say(f"warning: {lacking}")
     resolved = resolve_fonts(options, found)
     inputs.check_tokenized(files, tokenizer.content)

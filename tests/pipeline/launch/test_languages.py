@@ -55,6 +55,28 @@ def test_scripts_that_basic_layout_cannot_set() -> None:
     assert warning(["नमस्ते"], "harfbuzz") is None
 
 
+HUB = "hf://datasets/HuggingFaceFW/finewiki@main/data"
+
+
+@pytest.mark.parametrize(("paths", "language"), [
+    ([f"{HUB}/arwiki/000.parquet", "arwiki/001.parquet"], "ar"),
+    ([f"{HUB}/zh_min_nanwiki/000.parquet"], "zh_min_nan"),
+    ([f"{HUB}/arwiki/000.parquet", f"{HUB}/enwiki/000.parquet"], None),
+    ([f"{HUB}/arwiki/000.parquet", "x.parquet"], None),
+    (["/arwiki/more/x.parquet", ], None), ([], None),
+])  # fmt: skip
+def test_the_language_of_finewikis_directories(paths: list[str], language: str | None) -> None:
+    assert languages.of_input(paths) == language
+
+
+def test_where_no_text_is_looked_at_the_directory_says_it() -> None:
+    told = warning([], "basic", [f"{HUB}/arwiki/000.parquet"])
+    assert told is not None and told.endswith("give --language ar")
+    assert warning([], "basic", [f"{HUB}/enwiki/000.parquet"]) is None
+    assert warning([], "basic", [f"{HUB}/qqqwiki/000.parquet"]) is None
+    assert warning([], "harfbuzz", [f"{HUB}/arwiki/000.parquet"]) is None
+
+
 def test_a_run_warns_and_the_preset_mends_it(
     tmp_path: Path, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
