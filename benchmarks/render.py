@@ -72,7 +72,7 @@ def pixels(png: bytes) -> bytes:
 
 def steps(clock: Clock, renderer: PageRenderer, text: str, level: int) -> None:
     """Time the steps one by one, and what they cannot do without: stamping and deflating."""
-    settable = clock.time("prepare", renderer._prepare, text)
+    settable, _ = clock.time("prepare", renderer._prepare, text)
     for px in SIZES:
         page = clock.time("fit", fit, settable, px)
         image = clock.time("stamp", draw, page)
