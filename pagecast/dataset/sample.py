@@ -15,6 +15,7 @@ NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # rea
 
 Tokens = npt.NDArray[np.int32]
 
+DIGEST_DIGITS = 16
 SAMPLE_ID = re.compile(r"sample_([0-9]{6,15})_chunk_([0-9]{1,9})")
 
 
@@ -133,9 +134,6 @@ def parse_sample_id(name: str) -> tuple[int, int]:
     if not match or name != sample_id(row, chunk):
         raise ValueError(f"{name!r} is not the id of a sample")
     return row, chunk
-
-
-DIGEST_DIGITS = 16
 
 
 def digest_of(png: bytes) -> str:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from pagecast import storage
 from pagecast.dataset.sample import Article, ModeImages, Sample
 
+FAILED = "failed"
+
 
 class Shard(NamedTuple):
     """A run of rows of one row group: the unit of work, of commit, of retry and of resume.
@@ -83,9 +85,6 @@ class ShardSamples:
 def with_drop(dropped: dict[str, int], reason: str, count: int) -> dict[str, int]:
     """Return `dropped` with `count` more for `reason`."""
     return {**dropped, reason: dropped.get(reason, 0) + count} if count else dropped
-
-
-FAILED = "failed"
 
 
 def plan_line(entry: Shard | Failure) -> bytes:

@@ -13,6 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 VAL, TRAIN, UNUSED = "val", "train", "unused"
+PART_SAMPLES = 20_000  # the sample references of a part are held in memory at once
+PART_BYTES = 400_000_000  # of JSON lines; an Arrow file is at most a third larger, mostly smaller
+KEY_BITS = 64
 
 Keys = npt.NDArray[np.uint64]
 
@@ -97,15 +100,6 @@ def targets(total: int, settings: SplitSettings, several_articles: bool) -> tupl
         if several_articles and settings.val_size:
             val = max(val, 1)
     return val, max_samples - val
-
-
-PART_SAMPLES = 20_000  # the sample references of a part are held in memory at once
-
-
-PART_BYTES = 400_000_000  # of JSON lines; an Arrow file is at most a third larger, mostly smaller
-
-
-KEY_BITS = 64
 
 
 def part_count(samples: int, sample_bytes: int) -> int:

@@ -106,7 +106,7 @@ def _starts_in(pattern: str) -> tuple[int, ...]:
     return tuple(i for i, may in enumerate(line_break_breakables(f"{pattern} ")) if may)
 
 
-FULL = {"ID", "H2", "H3"}  # ideographs, kana and images; syllables
+FULL = {"ID", "H2", "H3"}  # ideographs, kana and pictographs; syllables
 RUNS = {"AL", "HL", "NU"}
 MARKS = {"CM", "ZWJ"}
 

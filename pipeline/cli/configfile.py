@@ -19,7 +19,8 @@ from cyclopts import App, Token
 from cyclopts.argument import Argument, ArgumentCollection
 
 from pagecast.storage.errors import StoreError
-from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError, names_of_modes, place_of
+from pipeline.cli.kinds import names_of_modes, place_of
+from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError
 from transforms.redact import redact
 
 OPTION = "--config"

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = ("pagecast", "transforms", "pipeline")
-MOST_ENTRIES = 12
+MOST_ENTRIES, MOST_LINES = 12, 350
 IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[2].split():
@@ -79,3 +79,10 @@ def test_every_folder_can_be_taken_in_at_a_glance() -> None:
         files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
         entries = {path.relative_to(folder).parts[0] for path in files}
         assert len(entries) <= MOST_ENTRIES, f"{folder} has {len(entries)} entries"
+
+
+def test_a_file_is_one_concept() -> None:
+    lengths = sorted(len(path.read_text("utf-8").splitlines()) for path in MODULES.values())
+    longer = [length for length in lengths if length > 1]  # than a docstring
+    assert longer[-1] <= MOST_LINES
+    assert 100 <= longer[len(longer) // 2] <= 300

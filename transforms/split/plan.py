@@ -25,7 +25,6 @@ from pagecast.dataset.split import (
 
 BUCKET_BITS = 12
 
-
 Counts = npt.NDArray[np.int64]
 
 

@@ -14,9 +14,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pipeline import __main__ as pagecast
+from pipeline import __main__ as program
 from pipeline.cli.commandline import Call, given_or, new_app
-from pipeline.options import ALL, HIDDEN, HOW, NOT_TYPED, WHERE, Place, RunOptions, UsageError, text
+from pipeline.cli.kinds import Place, text
+from pipeline.options import ALL, HIDDEN, HOW, NOT_TYPED, WHERE, RunOptions, UsageError
 
 EXAMPLE = "./run_dataflow.sh --project P --region R --bucket B --input 'gs://B/*.parquet'"
 MORE = "Others are those of `pagecast run`, and Beam's own; they win over the defaults:\n"
@@ -195,7 +196,7 @@ def store_demo(options: RunOptions) -> None:
     storage.commit(path, [data_file("finewiki_sample.parquet").read_bytes()])
 
 
-main = partial(pagecast.main, app=APP)
+main = partial(program.main, app=APP)
 
 if __name__ == "__main__":
-    pagecast.start(APP, is_program=True)
+    program.start(APP, is_program=True)

@@ -11,19 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from pipeline import __main__ as pagecast
+from pipeline import __main__ as program
 from pipeline.cli.commandline import Call, given_or, new_app
+from pipeline.cli.kinds import Count, Place, text
 from pipeline.options import (
     ALL,
     HERE,
     HIDDEN,
     NOT_TYPED,
     WHERE,
-    Count,
-    Place,
     RunOptions,
     UsageError,
-    text,
     usable_cpus,
 )
 
@@ -183,7 +181,7 @@ def beam_args(
     return (*options.beam_args, *chosen, *(s for s in switches if s not in given))
 
 
-main = partial(pagecast.main, app=APP)
+main = partial(program.main, app=APP)
 
 if __name__ == "__main__":
-    pagecast.start(APP)
+    program.start(APP)

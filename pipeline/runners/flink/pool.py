@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pipeline import __main__ as pagecast
+from pipeline import __main__ as program
 from pipeline.cli.commandline import new_app
-from pipeline.options import WHERE, text, within
+from pipeline.cli.kinds import text, within
+from pipeline.options import WHERE
 from pipeline.runners import signals
 
 PORT = 50000
@@ -104,7 +105,7 @@ def pool(
     return pagecast.INTERRUPTED
 
 
-main = partial(pagecast.main, app=APP)
+main = partial(program.main, app=APP)
 
 if __name__ == "__main__":
-    pagecast.start(APP)
+    program.start(APP)

@@ -14,7 +14,8 @@ from cyclopts import App
 from pipeline.__main__ import main
 from pipeline.cli.commandline import help_of, new_app, parse
 from pipeline.cli.commands import APP
-from pipeline.options import HOW, WHERE, Count, Place, UsageError, text
+from pipeline.cli.kinds import Count, Place, text
+from pipeline.options import HOW, WHERE, UsageError
 from pipeline.runners.dataflow.__main__ import APP as DATAFLOW
 from pipeline.runners.flink.__main__ import APP as FLINK
 from pipeline.runners.flink.pool import APP as POOL
