@@ -99,10 +99,10 @@ def pool(
             f"error: cannot listen on {where_it_is}: it is taken, or no address of this machine; "
             "name another --bind or --port"
         )
-        return pagecast.FAILED
+        return program.FAILED
     except KeyboardInterrupt:
         signals.kill_children()
-    return pagecast.INTERRUPTED
+    return program.INTERRUPTED
 
 
 main = partial(program.main, app=APP)
