@@ -71,6 +71,7 @@ class GlyphAtlas:
         self.kerned_pairs = [(0, 0)]
         # 0 is "not met"; untouched pages are free.
         self._ids = np.zeros((len(fonts), MAX_CODEPOINTS), np.int32)
+        self._units: dict[str, int] = {}
         self._pairs: dict[int, int] = {}
         self._sized: dict[int, SizedGlyphs] = {}
 
@@ -122,6 +123,16 @@ class GlyphAtlas:
                 self.owners.append(owner)
             ids = known[codes]
         return ids
+
+    def intern_unit(self, unit: str) -> int:
+        """Return the id of a character, or of several that the font has one glyph for."""
+        if len(unit) == 1:
+            return int(self.intern(unit)[0])
+        if unit not in self._units:
+            self._units[unit] = len(self.characters)
+            self.characters.append(unit)
+            self.owners.append(0)
+        return self._units[unit]
 
     def intern_kerning(self, ids: NDArray[np.int32]) -> tuple[Ints, Ints]:
         """Find the kerned pairs of adjacent characters.

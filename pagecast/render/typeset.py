@@ -96,6 +96,10 @@ class Text:
         self.used_ids = set(np.unique(self.ids).tolist())
         self.used_pairs = set(np.unique(self.kerned_pairs).tolist())
 
+    def stretch(self, first: int, last: int) -> str:
+        """Return the text of a line of these words, the last included."""
+        return self.string[self.starts[first] : self.ends[last]]
+
     def at(self, size: int) -> SetText:
         """Set the text in type of `size` px."""
         return SetText(self, self.atlas.at(size))
@@ -201,13 +205,13 @@ class SetText:
             return False
         if self._surely[last] > self._too_wide_from[first] + box * UNIT:
             return True
-        begin, end = self.text.starts[first], self.text.ends[last]
         if self.text.atlas.is_mixed:
+            begin, end = self.text.starts[first], self.text.ends[last]
             pen, ids = self.pen[begin:end], self.text.ids[begin:end]
             far = nearest_pixel(int((pen + self.glyphs.reach[ids]).max() - pen[0]))
             near = nearest_pixel(int((pen + self.glyphs.left[ids]).min() - pen[0]))
             return far - near > box  # the first character's box has the pixel 0
-        left, _, right, _ = self.glyphs.face.getbbox(self.text.string[begin:end])
+        left, _, right, _ = self.glyphs.face.getbbox(self.text.stretch(first, last))
         return right - left > box
 
 

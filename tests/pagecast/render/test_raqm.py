@@ -387,7 +387,7 @@ def test_bounds_of_plain_lines_hold(words: list[str], size: int) -> None:
 def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ('The quick brown fox, jumping over AVID dogs: "Why (not) 15 fish?" ' * 40).split()
     asked: list[str] = []
-    lines = ShapedText(words, SHAPER).at(11)
+    lines = ShapedLines(ShapedText(words, SHAPER), 11)  # as if it were not plain all through
     whole = lines._width
 
     def width(first: int, last: int) -> float:
@@ -406,7 +406,7 @@ def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     renderer, oracle = PageRenderer(layout="raqm"), DEJAVU[1]
     kept = []
     for start in range(0, 60, 4):
-        text = " ".join(f"fi{start + i}" for i in range(4))
+        text = " ".join(f"fi{start + i}" for i in range(4)) + " λ"  # another script
         assert_same(renderer.render(text, 80), oracle.render(text, 80))
         kept.append(renderer._glyphs)
     assert 1 < len(set(map(id, kept))) < len(kept)

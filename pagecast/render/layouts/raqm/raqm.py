@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate, count
 from operator import add
 
@@ -27,7 +27,8 @@ from pagecast.render.layouts.raqm.plain import (
     word_script,
 )
 from pagecast.render.layouts.raqm.rules import read_rules
-from pagecast.render.typeset import InkedLine, Text, joined, line_height
+from pagecast.render.layouts.raqm.units import Units, UnitText
+from pagecast.render.typeset import InkedLine, SetText, Text, joined, line_height
 
 MAX_EXTENTS = 131072  # measured words kept, at all sizes together
 JOINING = 3  # em, by which a word at most makes the line before it narrower
@@ -59,11 +60,22 @@ class Shaper:
         self._font = font
         self._plain: dict[tuple[int, str], ShapedSize] = {}
         self._atlases: dict[str, GlyphAtlas] = {}
+        self._units: dict[str, Units] = {}
 
     def is_full(self) -> bool:
         """Tell whether so much is kept that this shaper should be replaced."""
         extents = sum(len(size.extents) for size in self._plain.values())
-        return extents > MAX_EXTENTS or any(a.is_full() for a in self._atlases.values())
+        return (
+            extents > MAX_EXTENTS
+            or any(atlas.is_full() for atlas in self._atlases.values())
+            or any(units.is_full() for units in self._units.values())
+        )
+
+    def units(self, script: str) -> Units:
+        """Return the words of a script that are units of one glyph each."""
+        if script not in self._units:
+            self._units[script] = Units(self.atlas(script), self.rules)
+        return self._units[script]
 
     def atlas(self, script: str) -> GlyphAtlas:
         """Return the glyphs of words of a script that keep them."""
@@ -124,9 +136,77 @@ class ShapedText:
             self._keepers[script] = numbers, Text(words, self.shaper.atlas(script))
         return self._keepers[script]
 
-    def at(self, size: int) -> ShapedLines:
+    @cached_property
+    def whole(self) -> UnitText | None:
+        """The text as units of one glyph each, where it is plain enough for that."""
+        return self.units(0, len(self.words))
+
+    def units(self, first: int, end: int) -> UnitText | None:
+        """Return words as units of one glyph each, None where they are not plain."""
+        scripts = set(self.scripts[first:end]) - {SHARED}
+        script = scripts.pop() if len(scripts) == 1 else None
+        if (
+            script not in PLAIN_SCRIPTS
+            or not self.shaper.rules.words_stand_alone
+            or not all(self.spaced[first : end - 1])
+        ):
+            return None
+        units, words = self.shaper.units(script), self.words[first:end]
+        ids = [units.of(word) for word in words]
+        known = [each for each in ids if each is not None]
+        if len(known) < len(ids):
+            return None
+        return UnitText(words, units.atlas, known, self.spaced[first:end])
+
+    def at(self, size: int) -> ShapedLines | UnitLines:
         """Set the text in type of `size` px."""
+        if self.whole is not None:
+            return UnitLines(self, self.whole, size)
         return ShapedLines(self, size)
+
+
+class UnitLines:
+    """A text of units in type of one size; see `page.SetLines`.
+
+    A line of nothing but what scripts share, such as digits, is shaped as of no script: then Pillow
+    is asked about all of them.
+    """
+
+    def __init__(self, text: ShapedText, units: UnitText, size: int) -> None:
+        self._units, self._shaped = units.at(size), ShapedLines(text, size)
+        self._anchors = text.anchors
+        self._is_shared = [script == SHARED for script in text.scripts]
+
+    def _set(self, firsts: list[int]) -> SetText | ShapedLines:
+        """Return what sets lines, given by their first words."""
+        ends = [*firsts[1:], len(self._anchors)]
+        alone = any(
+            self._anchors[first] >= end or self._is_shared[self._anchors[first]]
+            for first, end in zip(firsts, ends, strict=True)
+        )
+        return self._shaped if alone else self._units
+
+    def lines(self, box: int, most: int | None = None) -> list[int]:
+        """Return the first word of each line, the lines being at most `box` px wide."""
+        firsts = self._units.lines(box, most)
+        is_exact = self._set(firsts) is self._units and not any(
+            self._shaped.is_wider(first, last, box)
+            for first in firsts
+            for last in range(first + 1, self._anchors[first])  # before it has a script
+        )
+        return firsts if is_exact else self._shaped.lines(box, most)
+
+    def clipped(self, firsts: list[int], box: int) -> int:
+        """Count the lines wider than `box` px."""
+        return self._set(firsts).clipped(firsts, box)
+
+    def wide(self, box: int) -> list[int]:
+        """Return the words that are wider than `box` px by themselves."""
+        return self._shaped.wide(box)
+
+    def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
+        """Return what to stamp for the first `rendered` lines."""
+        return self._set(firsts).marks(firsts, rendered, margin)
 
 
 class ShapedLines:
@@ -250,18 +330,32 @@ class ShapedLines:
                 return wider
         return self._width(word, word) > box
 
+    def is_wider(self, first: int, last: int, box: int) -> bool:
+        """Tell whether a line of these words is wider than the box, by Pillow."""
+        return self._width(first, last) > box
+
     def _width(self, first: int, last: int) -> float:
         start, end = self._text.stretch(first, last)
         left, _, right, _ = self._face.getbbox(self._text.string[start:end])
         return right - left
 
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return one mask, Pillow's, for each of the first `rendered` lines."""
-        marks = []
+        """Return the first `rendered` lines: plain ones as glyphs, others as a mask of Pillow's."""
+        marks: list[InkedLine] = []
         nexts = [*firsts, len(self._text.words)][1:]
         for number, (a, b) in enumerate(zip(firsts[:rendered], nexts, strict=False)):
+            top = number * line_height(self._size)
+            if plain := self._text.units(a, b):
+                marks += (below(line, top) for line in plain.at(self._size).marks([0], 1, margin))
+                continue
             start, end = self._text.stretch(a, b - 1)
             mask, (dx, dy) = self._face.getmask2(self._text.string[start:end], "L")
-            y = margin + number * line_height(self._size) + dy
+            y = margin + top + dy
             marks.append(InkedLine([(margin + dx, y)], [mask], y, y + mask.size[1]))
         return marks
+
+
+def below(line: InkedLine, rows: int) -> InkedLine:
+    """Return a line so many rows of pixels further down."""
+    places = [(x, y + rows) for x, y in line.places]
+    return InkedLine(places, line.masks, line.top + rows, line.bottom + rows)

@@ -47,6 +47,8 @@ class Rules:
 
     def __init__(self, font: bytes) -> None:
         self._rules: defaultdict[str, list[Rule]] = defaultdict(list)  # by a glyph it needs
+        self._ligatures: list[dict[str, list[tuple[tuple[str, ...], str]]]] = []
+        self._are_ligatures: set[int] = set()  # rules, by their identity
         with TTFont(io.BytesIO(font), fontNumber=0, lazy=True) as face:
             maps = [table.cmap for table in face["cmap"].tables if table.isUnicode()]
             self._glyphs: dict[int, str] = face.getBestCmap()
@@ -71,12 +73,40 @@ class Rules:
             self.words_stand_alone
             and self._only_pairs_kern
             and "" not in glyphs
-            and not any(
-                all(needed is None or needed & glyphs for needed in rule)
-                for glyph in (*glyphs, "")
-                for rule in self._rules.get(glyph, ())
-            )
+            and next(self._matching(glyphs), None) is None
         )
+
+    def units(self, word: str) -> tuple[str, ...] | None:
+        """Return the characters of a word, ligatures together, that each are a glyph by itself.
+
+        None where rules may do more to the word than to put ligatures together and kern pairs.
+        """
+        if self.keep(word):
+            return tuple(word)
+        glyphs = [self._glyphs.get(ord(character), "") for character in word]
+        if len(self._ligatures) != 1 or not self._only_pairs_kern or "" in glyphs:
+            return None
+        if not all(id(rule) in self._are_ligatures for rule in self._matching(frozenset(glyphs))):
+            return None
+        units, at = [], 0
+        while at < len(word):
+            end = at + 1
+            for components, ligature in self._ligatures[0].get(glyphs[at], ()):
+                if tuple(glyphs[at + 1 : at + 1 + len(components)]) == components:
+                    if self._rules.get(ligature):
+                        return None  # it may be changed in turn
+                    end = at + 1 + len(components)
+                    break
+            units.append(word[at:end])
+            at = end
+        return tuple(units)
+
+    def _matching(self, glyphs: frozenset[str]) -> Iterator[Rule]:
+        """Yield the rules that have what they need among glyphs."""
+        for glyph in (*glyphs, ""):
+            for rule in self._rules.get(glyph, ()):
+                if all(needed is None or needed & glyphs for needed in rule):
+                    yield rule
 
     def _read(self, face: TTFont, tag: str) -> None:
         table, space = face[tag].table, self._glyphs[SPACE]
@@ -99,7 +129,17 @@ class Rules:
             self.words_stand_alone &= not kerns(subtable, space)
             if (subtable.ValueFormat1 | ADVANCE_ONLY, subtable.ValueFormat2) == (ADVANCE_ONLY, 0):
                 return
+        is_ligature = direct and type(subtable).__name__ == "LigatureSubst"
+        if is_ligature:
+            self._ligatures.append(
+                {
+                    first: [(tuple(one.Component), one.LigGlyph) for one in ligatures]
+                    for first, ligatures in subtable.ligatures.items()
+                }
+            )
         for rule in rules_of(subtable):
+            if is_ligature:
+                self._are_ligatures.add(id(rule))  # which is kept below
             if any(needed is None or space in needed for needed in rule):
                 self.words_stand_alone = False
             if direct:
