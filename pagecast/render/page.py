@@ -27,7 +27,8 @@ from pagecast.render.glyphs import GlyphAtlas, Mask
 from pagecast.render.layouts.harfbuzz.pages import HarfbuzzPages
 from pagecast.render.layouts.raqm.bidi import require_fribidi
 from pagecast.render.layouts.raqm.mixed import MixedShaper, MixedText
-from pagecast.render.layouts.raqm.raqm import ShapedText, Shaper, require_raqm
+from pagecast.render.layouts.raqm.raqm import ShapedText
+from pagecast.render.layouts.raqm.shaper import Shaper, require_raqm
 from pagecast.render.typeset import (
     FIRST_SIZE_TRIED,
     MARGIN,

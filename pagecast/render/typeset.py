@@ -150,11 +150,17 @@ class SetText:
         word, words = 0, len(self._furthest)
         while word < words and (most is None or len(firsts) <= most):
             firsts.append(word)
-            # `_furthest` never falls from word to word, so all before this one fit.
-            word = bisect_right(self._furthest, self._fits_to[word] + box * UNIT, word + 1)
-            while word < words and not self._is_wider(firsts[-1], word, box):
-                word += 1
+            word = self.line_end(word, box)
         return firsts
+
+    def line_end(self, first: int, box: int) -> int:
+        """Return the word after the line that starts with `first`."""
+        # `_furthest` never falls from word to word, so all before this one fit.
+        reach = self._fits_to[first] + box * UNIT
+        word = bisect_right(self._furthest, reach, first + 1)
+        while word < len(self._furthest) and not self._is_wider(first, word, box):
+            word += 1
+        return word
 
     def clipped(self, firsts: list[int], box: int) -> int:
         """Count the lines wider than `box` px: only a word that has a line of its own can be."""
@@ -174,16 +180,17 @@ class SetText:
         begin = text.starts[firsts[:rendered]]
         end = text.ends[np.array([*firsts, len(text.words)])[1 : rendered + 1] - 1]
         nexts = np.append(begin[1:], end[-1] + 1)  # a space between lines counts with the first
-        ids = text.ids[: end[-1]]
+        origin = begin[0]
+        ids = text.ids[origin : end[-1]]
         glyphs.draw(set(np.unique(ids).tolist()))
 
         inked = glyphs.bottom[ids] > glyphs.top[ids]
         # Spaces between lines are not drawn, whatever they look like.
-        inked[end[:-1][end[:-1] < nexts[:-1]]] = False
+        inked[end[:-1][end[:-1] < nexts[:-1]] - origin] = False
         at = np.flatnonzero(inked)
         line = np.repeat(np.arange(rendered), nexts - begin)[at]
         ids = ids[at]
-        x = margin + nearest_pixel(self.pen[at] - self.pen[begin][line]) + glyphs.dx[ids]
+        x = margin + nearest_pixel(self.pen[origin:][at] - self.pen[begin][line]) + glyphs.dx[ids]
         y = margin + line * line_height(glyphs.size)
         top, bottom = y + glyphs.top[ids], y + glyphs.bottom[ids]
         places = list(zip(x.tolist(), top.tolist(), strict=True))

@@ -27,8 +27,9 @@ from pagecast.render.layouts.raqm.plain import (
     plain_script,
     word_script,
 )
-from pagecast.render.layouts.raqm.raqm import ShapedLines, ShapedText, Shaper
+from pagecast.render.layouts.raqm.raqm import ShapedLines, ShapedText
 from pagecast.render.layouts.raqm.rules import contextual_rules, read_rules
+from pagecast.render.layouts.raqm.shaper import Shaper
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.typeset import Text
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
@@ -401,15 +402,41 @@ def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
     assert lines.lines(250, 7) == lines.lines(250)[:8]
 
 
-def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pagecast.render.layouts.raqm.raqm.MAX_EXTENTS", 20)
+def test_what_is_kept_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pagecast.render.layouts.raqm.units.MAX_WORDS", 20)
     renderer, oracle = PageRenderer(layout="raqm"), DEJAVU[1]
     kept = []
     for start in range(0, 60, 4):
-        text = " ".join(f"fi{start + i}" for i in range(4)) + " λ"  # another script
+        text = " ".join(f"fi{start + i}" for i in range(4))
         assert_same(renderer.render(text, 80), oracle.render(text, 80))
         kept.append(renderer._glyphs)
     assert 1 < len(set(map(id, kept))) < len(kept)
+
+
+def test_what_was_measured_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pagecast.render.layouts.raqm.shaper.MAX_EXTENTS", 20)
+    shaper = Shaper(default_font())
+    for number in range(21):
+        assert not shaper.is_full()
+        shaper.plain(11, "Latn").measure(f"fi{number}")
+    assert shaper.is_full()
+
+
+# Words of the built-in font as glyphs: ligatures are units of their own.
+@pytest.mark.parametrize(("word", "units"), [
+    ("office", ("o", "ffi", "c", "e")), ("fluffy", ("fl", "u", "ff", "y")), ("AV", ("A", "V")),
+    ("ffl1", ("ffl", "1")), ("", ()), ("e\u0301", None), ("中", None),
+])  # fmt: skip
+def test_units_of_words(word: str, units: tuple[str, ...] | None) -> None:
+    assert read_rules(default_font()).units(word) == units
+
+
+def test_a_ligature_that_is_changed_in_turn_is_no_unit() -> None:
+    features = LATIN + (
+        "feature liga { sub u0066 u0069 by u007C; } liga;"
+        "feature calt { sub u007C' u0041 by u0057; } calt;"
+    )
+    assert read_rules(tiny_font(features, kern={})).units("fi") is None
 
 
 @pytest.mark.parametrize(

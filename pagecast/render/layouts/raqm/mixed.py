@@ -13,7 +13,8 @@ from PIL import ImageFont
 from pagecast.render.faces import Faces
 from pagecast.render.glyphs import UNIT, nearest_pixel
 from pagecast.render.layouts.raqm.bidi import Run, visual_runs
-from pagecast.render.layouts.raqm.raqm import ShapedLines, ShapedText, Shaper
+from pagecast.render.layouts.raqm.raqm import ShapedLines, ShapedText
+from pagecast.render.layouts.raqm.shaper import Shaper
 from pagecast.render.typeset import InkedLine, line_height
 
 MAX_BOXES = 65536  # measured runs kept, at all sizes together

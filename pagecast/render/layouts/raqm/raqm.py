@@ -1,94 +1,35 @@
 """Setting text with libraqm, Pillow's layout for scripts that need shaping or bidi.
 
-Lines are drawn by Pillow. What is saved is asking it about each line again for each word: plain
-lines are measured word by word (see `plain`). Where a line is not plain, or the bounds on its
-width do not decide, Pillow measures the whole line.
+Lines of plain words are set as units of one glyph each (see `units`). Others are drawn by Pillow.
+What is saved of these is asking it about each line again for each word: as far as words are plain
+they are measured one by one (see `plain`). Where they are not, or the bounds on the width of a line
+do not decide, Pillow measures the whole line.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
-from itertools import accumulate, count
+from itertools import accumulate, count, groupby
 from operator import add
 
-from PIL import ImageFont, features
+import numpy as np
 
-from pagecast.render.faces import Faces
-from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.layouts.raqm.plain import (
     PLAIN_SCRIPTS,
     SHARED,
     Extent,
     PlainLine,
-    ShapedSize,
     extents,
     word_script,
 )
-from pagecast.render.layouts.raqm.rules import read_rules
-from pagecast.render.layouts.raqm.units import Units, UnitText
-from pagecast.render.typeset import InkedLine, SetText, Text, joined, line_height
+from pagecast.render.layouts.raqm.shaper import Shaper
+from pagecast.render.layouts.raqm.units import UnitText
+from pagecast.render.typeset import InkedLine, Text, joined, line_height
 
-MAX_EXTENTS = 131072  # measured words kept, at all sizes together
 JOINING = 3  # em, by which a word at most makes the line before it narrower
-
-
-def require_raqm() -> None:
-    """Check that Pillow can lay out text with libraqm.
-
-    Raises:
-      ValueError: libraqm or FriBiDi is missing.
-    """
-    for feature, name, package in (
-        ("raqm", "libraqm", "a Pillow built with it, such as the wheels on PyPI"),
-        ("fribidi", "FriBiDi", "it (Debian and Ubuntu: apt-get install libfribidi0)"),
-    ):
-        if not features.check(feature):
-            raise ValueError(
-                f"layout 'raqm' needs {name}, which Pillow does not find; "
-                f"install {package}, or choose layout 'basic'"
-            )
-
-
-class Shaper:
-    """A font under libraqm: its faces and rules, and what was measured of words."""
-
-    def __init__(self, font: bytes) -> None:
-        self.faces = Faces(font, ImageFont.Layout.RAQM)
-        self.rules = read_rules(font)
-        self._font = font
-        self._plain: dict[tuple[int, str], ShapedSize] = {}
-        self._atlases: dict[str, GlyphAtlas] = {}
-        self._units: dict[str, Units] = {}
-
-    def is_full(self) -> bool:
-        """Tell whether so much is kept that this shaper should be replaced."""
-        extents = sum(len(size.extents) for size in self._plain.values())
-        return (
-            extents > MAX_EXTENTS
-            or any(atlas.is_full() for atlas in self._atlases.values())
-            or any(units.is_full() for units in self._units.values())
-        )
-
-    def units(self, script: str) -> Units:
-        """Return the words of a script that are units of one glyph each."""
-        if script not in self._units:
-            self._units[script] = Units(self.atlas(script), self.rules)
-        return self._units[script]
-
-    def atlas(self, script: str) -> GlyphAtlas:
-        """Return the glyphs of words of a script that keep them."""
-        if script not in self._atlases:
-            before = PLAIN_SCRIPTS[script] + " "
-            self._atlases[script] = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before)
-        return self._atlases[script]
-
-    def plain(self, size: int, script: str) -> ShapedSize:
-        """Return what other words in plain lines of a script are measured with."""
-        if (size, script) not in self._plain:
-            self._plain[size, script] = ShapedSize(self.faces[size], script)
-        return self._plain[size, script]
 
 
 class ShapedText:
@@ -137,76 +78,104 @@ class ShapedText:
         return self._keepers[script]
 
     @cached_property
-    def whole(self) -> UnitText | None:
-        """The text as units of one glyph each, where it is plain enough for that."""
-        return self.units(0, len(self.words))
+    def main(self) -> str | None:
+        """The plain script of most words, None where that is none or words do not stand alone."""
+        counts = Counter(script for script in self.scripts if script in PLAIN_SCRIPTS)
+        if not counts or not self.shaper.rules.words_stand_alone or not all(self.spaced[:-1]):
+            return None
+        return counts.most_common(1)[0][0]
 
-    def units(self, first: int, end: int) -> UnitText | None:
-        """Return words as units of one glyph each, None where they are not plain."""
-        scripts = set(self.scripts[first:end]) - {SHARED}
-        script = scripts.pop() if len(scripts) == 1 else None
-        if (
-            script not in PLAIN_SCRIPTS
-            or not self.shaper.rules.words_stand_alone
-            or not all(self.spaced[first : end - 1])
-        ):
+    @cached_property
+    def units(self) -> UnitText | None:
+        """The words of the main script as units of one glyph each, with blanks for others."""
+        if self.main is None:
             return None
-        units, words = self.shaper.units(script), self.words[first:end]
-        ids = [units.of(word) for word in words]
-        known = [each for each in ids if each is not None]
-        if len(known) < len(ids):
-            return None
-        return UnitText(words, units.atlas, known, self.spaced[first:end])
+        units = self.shaper.units(self.main)
+        blank = np.array([units.atlas.intern_unit(" ")], np.int64)
+        ids, self._odd = [], [len(self.words)] * (len(self.words) + 1)
+        for number, (word, script) in enumerate(zip(self.words, self.scripts, strict=True)):
+            found = units.of(word) if script in (self.main, SHARED) else None
+            ids.append(blank if found is None else found)
+            if found is None:
+                self._odd[number] = number
+        for number in reversed(range(len(self.words))):
+            self._odd[number] = min(self._odd[number], self._odd[number + 1])
+        return UnitText(self.words, units.atlas, ids, self.spaced)
+
+    def seen_from(self, first: int) -> tuple[int, int]:
+        """Return the first word from here on of the main script, and the first that is no units.
+
+        Where the latter comes first, the former is as good as none.
+        """
+        anchor, end = self.anchors[first], len(self.words)
+        return (anchor if self.scripts[anchor] == self.main else end), self._odd[first]
+
+    def is_plain(self, first: int, end: int) -> bool:
+        """Tell whether a line of these words is their units side by side."""
+        anchor, odd = self.seen_from(first)
+        return anchor < end <= odd
 
     def at(self, size: int) -> ShapedLines | UnitLines:
         """Set the text in type of `size` px."""
-        if self.whole is not None:
-            return UnitLines(self, self.whole, size)
+        if self.units is not None:
+            return UnitLines(self, self.units, size)
         return ShapedLines(self, size)
 
 
 class UnitLines:
-    """A text of units in type of one size; see `page.SetLines`.
+    """A text most of whose words are units, in type of one size; see `page.SetLines`.
 
-    A line of nothing but what scripts share, such as digits, is shaped as of no script: then Pillow
-    is asked about all of them.
+    A line of nothing but what scripts share, such as digits, is shaped as of no script, and one
+    with another word as a whole: about these Pillow is asked.
     """
 
     def __init__(self, text: ShapedText, units: UnitText, size: int) -> None:
+        self._text, self._size = text, size
         self._units, self._shaped = units.at(size), ShapedLines(text, size)
-        self._anchors = text.anchors
-        self._is_shared = [script == SHARED for script in text.scripts]
-
-    def _set(self, firsts: list[int]) -> SetText | ShapedLines:
-        """Return what sets lines, given by their first words."""
-        ends = [*firsts[1:], len(self._anchors)]
-        alone = any(
-            self._anchors[first] >= end or self._is_shared[self._anchors[first]]
-            for first, end in zip(firsts, ends, strict=True)
-        )
-        return self._shaped if alone else self._units
 
     def lines(self, box: int, most: int | None = None) -> list[int]:
         """Return the first word of each line, the lines being at most `box` px wide."""
-        firsts = self._units.lines(box, most)
-        is_exact = self._set(firsts) is self._units and not any(
-            self._shaped.is_wider(first, last, box)
-            for first in firsts
-            for last in range(first + 1, self._anchors[first])  # before it has a script
-        )
-        return firsts if is_exact else self._shaped.lines(box, most)
+        firsts: list[int] = []
+        word, words = 0, len(self._text.words)
+        while word < words and (most is None or len(firsts) <= most):
+            firsts.append(word)
+            word = self._line_end(word, box)
+        return firsts
+
+    def _line_end(self, first: int, box: int) -> int:
+        """Return the word after the line that starts with `first`."""
+        end, anchor, odd = self._units.line_end(first, box), *self._text.seen_from(first)
+        # Before the line has a letter it is of no script.
+        if anchor >= min(end, odd) or any(
+            self._shaped.is_wider(first, last, box) for last in range(first + 1, anchor)
+        ):
+            return self._shaped.line_end(first, box)
+        if end < odd or odd == len(self._text.words):
+            return end
+        return self._shaped.unplain_end(first, odd - 1, box)
 
     def clipped(self, firsts: list[int], box: int) -> int:
         """Count the lines wider than `box` px."""
-        return self._set(firsts).clipped(firsts, box)
+        return self._shaped.clipped(firsts, box)
 
     def wide(self, box: int) -> list[int]:
         """Return the words that are wider than `box` px by themselves."""
         return self._shaped.wide(box)
 
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return what to stamp for the first `rendered` lines."""
-        return self._set(firsts).marks(firsts, rendered, margin)
+        """Return the first `rendered` lines: plain ones as glyphs, others as a mask of Pillow's."""
+        ends = [*firsts, len(self._text.words)][1:]
+        plain = [self._text.is_plain(*line) for line in zip(firsts, ends, strict=True)][:rendered]
+        marks: list[InkedLine] = []
+        start = 0
+        for is_plain, group in groupby(plain):
+            end = start + len(list(group))
+            lines = self._units if is_plain else self._shaped
+            rows = start * line_height(self._size)
+            some = firsts[start : end + 1] if end < len(firsts) else firsts[start:]
+            marks += (below(line, rows) for line in lines.marks(some, end - start, margin))
+            start = end
+        return marks
 
 
 class ShapedLines:
@@ -230,12 +199,12 @@ class ShapedLines:
         word, words = 0, len(self._text.words)
         while word < words and (most is None or len(firsts) <= most):
             firsts.append(word)
-            word = self._line_end(word, box)
+            word = self.line_end(word, box)
         if word == words:
             self._known[box] = firsts
         return firsts
 
-    def _line_end(self, first: int, box: int) -> int:
+    def line_end(self, first: int, box: int) -> int:
         """Return the word after the line that starts with `first`, asking word by word."""
         scripts = self._text.scripts
         anchor = self._text.anchors[first]
@@ -245,14 +214,14 @@ class ShapedLines:
             if last > first and not self._text.spaced[last - 1]:
                 line = None  # its words do not stand alone
             if not (line and script and scripts[last] in (script, SHARED)):
-                return self._unplain_end(first, max(first, last - 1), box)
+                return self.unplain_end(first, max(first, last - 1), box)
             line.add(self._extent(last, script))
             wider = line.is_wider(box) if last >= anchor else None
             if last > first and (self._width(first, last) > box if wider is None else wider):
                 return last
         return len(scripts)
 
-    def _unplain_end(self, first: int, fitting: int, box: int) -> int:
+    def unplain_end(self, first: int, fitting: int, box: int) -> int:
         """Return the word after a line that is not plain, and has room for all up to `fitting`.
 
         The script and the direction of a line may be another once it has its first letter.
@@ -340,17 +309,13 @@ class ShapedLines:
         return right - left
 
     def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return the first `rendered` lines: plain ones as glyphs, others as a mask of Pillow's."""
-        marks: list[InkedLine] = []
+        """Return one mask, Pillow's, for each of the first `rendered` lines."""
+        marks = []
         nexts = [*firsts, len(self._text.words)][1:]
         for number, (a, b) in enumerate(zip(firsts[:rendered], nexts, strict=False)):
-            top = number * line_height(self._size)
-            if plain := self._text.units(a, b):
-                marks += (below(line, top) for line in plain.at(self._size).marks([0], 1, margin))
-                continue
             start, end = self._text.stretch(a, b - 1)
             mask, (dx, dy) = self._face.getmask2(self._text.string[start:end], "L")
-            y = margin + top + dy
+            y = margin + number * line_height(self._size) + dy
             marks.append(InkedLine([(margin + dx, y)], [mask], y, y + mask.size[1]))
         return marks
 
