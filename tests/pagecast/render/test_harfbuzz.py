@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,16 @@ def test_clusters_and_lines() -> None:
 def test_fallback_goes_by_cluster(text: str, owners: list[int]) -> None:
     latin, hindi = frozenset(map(ord, "a \u0301")), frozenset(map(ord, "अ "))
     assert ClusterFallback([latin, hindi]).owners(text) == owners
+
+
+def test_threads_do_not_get_into_each_others_way() -> None:
+    """Workers have several, each with a renderer of its own; ICU's iterators are for one."""
+    texts = [f"{ARABIC} ภาษาไทยง่าย {HINDI} " * n for n in range(1, 9)]
+    alone = [(clusters_of(text), line_starts(text)) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            found = pool.map(lambda text: (clusters_of(text), line_starts(text)), texts)
+            assert list(found) == alone
 
 
 def test_without_the_libraries_it_says_what_to_install() -> None:

@@ -6,9 +6,10 @@ All by ICU, and counted in characters of the text, not in ICU's 16-bit units.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import icu
 import numpy as np
@@ -22,6 +23,7 @@ _RIGHT_TO_LEFT = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ASCII = re.compile("[\\x00-\\x7f]*")
+_iterators = threading.local()  # each is for one thread at a time
 _COMMON, _INHERITED = 0, 1  # ICU's numbers for characters of no script of their own
 
 
@@ -102,38 +104,33 @@ def clusters_of(text: str) -> list[int]:
     """Return where the grapheme clusters of a text start."""
     if _ASCII.fullmatch(text):
         return list(range(len(text)))
-    return [0, *_boundaries(text, _clusters())][:-1] if text else []
+    return _pieces(text, "createCharacterInstance")
 
 
 def line_starts(text: str) -> list[int]:
     """Return where UAX #14 lets lines start, with ICU's dictionaries for scripts without spaces."""
-    return [0, *_boundaries(text, _lines())][:-1] if text else []
+    return _pieces(text, "createLineInstance")
 
 
-def _boundaries(text: str, iterator: Any) -> Iterator[int]:
-    """Yield the ends that an iterator finds, the last of them the text's own."""
-    whole = icu.UnicodeString(text)
+def _pieces(text: str, kind: str) -> list[int]:
+    """Return where the pieces start that a kind of iterator finds."""
+    if not text:
+        return []
+    if not hasattr(_iterators, kind):
+        setattr(_iterators, kind, getattr(icu.BreakIterator, kind)(icu.Locale.getRoot()))
+    iterator = getattr(_iterators, kind)
+    whole = icu.UnicodeString(text)  # it has to outlive what refers to it
     iterator.setText(whole)
-    starts = _starts(text)
-    if len(starts) == len(whole):
-        return iter(iterator)
-    return iter(np.searchsorted(starts, list(iterator)).tolist())
+    starts, ends = _starts(text), list(iterator)
+    if len(starts) < len(whole):
+        ends = np.searchsorted(starts, ends).tolist()
+    return [0, *ends[:-1]]
 
 
 def _starts(text: str) -> NDArray[np.int64]:
     """Return where each character starts in 16-bit units."""
     codes = _codes(text)
     return np.arange(len(text)) + np.cumsum(codes > 0xFFFF) - (codes > 0xFFFF)
-
-
-@cache
-def _clusters() -> Any:
-    return icu.BreakIterator.createCharacterInstance(icu.Locale.getRoot())
-
-
-@cache
-def _lines() -> Any:
-    return icu.BreakIterator.createLineInstance(icu.Locale.getRoot())
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
