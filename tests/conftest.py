@@ -85,6 +85,12 @@ def _quicker() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_search_path() -> None:
+    """A command called in this process sets this for those it starts, so for later tests' too."""
+    os.environ.pop("PYTHONSAFEPATH", None)
+
+
 @pytest.fixture(scope="session")
 def tokenizer_json() -> bytes:
     return published()

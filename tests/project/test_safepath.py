@@ -24,11 +24,10 @@ def project(tmp_path: Path) -> Path:
 
 def result(*command: str | Path, cwd: Path) -> tuple[int, str]:
     """Return how a command ends in a directory, and all it says."""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}
     done = subprocess.run(
         list(map(str, command)), cwd=cwd, check=False, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     return done.returncode, done.stdout
 
