@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -37,7 +37,11 @@ class Unit(NamedTuple):
 
 def break_units(text: str, line_break: str) -> list[Unit]:
     """Return the units of a text, whose words are joined by single spaces."""
-    starts = line_starts(text) if line_break == "unicode" else word_starts(text)
+    return units_from(text, line_starts(text) if line_break == "unicode" else word_starts(text))
+
+
+def units_from(text: str, starts: Sequence[int]) -> list[Unit]:
+    """Return the units of a text that start at these characters, the first of them 0."""
     ends = [*starts[1:], len(text) + 1][: len(starts)]
     return [
         Unit(start, end - 1 if text[end - 1 : end] in (" ", "") else end)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
 from fontTools.ttLib import TTFont, TTLibError
+from fontTools.unicodedata import script, script_name
 from PIL import ImageFont
 
 from pagecast.render.faces import open_face
@@ -103,6 +104,11 @@ class MissingGlyphs:
 def count_in(text: str, is_counted: Callable[[str], bool]) -> int:
     """Count the characters of a text, each occurrence, for which something is true."""
     return sum(text.count(character) for character in set(text) if is_counted(character))
+
+
+def script_of(character: str) -> str:
+    """Return the name of a character's script, e.g. "Old Italic"."""
+    return script_name(script(character)).replace("_", " ")
 
 
 def is_visible(character: str) -> bool:

@@ -67,6 +67,25 @@ class InkedLine(NamedTuple):
     bottom: int
 
 
+def inked_lines(
+    line: Ints, left: Ints, top: Ints, bottom: Ints, masks: list[Mask]
+) -> list[InkedLine]:
+    """Return glyphs that have ink line by line; each array has a glyph's value at its number.
+
+    Args:
+      line: the number of each glyph's line, which never falls.
+      left, top, bottom: each mask's first column and row on the page, and the row below its last.
+    """
+    places = list(zip(left.tolist(), top.tolist(), strict=True))
+    heads = np.flatnonzero(np.diff(line, prepend=-1))  # the first glyph of each line
+    tops, bottoms = np.minimum.reduceat(top, heads), np.maximum.reduceat(bottom, heads)
+    ends = [*heads.tolist(), len(line)][1:]
+    return [
+        InkedLine(places[a:b], masks[a:b], y0, y1)
+        for a, b, y0, y1 in zip(heads.tolist(), ends, tops.tolist(), bottoms.tolist(), strict=True)
+    ]
+
+
 class Text:
     """The words of a text as character ids of an atlas, joined by single spaces.
 
@@ -92,7 +111,11 @@ class Text:
         gaps = np.array(1 if spaced is None else spaced, np.int64)
         self.ends = np.cumsum(lengths + gaps) - gaps
         self.starts = self.ends - lengths
-        self.kerned_at, self.kerned_pairs = atlas.intern_kerning(self.ids)
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Find the kerned pairs, and which characters and pairs are to be measured."""
+        self.kerned_at, self.kerned_pairs = self.atlas.intern_kerning(self.ids)
         self.used_ids = set(np.unique(self.ids).tolist())
         self.used_pairs = set(np.unique(self.kerned_pairs).tolist())
 
@@ -193,18 +216,8 @@ class SetText:
         x = margin + nearest_pixel(self.pen[origin:][at] - self.pen[begin][line]) + glyphs.dx[ids]
         y = margin + line * line_height(glyphs.size)
         top, bottom = y + glyphs.top[ids], y + glyphs.bottom[ids]
-        places = list(zip(x.tolist(), top.tolist(), strict=True))
         masks = list(map(glyphs.masks.__getitem__, ids.tolist()))
-
-        heads = np.flatnonzero(np.diff(line, prepend=-1))  # the first glyph of each inked line
-        tops, bottoms = np.minimum.reduceat(top, heads), np.maximum.reduceat(bottom, heads)
-        ends = [*heads.tolist(), len(at)][1:]
-        return [
-            InkedLine(places[a:b], masks[a:b], y0, y1)
-            for a, b, y0, y1 in zip(
-                heads.tolist(), ends, tops.tolist(), bottoms.tolist(), strict=True
-            )
-        ]
+        return inked_lines(line, x, top, bottom, masks)
 
     def _is_wider(self, first: int, last: int, box: int) -> bool:
         """Tell whether a line of these words, the last included, is wider than `box` px."""

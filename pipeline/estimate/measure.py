@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from fontTools.unicodedata import script, script_name
-
 from pagecast.dataset.arrow import sample_schema, to_batch
 from pagecast.dataset.filtered import article_line
 from pagecast.dataset.layout import FILES
@@ -22,7 +20,7 @@ from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import ArticleError, Failure
 from pagecast.dataset.split import sample_key
 from pagecast.render import PageRenderer
-from pagecast.render.characters import MissingGlyphs
+from pagecast.render.characters import MissingGlyphs, script_of
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice
@@ -163,8 +161,7 @@ class Measuring:
         found.characters += sum(not character.isspace() for character in text)
         if self._lacking.count(text):
             for character, times in Counter(text).items():
-                name = script_name(script(character)).replace("_", " ")
-                found.missing[name] += self._lacking.count(character) * times
+                found.missing[script_of(character)] += self._lacking.count(character) * times
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

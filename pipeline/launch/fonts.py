@@ -14,14 +14,13 @@ from typing import Any, NamedTuple
 
 from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
-from pagecast.render.characters import DEFAULT_IGNORABLE
+from pagecast.render.characters import COLOUR, DEFAULT_IGNORABLE, OUTLINES, script_of
 from pipeline.options import BUILTIN
 from pipeline.progress.terminal import note, say
 
 SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
 REGULAR, NORMAL = 400, 5  # OS/2's weight and width of what text is set in
 ITALIC = 1  # a bit of OS/2's fsSelection
-COLOUR = {"COLR", "CBDT", "sbix", "SVG "}
 # Families, the preferred first: plain ones for text, then others of that project, then any.
 FAMILIES = ("Noto Sans", "Noto Naskh", "Noto Serif", "Noto ")
 NOT_FOR_TEXT = ("Mono", "Display", "UI", "Kufi", "Slanted", "Looped", "Condensed", "Symbols")
@@ -96,8 +95,8 @@ def _rank(face: TTFont) -> tuple[Any, ...] | None:
     if (
         (style.usWeightClass, style.usWidthClass) != (REGULAR, NORMAL)
         or style.fsSelection & ITALIC
-        or COLOUR & set(face.keys())
-        or not {"glyf", "CFF ", "CFF2"} & set(face.keys())
+        or any(table in face for table in COLOUR)
+        or not any(table in face for table in OUTLINES)
     ):
         return None
     family = str(face["name"].getDebugName(16) or face["name"].getDebugName(1) or "")
@@ -164,17 +163,8 @@ def scripts_without(missing: Mapping[int, int]) -> dict[str, int]:
     """Return by script how many characters of a text no font has, the most first."""
     found: Counter[str] = Counter()
     for code, count in missing.items():
-        found[_script(code)] += count
+        found[script_of(chr(code))] += count
     return dict(found.most_common())
-
-
-def _script(code: int) -> str:
-    """Return the script of a character, as the first word of its name where ICU is not there."""
-    try:
-        import icu
-    except ImportError:
-        return unicodedata.name(chr(code), "unknown").split()[0].capitalize()
-    return str(icu.Script.getScript(code).getName())
 
 
 def read_face(path: str, index: int) -> bytes:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageChops, ImageDraw
 
-from pagecast.render.breaking import Unit, word_starts
+from pagecast.render.breaking import Unit
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
+    break_units,
     clusters_of,
     levels_of,
-    line_starts,
     runs_of,
     visual_order,
     well_formed,
@@ -68,7 +68,7 @@ class HarfbuzzOracle:
             return self._setter.pixel(advance, size)
 
         def lines_at(size: int) -> list[list[Unit]]:
-            units = self._units(text)
+            units = break_units(text, self._line_break)
             if self._line_break == "unicode":
                 units = [
                     piece
@@ -98,14 +98,6 @@ class HarfbuzzOracle:
             missing_glyphs=self._missing(text, runs),
         )
         return Page(image, metadata)
-
-    def _units(self, text: str) -> list[Unit]:
-        starts = line_starts(text) if self._line_break == "unicode" else word_starts(text)
-        ends = [*starts[1:], len(text) + 1][: len(starts)]
-        return [
-            Unit(start, end - 1 if text[end - 1 : end] in (" ", "") else end)
-            for start, end in zip(starts, ends, strict=True)
-        ]
 
     def _draw(
         self, image: Image.Image, line: list[tuple[Run, Glyphs]], x: int, baseline: int, size: int

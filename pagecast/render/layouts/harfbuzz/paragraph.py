@@ -15,6 +15,8 @@ import icu
 import numpy as np
 from numpy.typing import NDArray
 
+from pagecast.render.breaking import Unit, units_from, word_starts
+
 # Without any of these a text runs from left to right all through: right-to-left letters, Arabic
 # digits, and the marks, embeddings, overrides and isolates of the bidirectional algorithm.
 _RIGHT_TO_LEFT = re.compile(
@@ -110,6 +112,11 @@ def clusters_of(text: str) -> list[int]:
 def line_starts(text: str) -> list[int]:
     """Return where UAX #14 lets lines start, with ICU's dictionaries for scripts without spaces."""
     return _pieces(text, "createLineInstance")
+
+
+def break_units(text: str, line_break: str) -> list[Unit]:
+    """Return the units of a text: what `breaking` does, with the dictionaries of ICU."""
+    return units_from(text, line_starts(text) if line_break == "unicode" else word_starts(text))
 
 
 def _pieces(text: str, kind: str) -> list[int]:

@@ -14,20 +14,19 @@ from functools import cached_property
 
 import numpy as np
 
-from pagecast.render.breaking import Unit, word_starts
-from pagecast.render.glyphs import Mask
+from pagecast.render.breaking import Unit
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
+    break_units,
     clusters_of,
     levels_of,
-    line_starts,
     runs_of,
     visual_order,
     well_formed,
 )
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Ints, Typesetter
-from pagecast.render.typeset import InkedLine, line_height
+from pagecast.render.typeset import InkedLine, inked_lines, line_height
 
 
 class Paragraph:
@@ -43,12 +42,7 @@ class Paragraph:
         self._run_ends = [run.end for run in self.runs]
         self._reshaped: dict[tuple[int, int, int], Glyphs] = {}
         self.is_broken_by_rules = line_break == "unicode"
-        starts = line_starts(self.text) if self.is_broken_by_rules else word_starts(self.text)
-        ends = [*starts[1:], len(self.text) + 1][: len(starts)]
-        self.units = [
-            Unit(start, end - 1 if self.text[end - 1 : end] in (" ", "") else end)
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        self.units = break_units(self.text, line_break)
 
         edges = {edge for unit in self.units for edge in unit}
         self._glyphs = [setter.shape(self.text, run, edges) for run in self.runs]
@@ -205,14 +199,4 @@ class SetParagraph:
         at = np.flatnonzero(bottom > y)
         if not len(at):
             return []
-        heads = np.flatnonzero(np.diff(row[at], prepend=-1))  # the first glyph of each inked line
-        tops, bottoms = np.minimum.reduceat(y[at], heads), np.maximum.reduceat(bottom[at], heads)
-        places = list(zip(x[at].tolist(), y[at].tolist(), strict=True))
-        inked: list[Mask] = masks[at].tolist()
-        ends = [*heads.tolist(), len(at)][1:]
-        return [
-            InkedLine(places[a:b], inked[a:b], y0, y1)
-            for a, b, y0, y1 in zip(
-                heads.tolist(), ends, tops.tolist(), bottoms.tolist(), strict=True
-            )
-        ]
+        return inked_lines(row[at], x[at], y[at], bottom[at], masks[at].tolist())

@@ -13,7 +13,7 @@ import numpy as np
 
 from pagecast.render.glyphs import GlyphAtlas, Ints
 from pagecast.render.layouts.raqm.rules import Rules
-from pagecast.render.typeset import SetText, Text, joined
+from pagecast.render.typeset import Text, joined
 
 MAX_WORDS = 65536  # whose units are kept
 
@@ -59,9 +59,7 @@ class UnitText(Text):
         is_space[self.ends[gaps > 0]] = True
         self.ids = np.full(total, atlas.intern_unit(" "), np.int64)
         self.ids[~is_space[:total]] = np.concatenate(ids)
-        self.kerned_at, self.kerned_pairs = atlas.intern_kerning(self.ids)
-        self.used_ids = set(np.unique(self.ids).tolist())
-        self.used_pairs = set(np.unique(self.kerned_pairs).tolist())
+        self._look_up()
         characters = np.fromiter(map(len, words), np.int64, len(words))
         self._ends = np.cumsum(characters + gaps) - gaps
         self._starts = self._ends - characters
@@ -69,7 +67,3 @@ class UnitText(Text):
     def stretch(self, first: int, last: int) -> str:
         """Return the text of a line of these words, the last included."""
         return self.string[self._starts[first] : self._ends[last]]
-
-    def at(self, size: int) -> SetText:
-        """Set the text in type of `size` px."""
-        return SetText(self, self.atlas.at(size))
