@@ -162,9 +162,8 @@ def completed(
         **DEFAULTS,
     }
     if "--sdk_container_image" not in names:  # which has all that workers need
-        places = *options.input, options.output_dir, *(options.font or ()), *options.beam_args
         defaults["--requirements_file"] = workers.write_requirements(
-            places, asked.requirements_file, scratch
+            options, asked.requirements_file, scratch
         )
         # The workers fetch them, as they do what the sources need; else Beam does it here.
         defaults["--requirements_cache"] = "skip"

@@ -9,7 +9,7 @@ day, and a worker with other versions refuses to work (`pagecast/dataset/version
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 
 import pipeline
 from pipeline.launch.stores import EXTRAS
-from pipeline.options import UsageError
+from pipeline.options import RunOptions, UsageError
 
 REQUIREMENTS = "requirements.txt"
 
@@ -56,18 +56,21 @@ def requirements(extras: Iterable[str]) -> list[str]:
     return found
 
 
-def write_requirements(arguments: Sequence[str], more: str | None, directory: Path) -> str:
+def write_requirements(options: RunOptions, more: str | None, directory: Path) -> str:
     """Write what pip is to install before the sources, and return the path.
 
     The sources are installed without extras, so with nothing for stores or other layouts.
 
     Args:
-      arguments: where paths name the stores.
+      options: where paths name the stores.
       more: a requirements file of the person's own.
     """
-    line = " ".join(arguments)
+    places = *options.input, options.output_dir, *(options.font or ()), *options.beam_args
+    line = " ".join(places)
     extras = {extra for scheme, (extra, _) in EXTRAS.items() if f"{scheme}://" in line}
-    extras |= {EXTRAS["gs"][0], *(["harfbuzz"] if "--layout harfbuzz" in line else [])}
+    extras.add(EXTRAS["gs"][0])
+    if options.layout == "harfbuzz" or options.line_break == "unicode" or options.language:
+        extras.add("harfbuzz")
     lines = requirements(sorted(extras))
     if more is not None:
         lines.insert(0, Path(more).read_text(encoding="utf-8").rstrip("\n"))

@@ -27,7 +27,7 @@ from pagecast.dataset.versions import versions
 from pipeline.__main__ import main as pagecast
 from pipeline.cli.commandline import parse
 from pipeline.commands.run import JobError, finish
-from pipeline.options import is_dataflow
+from pipeline.options import RunOptions, is_dataflow
 from pipeline.runners.dataflow import workers
 from pipeline.runners.dataflow.__main__ import (
     APP,
@@ -377,10 +377,20 @@ def test_an_image_of_ones_own_needs_nothing_else(tmp_path: Path) -> None:
 
 
 def test_workers_get_what_s3_needs_where_it_is_used(tmp_path: Path) -> None:
-    path = workers.write_requirements(["--input", "s3://b/in"], None, tmp_path)
-    text = Path(path).read_text()
+    options = RunOptions(input=("s3://b/in",), output_dir="gs://b/out")
+    text = Path(workers.write_requirements(options, None, tmp_path)).read_text()
     assert f"s3fs=={version('s3fs')}\n" in text
     assert f"gcsfs=={version('gcsfs')}\n" in text
+    assert "uharfbuzz" not in text
+
+
+@pytest.mark.parametrize(
+    "asked", [{"layout": "harfbuzz"}, {"line_break": "unicode"}, {"language": "hi"}]
+)
+def test_workers_get_what_the_layout_needs(asked: dict[str, str], tmp_path: Path) -> None:
+    options = RunOptions(input=("gs://b/in",), output_dir="gs://b/out", **asked)
+    text = Path(workers.write_requirements(options, None, tmp_path)).read_text()
+    assert "uharfbuzz==" in text and "PyICU-wheels==" in text
 
 
 class Sent:
