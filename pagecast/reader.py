@@ -36,9 +36,9 @@ from pagecast.storage import local
 REMEDIES = {
     "pillow": "install Pillow {pillow} from PyPI",
     "freetype": "install Pillow {pillow} from PyPI",
-    "uniseg": "install uniseg {uniseg}",
+    "uniseg": "use the Pagecast that made them, {pagecast}",
+    "fribidi": "use the Pagecast that made them, {pagecast}",
     "unicode": "use the version of Python that they were made with",
-    "fribidi": "install FriBiDi {fribidi}",
     "harfbuzz": "install uharfbuzz {harfbuzz}",
     "icu": "install PyICU-wheels {icu}",
     "raqm": "install Pillow {pillow} from PyPI",
@@ -198,8 +198,8 @@ class _OpenDataset:
         for name, version in page_versions(made, self._manifest["options"]["layout"]).items():
             if made[name] != version:
                 raise ReaderError(
-                    f"the pages were laid out by {name} {made[name]}, here is {version}: they "
-                    f"might differ by pixels; {REMEDIES[name].format(**made)}"
+                    f"the pages were laid out by {name} {made[name]}, here is {version or 'none'}: "
+                    f"they might differ by pixels; {REMEDIES[name].format(**made)}"
                 )
         options = self._manifest["options"]
         fonts = [self._font(font["sha256"]) for font in fonts_of(self._manifest)]

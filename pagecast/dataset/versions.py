@@ -9,13 +9,8 @@ from typing import Any
 
 from PIL import features
 
-MORE = {
-    "uniseg",
-    "unicode",
-    "fribidi",
-    "harfbuzz",
-    "icu",
-}  # what has a hand in pages with some options only
+MORE = {"unicode", "harfbuzz", "icu"}  # what has a hand in pages with some options only
+FORMER = {"uniseg", "fribidi"}  # what had one in pages that this version lays out otherwise
 RUNNER = "beam"  # all of one job must have the same, but no byte depends on it
 
 
@@ -37,8 +32,6 @@ def versions(*more: str) -> dict[str, str | None]:
 def _one_more(name: str) -> str | None:
     if name == "unicode":
         return unicodedata.unidata_version
-    if name == "fribidi":
-        return features.version(name)
     name = {"harfbuzz": "uharfbuzz", "icu": "PyICU-wheels"}.get(name, name)
     try:
         return metadata.version(name)
@@ -49,17 +42,14 @@ def _one_more(name: str) -> str | None:
 def more_versions(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
     """Return which of `MORE` have a hand in pages with these options and so many fonts.
 
-    uniseg finds where lines may end; Python's data of characters tell it and the choice of a font
-    what a character is; FriBidi orders the runs of several fonts. HarfBuzz and ICU do all of that
-    in the layout that is called after the former.
+    ICU finds where lines may end, and with HarfBuzz does all of the layout that is called after the
+    latter; Python's data of characters tell the choice of a font what a character is.
     """
     is_shaped = layout == "harfbuzz"
     wanted = {
         "harfbuzz": is_shaped,
-        "icu": is_shaped,
-        "uniseg": line_break == "unicode" and not is_shaped,
-        "unicode": (line_break == "unicode" and not is_shaped) or fonts > 1,
-        "fribidi": layout == "raqm" and fonts > 1,
+        "icu": is_shaped or line_break == "unicode",
+        "unicode": fonts > 1,
     }
     return tuple(name for name in wanted if wanted[name])
 
@@ -78,7 +68,7 @@ def required_versions(
 
 def names_in_bytes(layout: str, line_break: str = "spaces", fonts: int = 1) -> set[str]:
     """Return the names of those without which other bytes would come of the same input."""
-    return required_versions(layout, line_break, fonts).keys() - {RUNNER}
+    return (required_versions(layout, line_break, fonts).keys() | FORMER) - {RUNNER}
 
 
 def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]:
@@ -91,11 +81,10 @@ def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]
     here: dict[str, Callable[[], str | None]] = {
         "pillow": lambda: metadata.version("pillow"),
         "freetype": lambda: features.version("freetype2"),
-        "uniseg": lambda: metadata.version("uniseg"),
         "unicode": lambda: unicodedata.unidata_version,
-        "fribidi": lambda: features.version("fribidi"),
         "harfbuzz": lambda: _one_more("harfbuzz"),
         "icu": lambda: _one_more("icu"),
+        **dict.fromkeys(FORMER, lambda: None),
     }
     if layout == "raqm":
         here["raqm"] = lambda: features.version("raqm")

@@ -13,6 +13,7 @@ from pagecast import storage
 from pagecast.dataset.assets import DamagedAssetError, read_asset
 from pagecast.dataset.layout import asset_path
 from pagecast.render import PageRenderer
+from pagecast.render.breaking import require_icu
 from pagecast.render.characters import require_outlines
 from pagecast.render.fonts import default_font
 from pagecast.storage.errors import StoreError
@@ -175,6 +176,11 @@ def resolve_fonts(options: RunOptions, found: Sequence[str] = ()) -> list[Asset]
         raise UsageError("--font auto finds all fonts: give it alone")
     if names == (AUTO,):
         names = tuple(found) or (BUILTIN,)
+    if options.line_break == "unicode":
+        try:
+            require_icu()
+        except ValueError as error:
+            raise UsageError(f"--line_break unicode: {error}") from error
     fonts = [_resolve_font(name, options.layout) for name in names]
     if len(fonts) > 1:
         try:

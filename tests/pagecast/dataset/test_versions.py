@@ -34,9 +34,10 @@ def test_libraqm_matters_only_where_it_lays_out_text() -> None:
     [
         ("basic", "spaces", 1, ()),
         ("raqm", "spaces", 1, ()),
-        ("basic", "unicode", 1, ("uniseg", "unicode")),
+        ("basic", "unicode", 1, ("icu",)),
         ("basic", "spaces", 2, ("unicode",)),
-        ("raqm", "unicode", 2, ("uniseg", "unicode", "fribidi")),
+        ("raqm", "unicode", 1, ("icu",)),
+        ("harfbuzz", "spaces", 1, ("harfbuzz", "icu")),
     ],
 )
 def test_what_decides_with_some_options_only(
@@ -51,10 +52,10 @@ def test_what_decides_with_some_options_only(
         assert_that(passed, equal_to([1]))
 
 
-def test_a_worker_with_another_uniseg_refuses() -> None:
-    launcher = {**required_versions("basic", "unicode"), "uniseg": "0.9"}
+def test_a_worker_with_another_icu_refuses() -> None:
+    launcher = {**required_versions("basic", "unicode"), "icu": "0.9"}
     with (
-        pytest.raises(Exception, match=r"a worker has uniseg 0\.10\.1 instead of 0\.9"),
+        pytest.raises(Exception, match=r"a worker has icu 2\.15\.2 instead of 0\.9"),
         in_beam() as p,
     ):
         p | beam.Create([1]) | beam.ParDo(SameVersions(launcher))

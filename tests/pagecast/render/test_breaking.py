@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
+import sys
 from functools import cache
 from typing import Any
 
+import icu
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from uniseg.graphemecluster import grapheme_cluster_breakables
-from uniseg.linebreak import line_break, line_break_breakables
 
 from pagecast.render import PageRenderer
 from pagecast.render.breaking import (
-    MOST_MARKS,
     Unit,
     break_units,
-    cluster_starts,
     clusters,
+    clusters_of,
     line_starts,
+    well_formed,
 )
 from pagecast.render.oracle import OracleRenderer
 from tests.pagecast.render.test_fallback import FONTS
@@ -47,7 +46,7 @@ def units(text: str, line_break: str = "unicode") -> list[str]:
         ("他说：“你好！”（再见）", "他|说：|“你|好！”|（再|见）"),
         ("한국어 문장.", "한|국|어|문|장."),
         # Thai has no spaces between words, and to find them takes a dictionary.
-        ("ราชอาณาจักรไทย เป็น", "ราชอาณาจักรไทย|เป็น"),
+        ("ราชอาณาจักรไทย เป็น", "ราช|อาณาจักร|ไทย|เป็น"),
         ("नमस्ते दुनिया।", "नमस्ते|दुनिया।"),
         ("السلام عليكم، نعم", "السلام|عليكم،|نعم"),
         ("👩‍👩‍👧🇫🇷🇩🇪👩🏽❤️!", "👩‍👩‍👧|🇫🇷|🇩🇪|👩🏽|❤️!"),
@@ -63,31 +62,16 @@ def test_units_by_spaces_are_words() -> None:
     assert break_units("a bc 日本語", "spaces") == [Unit(0, 1), Unit(2, 4), Unit(5, 8)]
 
 
-def characters_by_class() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for code in (*range(0x21, 0x3400), *range(0xA000, 0xB000), *range(0xFE00, 0x12000)):
-        character = chr(code)
-        if not character.isspace():
-            found.setdefault(line_break(character).name, []).append(character)
-    found["ID"] += "語字\U0001f469\U0001f3fd\U0001fc00"
-    found["quotes"] = [c for c in found["QU"] if unicodedata.category(c) in ("Pi", "Pf")]
-    found["special"] = [*"\u2010\u25cc\u200b\u200d\u0301\u2060"]
-    return {name: some[:: max(1, len(some) // 60)] for name, some in sorted(found.items())}
-
-
-CHARACTER = st.one_of(*(st.sampled_from(some) for some in characters_by_class().values()))
-ODD = st.lists(st.one_of(CHARACTER, CHARACTER.map(lambda c: c * 4), st.just(" ")), max_size=20).map(
-    lambda parts: " ".join("".join(parts).split())
-)
-
-
-@settings(derandomize=True, deadline=None, max_examples=600)
-@given(st.one_of(ODD, TEXTS.map(lambda text: " ".join(text[:60].split()))))
-def test_patterns_give_what_the_whole_text_gives(text: str) -> None:
-    whole = line_break_breakables(f"{text} ")  # the library misses some ends of texts
-    assert line_starts(text) == [i for i, may in enumerate(whole) if text and (may or i == 0)]
-    expected = [i for i, may in enumerate(grapheme_cluster_breakables(text)) if may]
-    assert list(cluster_starts(text)) == expected
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(TEXTS)
+def test_places_are_counted_in_characters(text: str) -> None:
+    text = well_formed(" ".join(text.split()))
+    wide = text.encode("utf-16-le")
+    for kind, found in (("Line", line_starts(text)), ("Character", clusters_of(text))):
+        iterator = getattr(icu.BreakIterator, f"create{kind}Instance")(icu.Locale("en"))
+        iterator.setText(icu.UnicodeString(text))
+        ends = [0, *list(iterator)][:-1] if text else []
+        assert [len(wide[: 2 * end].decode("utf-16-le")) for end in ends] == found
 
 
 def test_clusters_are_those_of_the_unit() -> None:
@@ -102,12 +86,23 @@ def test_clusters_are_those_of_the_unit() -> None:
     ]
 
 
-def test_very_many_marks_take_no_time() -> None:
-    """The library's would grow with the square of their number, to many seconds."""
+def test_very_many_marks_are_one_cluster() -> None:
     text = "e" + "\u0301" * 20_000 + "\u200d" * 20_000 + "x"
     assert break_units(text, "unicode") == [Unit(0, 40_002)]
-    assert cluster_starts(text) == (0, 40_001)
-    assert MOST_MARKS < 100
+    assert clusters_of(text) == [0, 40_001]
+
+
+def test_lone_surrogates_are_characters() -> None:
+    assert break_units("a\ud800 b", "unicode") == [Unit(0, 2), Unit(3, 4)]
+
+
+def test_without_icu_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "icu", None)
+    with pytest.raises(
+        ValueError, match=r"line_break 'unicode' needs PyICU .*pagecast\[harfbuzz\]"
+    ):
+        PageRenderer(line_break="unicode")
+    PageRenderer()
 
 
 @cache
@@ -149,9 +144,9 @@ def test_pages_in_raqm_layout(text: str, px: int) -> None:
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
-@given(PIECES, st.integers(24, 150), st.sampled_from(["three", "halves"]), st.booleans())
-def test_pages_in_several_fonts(text: str, px: int, name: str, shaped: bool) -> None:
-    check(text, px, "raqm" if shaped else "basic", name)
+@given(PIECES, st.integers(24, 150), st.sampled_from(["three", "halves"]))
+def test_pages_in_several_fonts(text: str, px: int, name: str) -> None:
+    check(text, px, "basic", name)
 
 
 @settings(derandomize=True, deadline=None, max_examples=10)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from pagecast.render.breaking import clusters_of
 from pagecast.render.characters import DEFAULT_IGNORABLE
-from pagecast.render.layouts.harfbuzz.paragraph import clusters_of
 
 
 class ClusterFallback:

@@ -14,16 +14,13 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageChops, ImageDraw
 
-from pagecast.render.breaking import Unit
+from pagecast.render.breaking import Unit, break_units, clusters, clusters_of, well_formed
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
-    break_units,
-    clusters_of,
     levels_of,
     runs_of,
     visual_order,
-    well_formed,
 )
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Typesetter, rasterize
 from pagecast.render.oracle import INK, MARGIN, PAPER, largest_fit, line_height, wrap
@@ -128,9 +125,3 @@ class HarfbuzzOracle:
             any(start <= place < end for place in at)
             for start, end in zip(starts, ends, strict=True)
         )
-
-
-def clusters(text: str, unit: Unit) -> list[Unit]:
-    """Return the grapheme clusters of a unit, as units."""
-    starts = [start for start in clusters_of(text) if unit.start < start < unit.end]
-    return [Unit(a, b) for a, b in zip([unit.start, *starts], [*starts, unit.end], strict=True)]

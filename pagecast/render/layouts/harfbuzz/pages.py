@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from pagecast.render.breaking import clusters
+
 if TYPE_CHECKING:
     from pagecast.render.layouts.harfbuzz.setting import SetParagraph
 
@@ -44,7 +46,7 @@ class HarfbuzzPages:
             units = [
                 piece
                 for number, unit in enumerate(paragraph.units)
-                for piece in (paragraph.clusters(unit) if number in wide else [unit])
+                for piece in (clusters(paragraph.text, unit) if number in wide else [unit])
             ]
             return self._setting.SetParagraph(paragraph, units, size, box)
 

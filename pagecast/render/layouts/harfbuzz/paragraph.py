@@ -1,12 +1,11 @@
-"""What Unicode says of a text as one paragraph: directions, scripts, clusters, line breaks.
+"""What Unicode says of a text as one paragraph: directions and scripts.
 
-All by ICU, and counted in characters of the text, not in ICU's 16-bit units.
+Both by ICU, and counted in characters of the text, not in ICU's 16-bit units.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -15,7 +14,7 @@ import icu
 import numpy as np
 from numpy.typing import NDArray
 
-from pagecast.render.breaking import Unit, units_from, word_starts
+from pagecast.render.breaking import utf16_starts
 
 # Without any of these a text runs from left to right all through: right-to-left letters, Arabic
 # digits, and the marks, embeddings, overrides and isolates of the bidirectional algorithm.
@@ -23,9 +22,6 @@ _RIGHT_TO_LEFT = re.compile(
     "[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff"
     "\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ASCII = re.compile("[\\x00-\\x7f]*")
-_iterators = threading.local()  # each is for one thread at a time
 _COMMON, _INHERITED = 0, 1  # ICU's numbers for characters of no script of their own
 
 
@@ -39,11 +35,6 @@ class Run(NamedTuple):
     level: int
 
 
-def well_formed(text: str) -> str:
-    """Return a text with U+FFFD in place of each lone surrogate, which no library takes."""
-    return _SURROGATE.sub("\ufffd", text)
-
-
 def levels_of(text: str) -> tuple[int, Sequence[int]]:
     """Return the paragraph's level, 1 where it runs from right to left, and each character's."""
     if not _RIGHT_TO_LEFT.search(text):
@@ -51,7 +42,7 @@ def levels_of(text: str) -> tuple[int, Sequence[int]]:
     bidi = icu.Bidi()
     whole = icu.UnicodeString(text)  # it has to outlive what refers to it
     bidi.setPara(whole, icu.Bidi.DEFAULT_LTR)
-    return bidi.getParaLevel(), np.array(bidi.getLevels(), np.uint8)[_starts(text)].tolist()
+    return bidi.getParaLevel(), np.array(bidi.getLevels(), np.uint8)[utf16_starts(text)].tolist()
 
 
 def visual_order(runs: Sequence[Run]) -> list[Run]:
@@ -100,44 +91,6 @@ def runs_of(text: str, owners: Sequence[int], levels: Sequence[int]) -> list[Run
         Run(start, end, int(kinds[0, start]), _name(int(kinds[1, start])), int(kinds[2, start]))
         for start, end in zip(starts, [*starts[1:], len(text)], strict=True)
     ]
-
-
-def clusters_of(text: str) -> list[int]:
-    """Return where the grapheme clusters of a text start."""
-    if _ASCII.fullmatch(text):
-        return list(range(len(text)))
-    return _pieces(text, "createCharacterInstance")
-
-
-def line_starts(text: str) -> list[int]:
-    """Return where UAX #14 lets lines start, with ICU's dictionaries for scripts without spaces."""
-    return _pieces(text, "createLineInstance")
-
-
-def break_units(text: str, line_break: str) -> list[Unit]:
-    """Return the units of a text: what `breaking` does, with the dictionaries of ICU."""
-    return units_from(text, line_starts(text) if line_break == "unicode" else word_starts(text))
-
-
-def _pieces(text: str, kind: str) -> list[int]:
-    """Return where the pieces start that a kind of iterator finds."""
-    if not text:
-        return []
-    if not hasattr(_iterators, kind):
-        setattr(_iterators, kind, getattr(icu.BreakIterator, kind)(icu.Locale.getRoot()))
-    iterator = getattr(_iterators, kind)
-    whole = icu.UnicodeString(text)  # it has to outlive what refers to it
-    iterator.setText(whole)
-    starts, ends = _starts(text), list(iterator)
-    if len(starts) < len(whole):
-        ends = np.searchsorted(starts, ends).tolist()
-    return [0, *ends[:-1]]
-
-
-def _starts(text: str) -> NDArray[np.int64]:
-    """Return where each character starts in 16-bit units."""
-    codes = _codes(text)
-    return np.arange(len(text)) + np.cumsum(codes > 0xFFFF) - (codes > 0xFFFF)
 
 
 def _codes(text: str) -> NDArray[np.uint32]:

@@ -14,16 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from pagecast.render.breaking import Unit
+from pagecast.render.breaking import Unit, break_units, clusters_of, well_formed
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
-    break_units,
-    clusters_of,
     levels_of,
     runs_of,
     visual_order,
-    well_formed,
 )
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Ints, Typesetter
 from pagecast.render.typeset import InkedLine, inked_lines, line_height
@@ -69,17 +66,6 @@ class Paragraph:
         if not len(at):
             return 0
         return len(np.unique(np.searchsorted(clusters_of(self.text), at, "right")))
-
-    def clusters(self, unit: Unit) -> list[Unit]:
-        """Return the grapheme clusters of a unit, as units."""
-        starts = self._cluster_starts
-        first, last = np.searchsorted(starts, [unit.start + 1, unit.end])
-        inside = starts[first:last]
-        return [Unit(a, b) for a, b in zip([unit.start, *inside], [*inside, unit.end], strict=True)]
-
-    @cached_property
-    def _cluster_starts(self) -> list[int]:
-        return clusters_of(self.text)
 
     def line(self, start: int, end: int) -> list[tuple[Run, Glyphs]]:
         """Return the runs of a line from left to right, with their glyphs."""
