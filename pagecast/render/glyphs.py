@@ -72,6 +72,8 @@ class GlyphAtlas:
         # 0 is "not met"; untouched pages are free.
         self._ids = np.zeros((len(fonts), MAX_CODEPOINTS), np.int32)
         self._units: dict[str, int] = {}
+        self._odd: dict[str, int] = {}
+        self._unkerned: set[int] = set()
         self._pairs: dict[int, int] = {}
         self._sized: dict[int, SizedGlyphs] = {}
 
@@ -118,21 +120,27 @@ class GlyphAtlas:
         ids = known[codes]
         if not ids.all():
             for code in np.unique(codes[ids == 0]).tolist():
-                known[code] = len(self.characters)
-                self.characters.append(chr(code))
-                self.owners.append(owner)
+                known[code] = self._add(chr(code), owner)
             ids = known[codes]
         return ids
 
     def intern_unit(self, unit: str) -> int:
         """Return the id of a character, or of several that the font has one glyph for."""
-        if len(unit) == 1:
-            return int(self.intern(unit)[0])
         if unit not in self._units:
-            self._units[unit] = len(self.characters)
-            self.characters.append(unit)
-            self.owners.append(0)
+            self._units[unit] = int(self.intern(unit)[0]) if len(unit) == 1 else self._add(unit)
         return self._units[unit]
+
+    def intern_odd(self, word: str) -> int:
+        """Return the id of a word that is measured by itself, and neither kerned nor stamped."""
+        if word not in self._odd:
+            self._odd[word] = self._add(word)
+            self._unkerned.add(self._odd[word])
+        return self._odd[word]
+
+    def _add(self, text: str, owner: int = 0) -> int:
+        self.characters.append(text)
+        self.owners.append(owner)
+        return len(self.characters) - 1
 
     def intern_kerning(self, ids: NDArray[np.int32]) -> tuple[Ints, Ints]:
         """Find the kerned pairs of adjacent characters.
@@ -163,7 +171,7 @@ class GlyphAtlas:
         FreeType scales the font's kerning to the size (and down once more below 25 px), then
         rounds to whole pixels: what is 0 at the largest size is 0 at all smaller ones.
         """
-        if self.owners[pair[0]] != self.owners[pair[1]]:
+        if self.owners[pair[0]] != self.owners[pair[1]] or not self._unkerned.isdisjoint(pair):
             return False
         try:
             return self.at(MAX_FONT_SIZE).kerning(pair) != 0
@@ -189,6 +197,7 @@ class SizedGlyphs:
         self._measured: set[int] = set()
         self._drawn: set[int] = set()
         self._kerned: set[int] = set()
+        self._before = self.face.getlength(atlas.before)
         self.kern = np.zeros(1, np.int64)
         self._reserve(np.zeros((7, 0), np.int64))
 
@@ -218,8 +227,8 @@ class SizedGlyphs:
         """Measure what is added to the pen between two characters, in 1/64 px."""
         self.measure(set(pair), set())
         first, second = (self._atlas.characters[i] for i in pair)
-        before, face = self._atlas.before, self.face_of(pair[0])
-        together = face.getlength(before + first + second) - face.getlength(before)
+        face = self.face_of(pair[0])
+        together = face.getlength(self._atlas.before + first + second) - self._before
         return round(together * UNIT) - int(self.advance[pair[0]] + self.advance[pair[1]])
 
     def draw(self, ids: set[int]) -> None:

@@ -16,7 +16,6 @@ from pagecast.render.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback, runs
 from pagecast.render.fonts import default_font
-from pagecast.render.layouts.raqm.bidi import visual_runs
 from pagecast.render.page import Page, PageMetadata
 
 Piece = TypeVar("Piece")
@@ -115,7 +114,7 @@ class OracleRenderer:
                 first, last = units[0].start, units[-1].end
                 if len(faces) == 1:
                     return LineOfOneFont(words[first:last], *faces.values())
-                return LineOfFonts(words[first:last], owners[first:last], faces, self._layout)
+                return LineOfFonts(words[first:last], owners[first:last], faces)
 
             def width(units: list[Unit]) -> int:
                 left, right = line_of(units).sides()
@@ -180,7 +179,6 @@ class Placed(NamedTuple):
     x: int
     text: str
     face: ImageFont.FreeTypeFont
-    direction: str | None
 
 
 class LineOfFonts(NamedTuple):
@@ -192,37 +190,22 @@ class LineOfFonts(NamedTuple):
     text: str
     owners: list[int]
     faces: dict[int, ImageFont.FreeTypeFont]
-    layout: str
 
     def parts(self) -> Iterator[Placed]:
-        """Yield the parts from left to right: runs of one font and direction, or characters."""
-        if self.layout == "basic":
-            return self._characters()
-        return self._runs()
-
-    def _characters(self) -> Iterator[Placed]:
-        """Place each character where it stands among those of its font beside it."""
+        """Yield each character where it stands among those of its font beside it."""
         start = 0.0
         for owner, first, last in runs(self.owners):
             face, run = self.faces[owner], self.text[first:last]
             for i, character in enumerate(run):
                 pen = start + face.getlength(run[: i + 1]) - face.getlength(character)
-                yield Placed(nearest_pixel(pen), character, face, None)
+                yield Placed(nearest_pixel(pen), character, face)
             start += face.getlength(run)
-
-    def _runs(self) -> Iterator[Placed]:
-        """Place each run beside the one to its left."""
-        pen = 0.0
-        for owner, first, last, direction in visual_runs(self.text, self.owners):
-            face, run = self.faces[owner], self.text[first:last]
-            yield Placed(nearest_pixel(pen), run, face, direction)
-            pen += face.getlength(run, direction=direction)
 
     def sides(self) -> tuple[int, int]:
         """Return the first pixel of the line, and the one after its last."""
         first, last = 0, 0
-        for x, text, face, direction in self.parts():
-            left, _, right, _ = face.getbbox(text, direction=direction)
+        for x, text, face in self.parts():
+            left, _, right, _ = face.getbbox(text)
             first, last = min(first, x + int(left)), max(last, x + int(right))
         return first, last
 
@@ -230,9 +213,9 @@ class LineOfFonts(NamedTuple):
         """Draw the parts on a sheet of the page's size, and then print that."""
         sheet = Image.new("L", image.size, PAPER)
         baseline = y + self.faces[0].getmetrics()[0]
-        for start, text, face, direction in self.parts():
+        for start, text, face in self.parts():
             ImageDraw.Draw(sheet).text(
-                (x + start, baseline), text, fill=INK, font=face, anchor="ls", direction=direction
+                (x + start, baseline), text, fill=INK, font=face, anchor="ls"
             )
         ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=INK)
 

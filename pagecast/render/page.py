@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pagecast.render.breaking import LINE_BREAKS, Unit, break_units, clusters
+from pagecast.render.breaking import LINE_BREAKS, Unit, break_units, clusters, require_icu
 from pagecast.render.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback
 from pagecast.render.fonts import default_font
 from pagecast.render.glyphs import GlyphAtlas, Mask
 from pagecast.render.layouts.harfbuzz.pages import HarfbuzzPages
-from pagecast.render.layouts.raqm.bidi import require_fribidi
-from pagecast.render.layouts.raqm.mixed import MixedShaper, MixedText
-from pagecast.render.layouts.raqm.raqm import ShapedText
+from pagecast.render.layouts.raqm.raqm import ShapedText, raqm_text
 from pagecast.render.layouts.raqm.shaper import Shaper, require_raqm
 from pagecast.render.typeset import (
     FIRST_SIZE_TRIED,
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
 PAPER, INK = 255, 0  # 8-bit gray
 ENGINES = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
 LAYOUTS = (*ENGINES, "harfbuzz")
+ONE_FONT = "layout 'raqm' takes one font; for several choose layout 'harfbuzz', or 'basic'"
 
 
 class PageMetadata(NamedTuple):
@@ -113,14 +112,14 @@ class PageRenderer:
       font: the bytes of a TrueType or OpenType file, or of several: each character is drawn by the
         first that has it. DejaVu Sans 2.37 when None.
       layout: "basic"; "harfbuzz" for scripts that need shaping or run from right to left; "raqm"
-        as Pillow draws them where it has libraqm.
+        as Pillow draws them in one font where it has libraqm.
       line_break: "spaces", or "unicode" for scripts without spaces: lines may end where UAX #14
         says, and inside a word that is wider than a line.
 
     Raises:
       OSError: Pillow cannot open a font.
-      ValueError: unknown layout or line break, a layout that this Pillow cannot do, or a font
-        without a Unicode character map.
+      ValueError: unknown layout or line break, a layout that this Pillow cannot do or not with
+        several fonts, or a font without a Unicode character map.
     """
 
     def __init__(
@@ -141,10 +140,12 @@ class PageRenderer:
         if layout == "harfbuzz":
             self._shaped = HarfbuzzPages(self._fonts, line_break)
             return
+        if line_break == "unicode":
+            require_icu()
         if layout == "raqm":
             require_raqm()
             if len(self._fonts) > 1:
-                require_fribidi()
+                raise ValueError(ONE_FONT)
         for each in self._fonts:
             open_face(each, FIRST_SIZE_TRIED, ENGINES[layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
@@ -189,9 +190,7 @@ class PageRenderer:
         def text_of(words: list[str], spaced: list[int] | None) -> Text | ShapedText:
             if isinstance(glyphs, GlyphAtlas):
                 return Text(words, glyphs, spaced, owners if glyphs.is_mixed else None)
-            if isinstance(glyphs, MixedShaper):
-                return MixedText(words, glyphs, spaced, owners)
-            return ShapedText(words, glyphs, spaced)
+            return raqm_text(words, glyphs, spaced)
 
         # What is set at a size is kept here and not by the text: it refers to the text, and such a
         # circle would keep a page's worth of tables until the garbage collector comes by.
@@ -207,7 +206,7 @@ class PageRenderer:
             if self._layout == "basic":
                 kept = GlyphAtlas(self._fonts if font == ALL else self._fonts[font])
             else:
-                kept = MixedShaper(self._fonts) if font == ALL else Shaper(self._fonts[font])
+                kept = Shaper(self._fonts[0])
             self._kept[font] = kept
         return kept
 

@@ -123,6 +123,10 @@ class Text:
         """Return the text of a line of these words, the last included."""
         return self.string[self.starts[first] : self.ends[last]]
 
+    def slack(self, size: int) -> Ints | None:
+        """Return how far each id may be from where it is, in 1/64 px; None for not at all."""
+        return None
+
     def at(self, size: int) -> SetText:
         """Set the text in type of `size` px."""
         return SetText(self, self.atlas.at(size))
@@ -148,21 +152,27 @@ class SetText:
         self.pen: Ints = np.cumsum(advance) - advance
 
         first, last = text.starts, text.ends - 1
-        start = self.pen[first]
+        reach, sure_reach = glyphs.reach[text.ids], glyphs.sure_reach[text.ids]
+        left = sure_left = glyphs.left[text.ids]
+        late = early = self.pen
+        if (slack := text.slack(glyphs.size)) is not None:
+            before = np.cumsum(slack) - slack
+            late, early = late + before, early - before
+            reach, sure_reach, left = reach + slack, sure_reach - slack, left - slack
+            sure_left = np.where(slack > 0, 0, sure_left)
         # Of all up to a word's end, and of its last glyph alone: a line that ends in this word
         # reaches no further than the one, and as far as the other.
-        furthest = np.maximum.accumulate(self.pen + glyphs.reach[text.ids])[last]
-        surely = self.pen[last] + glyphs.sure_reach[text.ids[last]]
+        furthest = np.maximum.accumulate(late + reach)[last]
+        surely = early[last] + sure_reach[last]
         # Likewise to the left: of all from a word's start on, and of its first glyph alone.
-        edges = self.pen + glyphs.left[text.ids]
-        least = np.minimum.accumulate(edges[::-1])[::-1][first]
+        least = np.minimum.accumulate((early + left)[::-1])[::-1][first] - early[first]
 
         self._furthest = furthest.tolist()
         self._surely = surely.tolist()
         # A line from word w fits a box of b px where it reaches `_fits_to[w] + b * UNIT` at most,
         # and is too wide where it reaches beyond `_too_wide_from[w] + b * UNIT`.
-        self._fits_to = _limit(start, least).tolist()
-        self._too_wide_from = _limit(start, edges[first]).tolist()
+        self._fits_to = _limit(late[first], least).tolist()
+        self._too_wide_from = _limit(early[first], sure_left[first]).tolist()
 
     def lines(self, box: int, most: int | None = None) -> list[int]:
         """Return the first word of each line, the lines being at most `box` px wide.
@@ -195,8 +205,14 @@ class SetText:
         """Return the words that are wider than `box` px by themselves."""
         return [word for word in range(len(self._furthest)) if self._is_wider(word, word, box)]
 
-    def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return where the glyphs of the first `rendered` lines go, for the lines that have ink."""
+    def marks(
+        self, firsts: list[int], rendered: int, margin: int, above: int = 0
+    ) -> list[InkedLine]:
+        """Return where the glyphs of the first `rendered` lines go, for the lines that have ink.
+
+        Args:
+          above: how many lines the page has above these.
+        """
         if not rendered:
             return []
         text, glyphs = self.text, self.glyphs
@@ -214,7 +230,7 @@ class SetText:
         line = np.repeat(np.arange(rendered), nexts - begin)[at]
         ids = ids[at]
         x = margin + nearest_pixel(self.pen[origin:][at] - self.pen[begin][line]) + glyphs.dx[ids]
-        y = margin + line * line_height(glyphs.size)
+        y = margin + (line + above) * line_height(glyphs.size)
         top, bottom = y + glyphs.top[ids], y + glyphs.bottom[ids]
         masks = list(map(glyphs.masks.__getitem__, ids.tolist()))
         return inked_lines(line, x, top, bottom, masks)
@@ -238,6 +254,6 @@ class SetText:
 def _limit(start: Ints, left: Ints) -> Ints:
     """Return the last position, in 1/64 px, from whose pixel it is 0 px to the pixel of `left`.
 
-    Both pixels are counted from `start`.
+    The latter is counted from `start`, and both pixels are.
     """
-    return start + nearest_pixel(left - start) * UNIT + UNIT // 2 - 1
+    return start + nearest_pixel(left) * UNIT + UNIT // 2 - 1

@@ -202,9 +202,13 @@ def subtables(table: Any, number: int) -> Iterator[Any]:
     """Yield the subtables of a lookup, extensions resolved."""
     for subtable in table.LookupList.Lookup[number].SubTable:
         resolved = getattr(subtable, "ExtSubTable", subtable)
-        if hasattr(resolved, "ensureDecompiled"):
-            resolved.ensureDecompiled(recurse=True)
+        resolved.ensureDecompiled(recurse=is_contextual(resolved))  # which is looked all through
         yield resolved
+
+
+def is_contextual(subtable: Any) -> bool:
+    """Tell whether a subtable is of rules that look around and apply other lookups."""
+    return "Context" in type(subtable).__name__
 
 
 def with_nested(numbers: set[int], table: Any) -> set[int]:
@@ -213,7 +217,7 @@ def with_nested(numbers: set[int], table: Any) -> set[int]:
     while unseen:
         number = unseen.pop()
         seen.add(number)
-        for subtable in subtables(table, number):
+        for subtable in filter(is_contextual, subtables(table, number)):
             unseen |= set(applied_lookups(subtable)) - seen
     return seen
 

@@ -6,14 +6,8 @@ from PIL import ImageFont, features
 
 from pagecast.render.faces import Faces
 from pagecast.render.glyphs import GlyphAtlas
-from pagecast.render.layouts.raqm.plain import (
-    PLAIN_SCRIPTS,
-    ShapedSize,
-)
 from pagecast.render.layouts.raqm.rules import read_rules
-from pagecast.render.layouts.raqm.units import Units
-
-MAX_EXTENTS = 131072  # measured words kept, at all sizes together
+from pagecast.render.layouts.raqm.units import PLAIN_SCRIPTS, Words
 
 
 def require_raqm() -> None:
@@ -34,40 +28,22 @@ def require_raqm() -> None:
 
 
 class Shaper:
-    """A font under libraqm: its faces and rules, and what was measured of words."""
+    """A font under libraqm: its faces and rules, and the words met of each plain script."""
 
     def __init__(self, font: bytes) -> None:
         self.faces = Faces(font, ImageFont.Layout.RAQM)
         self.rules = read_rules(font)
         self._font = font
-        self._plain: dict[tuple[int, str], ShapedSize] = {}
-        self._atlases: dict[str, GlyphAtlas] = {}
-        self._units: dict[str, Units] = {}
+        self._words: dict[str, Words] = {}
 
     def is_full(self) -> bool:
         """Tell whether so much is kept that this shaper should be replaced."""
-        extents = sum(len(size.extents) for size in self._plain.values())
-        return (
-            extents > MAX_EXTENTS
-            or any(atlas.is_full() for atlas in self._atlases.values())
-            or any(units.is_full() for units in self._units.values())
-        )
+        return any(words.is_full() for words in self._words.values())
 
-    def units(self, script: str) -> Units:
-        """Return the words of a script that are units of one glyph each."""
-        if script not in self._units:
-            self._units[script] = Units(self.atlas(script), self.rules)
-        return self._units[script]
-
-    def atlas(self, script: str) -> GlyphAtlas:
-        """Return the glyphs of words of a script that keep them."""
-        if script not in self._atlases:
+    def words(self, script: str) -> Words:
+        """Return what words are in texts of a plain script."""
+        if script not in self._words:
             before = PLAIN_SCRIPTS[script] + " "
-            self._atlases[script] = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before)
-        return self._atlases[script]
-
-    def plain(self, size: int, script: str) -> ShapedSize:
-        """Return what other words in plain lines of a script are measured with."""
-        if (size, script) not in self._plain:
-            self._plain[size, script] = ShapedSize(self.faces[size], script)
-        return self._plain[size, script]
+            atlas = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before)
+            self._words[script] = Words(script, atlas, self.faces, self.rules)
+        return self._words[script]

@@ -1,69 +1,110 @@
-"""Plain texts as units of one glyph each, set as in BASIC layout: characters, and ligatures.
+"""Words as libraqm sets them: units of one glyph each, or odd words that Pillow has to set.
 
-Where all words of a text are plain, of one script, and each is its units side by side (see
-`rules`), the text is what `typeset` sets, with libraqm's advances and kerning. So nothing is
-measured word by word, and no line is drawn by Pillow.
+libraqm makes a single run of a line whose words have one left-to-right script, no marks, and what
+all scripts share, such as digits. Where the font's rules let words stand alone (see `rules`), it
+is its words side by side; and where they only put ligatures together and kern pairs, a word is
+its units side by side, which is what `typeset` sets. Words of shared characters alone take
+the script of the line, so they are units only where it makes no difference to them.
+
+Of any other word, bounds on its width are known: what it measures by itself, give or take what
+its neighbours may change. They say where a line ends, or that Pillow must be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import unicodedata
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
-import numpy as np
+from fontTools.unicodedata import script as unicode_script
 
-from pagecast.render.glyphs import GlyphAtlas, Ints
+from pagecast.render.faces import Faces
+from pagecast.render.glyphs import UNIT, GlyphAtlas
 from pagecast.render.layouts.raqm.rules import Rules
-from pagecast.render.typeset import Text, joined
 
-MAX_WORDS = 65536  # whose units are kept
+SHARED = ""  # the script of characters that all scripts share
+PLAIN_SCRIPTS = {"Latn": "x", "Cyrl": "х", "Grek": "χ"}  # and a letter of each
+PLAIN_RANGES = [(0x21, 0x2FF), (0x370, 0x52F), (0x1E00, 0x1FFF), (0x2010, 0x2BFF)]
+FRACTION_SLASH = "\u2044"  # HarfBuzz shapes the digits beside it
+PLAIN_CATEGORIES = "LNPS"  # letters, numbers, punctuation, symbols: no marks, controls, formats
+PLAIN_BIDI_CLASSES = {"L", "EN", "ES", "ET", "CS", "ON"}  # at most neutral: no right-to-left
+MAX_WORDS = 65536  # kept
+COMPARED_AT = 2048  # px, where the least difference of kerning shows
+# In 1/64 em: how far an odd word's sides may be from where they are when it stands alone, as far as
+# its own ink overhangs not counted. Plain ones may be kerned otherwise; any other may turn around,
+# join, or lose a dotted circle.
+PLAIN_SLACK, ODD_SLACK = UNIT // 4, UNIT * 3 // 2
 
 
-class Units:
-    """The words met so far of one script, as ids of units; None for one that has none."""
+@lru_cache(maxsize=4096)
+def plain_script(character: str) -> str | None:
+    """Return the script of a plain character, `SHARED`, or None of one that is not plain."""
+    if (
+        not any(low <= ord(character) <= high for low, high in PLAIN_RANGES)
+        or unicodedata.category(character)[0] not in PLAIN_CATEGORIES
+        or unicodedata.bidirectional(character) not in PLAIN_BIDI_CLASSES
+        or character == FRACTION_SLASH
+    ):
+        return None
+    script = unicode_script(character)
+    return SHARED if script == "Zyyy" else script if script in PLAIN_SCRIPTS else None
 
-    def __init__(self, atlas: GlyphAtlas, rules: Rules) -> None:
-        self.atlas, self._rules = atlas, rules
-        self._words: dict[str, Ints | None] = {}
+
+@lru_cache(maxsize=MAX_WORDS)
+def word_script(word: str) -> str | None:
+    """Return the script of a plain word, `SHARED`, or None of a word that is not plain."""
+    scripts = {plain_script(character) for character in word} - {SHARED}
+    return scripts.pop() if len(scripts) == 1 else None if scripts else SHARED
+
+
+class Word(NamedTuple):
+    """A word as ids of an atlas: those of its units, or that of an odd word, and its slack."""
+
+    ids: list[int]
+    slack: int
+
+
+class Words:
+    """The words met so far in texts of one script, and what they are in an atlas."""
+
+    def __init__(self, script: str, atlas: GlyphAtlas, faces: Faces, rules: Rules) -> None:
+        self.atlas = atlas
+        self._script, self._faces, self._rules = script, faces, rules
+        self._met: dict[str, Word] = {}
+        self._same: dict[tuple[str, str], bool] = {}
 
     def is_full(self) -> bool:
-        """Tell whether so many words are kept that this should be replaced."""
-        return len(self._words) > MAX_WORDS
+        """Tell whether so much is kept that this should be replaced."""
+        return len(self._met) > MAX_WORDS or self.atlas.is_full()
 
-    def of(self, word: str) -> Ints | None:
-        """Return the ids of a word's units."""
-        if word not in self._words:
-            self._words[word] = self._meet(word)
-        return self._words[word]
+    def of(self, word: str) -> Word:
+        """Return what a word is."""
+        if word not in self._met:
+            self._met[word] = self._meet(word)
+        return self._met[word]
 
-    def _meet(self, word: str) -> Ints | None:
-        units = self._rules.units(word)
-        if units is None:
-            return None
-        return np.array([self.atlas.intern_unit(unit) for unit in units], np.int64)
+    def _meet(self, word: str) -> Word:
+        script = word_script(word)
+        units = None
+        if script == self._script or (script == SHARED and self._is_the_same_anywhere(word)):
+            units = self._rules.units(word)
+        if units is not None:
+            return Word([self.atlas.intern_unit(unit) for unit in units], 0)
+        is_plain = None not in map(plain_script, word)
+        return Word([self.atlas.intern_odd(word)], PLAIN_SLACK if is_plain else ODD_SLACK)
 
+    def _is_the_same_anywhere(self, word: str) -> bool:
+        """Tell whether a word of shared characters is set alike in this script and in none."""
+        return self._rules.keep(word) and all(map(self._are_the_same_anywhere, pairwise(word)))
 
-class UnitText(Text):
-    """The words of a text as ids of units."""
-
-    def __init__(
-        self, words: list[str], atlas: GlyphAtlas, ids: Sequence[Ints], spaced: Sequence[int]
-    ) -> None:
-        self.words, self.atlas = words, atlas
-        self.string = joined(words, spaced)
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        gaps = np.array(spaced, np.int64)
-        self.ends = np.cumsum(lengths + gaps) - gaps
-        self.starts = self.ends - lengths
-        total = int(self.ends[-1])
-        is_space = np.zeros(total + 1, bool)
-        is_space[self.ends[gaps > 0]] = True
-        self.ids = np.full(total, atlas.intern_unit(" "), np.int64)
-        self.ids[~is_space[:total]] = np.concatenate(ids)
-        self._look_up()
-        characters = np.fromiter(map(len, words), np.int64, len(words))
-        self._ends = np.cumsum(characters + gaps) - gaps
-        self._starts = self._ends - characters
-
-    def stretch(self, first: int, last: int) -> str:
-        """Return the text of a line of these words, the last included."""
-        return self.string[self._starts[first] : self._ends[last]]
+    def _are_the_same_anywhere(self, pair: tuple[str, str]) -> bool:
+        """Tell whether two shared characters are kerned alike in this script and in none."""
+        if pair not in self._same:
+            before, both = PLAIN_SCRIPTS[self._script] + " ", "".join(pair)
+            try:
+                length = self._faces[COMPARED_AT].getlength
+                self._same[pair] = length(before + both) - length(before) == length(both)
+            except OSError:  # a bitmap font, which has few sizes
+                self._same[pair] = False
+        return self._same[pair]
