@@ -78,7 +78,7 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
     with fork_server(options) as server:  # while this process imports Beam
         from pipeline.commands.run import run
 
-        return run(options, call.is_program, server)
+        return run(options, call.is_program, server, call.given)
 
 
 @APP.command(sort_key=4, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))

@@ -30,7 +30,7 @@ def plan(asked: PlanOptions, run: RunOptions, call: Call) -> int:
     Raises:
       UsageError: what was asked for is not there.
     """
-    run = languages.applied(run)
+    run = languages.applied(run, call.given)
     has_output = "output_dir" in call.given
     stores.use(
         [

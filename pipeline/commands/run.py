@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,12 +49,18 @@ class JobError(Exception):
     """The job stopped; the text says why, what is safe, and what to do."""
 
 
-def run(options: RunOptions, is_program: bool = False, server: ForkServer | None = None) -> int:
+def run(
+    options: RunOptions,
+    is_program: bool = False,
+    server: ForkServer | None = None,
+    given: Collection[str] | None = None,
+) -> int:
     """Make a dataset, or go on with it, and return the exit code.
 
     Args:
       is_program: whether this process is the command itself, so that it may be ended at once.
       server: what starts local workers, if that is begun already.
+      given: the names of the options that were given, if that is known.
 
     Raises:
       UsageError: wrong use; nothing was written.
@@ -63,7 +69,7 @@ def run(options: RunOptions, is_program: bool = False, server: ForkServer | None
     started = time.monotonic()
     terminal.be_quiet(options.quiet)
     logs.choose(options.verbose)
-    options = languages.applied(options)
+    options = languages.applied(options, given)
     dataflow.check(options)
     stores.use(
         [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from fontTools.unicodedata import script, script_name
 
 from pipeline.options import RunOptions, UsageError
+from pipeline.progress.terminal import note
 
 # ISO 15924. Whatever is neither runs from right to left or has letters that change or move beside
 # each other: basic layout sets none of it.
@@ -33,7 +34,8 @@ WIKIPEDIAS = {
     "roa-tara": "nap", "zh-classical": "lzh-Hant", "zh-min-nan": "nan-Latn", "zh-yue": "yue",
     "eml": "egl", "nah": "nhn",
 }  # fmt: skip
-SUBSET = re.compile(r"(?:^|/)([a-z][a-z0-9_-]*)wiki/[^/]*$")  # the directory of a file
+SUBSET = re.compile(r"(?:^|/)data/([a-z][a-z0-9_-]*)wiki(?:/[^/]*)?$")  # or files there
+OWN_CHOICE = {"language", "layout", "line_break", "font"}
 ENOUGH = 0.02  # of the letters of some articles, below which a script is none of theirs
 
 
@@ -71,11 +73,30 @@ def preset(language: str) -> dict[str, Any]:
     return needs
 
 
-def applied(options: RunOptions) -> RunOptions:
-    """Return the options with what their language needs, where nothing else was asked for."""
-    if options.language is None:
-        return options
-    needs = preset(options.language)
+def applied(options: RunOptions, given: Collection[str] | None = None) -> RunOptions:
+    """Return the options with what their language needs, where nothing else was asked for.
+
+    Args:
+      given: the names of the options that were given. Where none of them says how pages look, the
+        language is that of the input, if FineWiki's directories tell it; None for not looking.
+    """
+    language = options.language
+    if language is None:
+        named = given is None or not OWN_CHOICE.isdisjoint(given)
+        language = None if named else of_input(options.input)
+        if language is None:
+            return options
+        try:
+            needs = preset(language)
+        except UsageError:  # no ICU, or a code that is no language: there is a warning of its own
+            return options
+        if needs:
+            note(
+                f"the input is of {language}wiki, so pages are set as with --language {language}; "
+                "give --language en for the defaults"
+            )
+    else:
+        needs = preset(language)
     return replace(
         options,
         **{name: value for name, value in needs.items()

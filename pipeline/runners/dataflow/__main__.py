@@ -124,7 +124,7 @@ def dataflow(
         options = completed(asked, options, call.given, datetime.now(UTC), Path(scratch))
         if "input" not in call.given and not asked.dry_run:
             store_demo(options)
-        return run(options, call.is_program)
+        return run(options, call.is_program, given=call.given)
 
 
 def completed(

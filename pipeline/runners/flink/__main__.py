@@ -129,7 +129,7 @@ def flink(
             note(OPEN_PORTS)
         is_ours = not asked.flink_master
         more = beam_args(options, master, version, jar, slots, parallelism, is_ours=is_ours)
-        return run(replace(options, beam_args=more), call.is_program)
+        return run(replace(options, beam_args=more), call.is_program, given=call.given)
 
 
 def beam_args(

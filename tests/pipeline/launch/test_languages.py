@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import doctest
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.commandline import parse
+from pipeline.cli.commands import APP
 from pipeline.launch import fonts, languages
 from pipeline.launch.languages import applied, preset, unset, warning
-from pipeline.options import UsageError
+from pipeline.options import RunOptions, UsageError
 from tests.conftest import SAMPLE, RunCommand, articles, parse_run, write_parquet
 
 SHAPED = {"layout": "harfbuzz", "font": ("auto",)}
@@ -59,11 +62,11 @@ HUB = "hf://datasets/HuggingFaceFW/finewiki@main/data"
 
 
 @pytest.mark.parametrize(("paths", "language"), [
-    ([f"{HUB}/arwiki/000.parquet", "arwiki/001.parquet"], "ar"),
+    ([f"{HUB}/arwiki/000.parquet", "data/arwiki/001.parquet", "/x/data/arwiki"], "ar"),
     ([f"{HUB}/zh_min_nanwiki/000.parquet"], "zh_min_nan"),
     ([f"{HUB}/arwiki/000.parquet", f"{HUB}/enwiki/000.parquet"], None),
     ([f"{HUB}/arwiki/000.parquet", "x.parquet"], None),
-    (["/arwiki/more/x.parquet", ], None), ([], None),
+    (["/data/arwiki/more/x.parquet", ], None), (["mywiki/x.parquet"], None), ([], None),
 ])  # fmt: skip
 def test_the_language_of_finewikis_directories(paths: list[str], language: str | None) -> None:
     assert languages.of_input(paths) == language
@@ -89,6 +92,27 @@ def test_a_run_warns_and_the_preset_mends_it(
     assert after.code == 0
     assert "layout basic" not in after.err
     assert after.manifest["options"]["layout"] == "harfbuzz"
+
+
+def test_finewikis_directory_is_believed(capsys: pytest.CaptureFixture[str]) -> None:
+    def options(line: str, path: str = "data/arwiki/*.parquet") -> RunOptions:
+        words = ["run", "--input", path, "--output_dir", "o", *line.split()]
+        found = parse(APP, words).bound.arguments
+        return applied(found["options"], found["call"].given)
+
+    assert (options("").layout, options("").font) == ("harfbuzz", ("auto",))
+    assert "input is of arwiki, so pages are set as with --language ar" in capsys.readouterr().err
+    plain = ["--layout basic", "--language en", "--font builtin", "--line_break spaces"]
+    assert {options(line).layout for line in plain} == {"basic"}
+    assert options("", "data/enwiki") == parse_run(["--input", "data/enwiki", "--output_dir", "o"])
+    assert options("", "data/qqqwiki").layout == options("", "data").layout == "basic"
+    assert not capsys.readouterr().err
+
+
+def test_without_icu_there_is_the_warning_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "icu", None)
+    asked = parse_run(["--input", "data/arwiki", "--output_dir", "o"])
+    assert applied(asked, {"input"}) == asked
 
 
 def test_english_is_what_it_is_without(run: RunCommand) -> None:
