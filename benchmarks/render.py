@@ -1,7 +1,8 @@
 """How fast pages are made: python -m benchmarks.render [--samples N] [--layout raqm] [--level L].
 
 Renders real contexts at all four modes, sample by sample with the oracle and the production
-renderer in turn, so that both see the same machine. The production renderer starts cold.
+renderer in turn, so that both see the same machine; with another layout than basic, also in that.
+The production renderer starts cold.
 """
 
 from __future__ import annotations
@@ -99,9 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     clock, size = Clock(), {"plain": 0, "ours": 0}
     oracle, renderer = OracleRenderer(layout=options.layout), PageRenderer(layout=options.layout)
+    basic = PageRenderer() if options.layout != "basic" else None
     for text in texts:
         plain = clock.time("oracle", plainly, oracle, text)
         ours = clock.time("production", production, renderer, text, options.level)
+        if basic:
+            clock.time("basic", production, basic, text, options.level)
         size["plain"] += sum(map(len, plain))
         size["ours"] += sum(map(len, ours))
         if list(map(pixels, plain)) != list(map(pixels, ours)):
@@ -131,6 +135,9 @@ def print_table(
     for step in ("bare stamping", "bare zlib-ng"):
         print(f"{step:24}{ms[step]:12.1f}")
     print(f"{'oracle / production':24}{ms['oracle'] / ms['production']:12.0f}")
+    if "basic" in ms:
+        print(f"{'production in basic':24}{ms['basic']:12.1f}")
+        print(f"{'layout / basic':24}{ms['production'] / ms['basic']:12.2f}")
     print(f"{'whole / floor':24}{whole / floor:12.2f}   floor: bare zlib-ng")
     ratio = size["ours"] / size["plain"]
     print(f"{'bytes a sample':24}{size['ours'] / samples:12,.0f}   {ratio:.3f} of RGB, optimized")

@@ -35,6 +35,7 @@ Mask: TypeAlias = "ImagingCore"  # Pillow's inner image, mode "L"
 Position = TypeVar("Position", int, Ints)
 
 MAX_FONT_SIZE = 30  # px
+COMPARED_AT = 2048  # px, where the least difference of kerning shows
 UNIT = 64  # FreeType's 26.6 fixed point: 64 units are a pixel
 MAX_CODEPOINTS = 0x110000
 
@@ -55,6 +56,8 @@ class GlyphAtlas:
     Args:
       font: a font, or several.
       before: what stands before a pair of characters whose kerning is measured.
+      units_per_em: of a font whose kerning scales as HarfBuzz does it, so that it is measured once;
+        0 where it is measured at each size.
     """
 
     def __init__(
@@ -62,10 +65,12 @@ class GlyphAtlas:
         font: bytes | Sequence[bytes],
         layout: ImageFont.Layout = ImageFont.Layout.BASIC,
         before: str = "",
+        units_per_em: int = 0,
     ) -> None:
         fonts = [font] if isinstance(font, bytes) else font
         self.faces_of = [Faces(each, layout) for each in fonts]
-        self.before = before
+        self.before, self.units_per_em = before, units_per_em
+        self.kerning: dict[tuple[int, int], int] = {}  # in units of an em, where it scales
         self.characters = [""]
         self.owners = [0]
         self.kerned_pairs = [(0, 0)]
@@ -224,7 +229,16 @@ class SizedGlyphs:
             self._kerned.add(pair)
 
     def kerning(self, pair: tuple[int, int]) -> int:
-        """Measure what is added to the pen between two characters, in 1/64 px."""
+        """Return what is added to the pen between two characters, in 1/64 px."""
+        if em := self._atlas.units_per_em:
+            if pair not in self._atlas.kerning:
+                large = self._atlas.at(COMPARED_AT)
+                self._atlas.kerning[pair] = round(large._kerning(pair) * em / (COMPARED_AT * UNIT))
+            # HarfBuzz's way to scale a length: by a factor in 1/65536, halves going up.
+            return (self._atlas.kerning[pair] * ((self.size * UNIT << 16) // em) + 0x8000) >> 16
+        return self._kerning(pair)
+
+    def _kerning(self, pair: tuple[int, int]) -> int:
         self.measure(set(pair), set())
         first, second = (self._atlas.characters[i] for i in pair)
         face = self.face_of(pair[0])

@@ -340,7 +340,9 @@ def test_anchors_are_the_words_that_decide_a_lines_script() -> None:
     [
         ("Ten office words, all of them plain: 1 (2) fi", []),
         ("слово за слово " * 9 + "word", ["word"]),
-        ("Words of the Greek λόγος " + "and more " * 9 + "سلام", ["λόγος", "سلام"]),
+        ("Words of the Greek λόγος " + "and more " * 9 + "سلام", ["سلام"]),
+        ("of the Greek (λόγος, " + "a bracket that is open) " * 9, ["(λόγος,"]),
+        ("of the Greek λόγος “And " + "what is kerned there " * 9, ["λόγος"]),
         ("one سلام", None),  # too many odd words
         ("1 2 3", None),  # of no script
         ("", None),
@@ -356,7 +358,7 @@ def test_words_that_are_odd(text: str, odd: list[str] | None) -> None:
 
 def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ('The quick brown fox, jumping over AVID dogs: "Why (not) 15 fish?" ' * 40).split()
-    words[100], words[300] = "λόγος", "שלום"
+    words[100], words[300] = "e\u0301", "שלום"
     asked: list[tuple[int, int]] = []
     stretch = UnitText.stretch
 
@@ -384,6 +386,15 @@ def test_what_is_kept_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         assert_same(renderer.render(text, 80), oracle.render(text, 80))
         kept.append(renderer._glyphs)
     assert 1 < len(set(map(id, kept))) < len(kept)
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.text("AVTLfy.,-()Pαίχ", min_size=2, max_size=2), st.integers(4, 30))
+def test_kerning_scales_as_libraqm_does_it(pair: str, size: int) -> None:
+    atlas = SHAPER.words("Latn").atlas
+    ids = atlas.intern_unit(pair[0]), atlas.intern_unit(pair[1])
+    if pair != "ff":  # a ligature
+        assert atlas.at(size).kerning(ids) == atlas.at(size)._kerning(ids)
 
 
 # Words of the built-in font as glyphs: ligatures are units of their own.

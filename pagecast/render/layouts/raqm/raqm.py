@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate, count, pairwise
 from operator import add
@@ -19,7 +19,13 @@ from PIL import ImageFont
 
 from pagecast.render.glyphs import Ints
 from pagecast.render.layouts.raqm.shaper import Shaper
-from pagecast.render.layouts.raqm.units import PLAIN_SCRIPTS, SHARED, Words, word_script
+from pagecast.render.layouts.raqm.units import (
+    PLAIN_SCRIPTS,
+    SHARED,
+    Words,
+    plain_script,
+    word_script,
+)
 from pagecast.render.typeset import InkedLine, SetText, Text, joined, line_height
 
 JOINING = 3  # em, by which a word at most makes the line before it narrower
@@ -54,6 +60,9 @@ class UnitText(Text):
         self.words, self.atlas = words, met.atlas
         self.string = " ".join(words)
         found = [met.of(word) for word in words]
+        for number in [n for n, word in enumerate(found) if word.is_guest]:
+            if not all(map(met.is_loose, beside(words, number))):
+                found[number] = met.odd(words[number])
         slack = np.array([word.slack for word in found], np.int64)
         self.odd: Ints = np.flatnonzero(slack)
         self._slack = slack[self.odd]
@@ -79,6 +88,22 @@ class UnitText(Text):
     def at(self, size: int) -> UnitLines:
         """Set the text in type of `size` px."""
         return UnitLines(self, self.atlas.at(size))
+
+
+def beside(words: list[str], number: int) -> Iterator[str]:
+    """Yield what may be in one run with a word of another script: shared characters beside it.
+
+    Before it these are whole words; after it also the beginning of a word of the text's script.
+    """
+    for word in reversed(words[:number]):
+        if word_script(word) != SHARED:
+            break
+        yield word
+    for word in words[number + 1 :]:
+        letter = next((n for n, c in enumerate(word) if plain_script(c) != SHARED), len(word))
+        yield word[: letter + 1]
+        if letter < len(word):
+            break
 
 
 def _starts_and_ends(lengths: Sequence[int]) -> tuple[Ints, Ints]:

@@ -43,6 +43,7 @@ class Rules:
     """The rules of a font's first face.
 
     words_stand_alone: spaces are certainly blank, and no rule for plain scripts sees them.
+    units_per_em: in which the font says its lengths.
     """
 
     def __init__(self, font: bytes) -> None:
@@ -53,6 +54,7 @@ class Rules:
             maps = [table.cmap for table in face["cmap"].tables if table.isUnicode()]
             self._glyphs: dict[int, str] = face.getBestCmap()
             self._maps_agree = all(one.items() <= self._glyphs.items() for one in maps)
+            self.units_per_em: int = face["head"].unitsPerEm
             self._only_pairs_kern = not FOREIGN_TABLES & set(face.keys())
             self.words_stand_alone = self._only_pairs_kern and self._maps_agree
             if self.words_stand_alone:

@@ -44,6 +44,7 @@ class Shaper:
         """Return what words are in texts of a plain script."""
         if script not in self._words:
             before = PLAIN_SCRIPTS[script] + " "
-            atlas = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before)
+            em = self.rules.units_per_em
+            atlas = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before, em)
             self._words[script] = Words(script, atlas, self.faces, self.rules)
         return self._words[script]

@@ -6,6 +6,10 @@ is its words side by side; and where they only put ligatures together and kern p
 its units side by side, which is what `typeset` sets. Words of shared characters alone take
 the script of the line, so they are units only where it makes no difference to them.
 
+A guest, a plain word with letters of another script, is a run or two of its own. Which run the
+shared characters beside it are of depends on the line, so it is units only where these are never
+kerned (`Words.is_loose`).
+
 Of any other word, bounds on its width are known: what it measures by itself, give or take what
 its neighbours may change. They say where a line ends, or that Pillow must be asked.
 """
@@ -20,7 +24,7 @@ from typing import NamedTuple
 from fontTools.unicodedata import script as unicode_script
 
 from pagecast.render.faces import Faces
-from pagecast.render.glyphs import UNIT, GlyphAtlas
+from pagecast.render.glyphs import COMPARED_AT, UNIT, GlyphAtlas
 from pagecast.render.layouts.raqm.rules import Rules
 
 SHARED = ""  # the script of characters that all scripts share
@@ -30,7 +34,6 @@ FRACTION_SLASH = "\u2044"  # HarfBuzz shapes the digits beside it
 PLAIN_CATEGORIES = "LNPS"  # letters, numbers, punctuation, symbols: no marks, controls, formats
 PLAIN_BIDI_CLASSES = {"L", "EN", "ES", "ET", "CS", "ON"}  # at most neutral: no right-to-left
 MAX_WORDS = 65536  # kept
-COMPARED_AT = 2048  # px, where the least difference of kerning shows
 # In 1/64 em: how far an odd word's sides may be from where they are when it stands alone, as far as
 # its own ink overhangs not counted. Plain ones may be kerned otherwise; any other may turn around,
 # join, or lose a dotted circle.
@@ -58,21 +61,34 @@ def word_script(word: str) -> str | None:
     return scripts.pop() if len(scripts) == 1 else None if scripts else SHARED
 
 
+def is_opening(character: str) -> bool:
+    """Tell whether a character opens brackets or quotes."""
+    return character == "<" or unicodedata.category(character) in ("Ps", "Pi")
+
+
+def is_closing(character: str) -> bool:
+    """Tell whether a character closes brackets or quotes."""
+    return character == ">" or unicodedata.category(character) in ("Pe", "Pf")
+
+
 class Word(NamedTuple):
-    """A word as ids of an atlas: those of its units, or that of an odd word, and its slack."""
+    """A word as ids of an atlas: those of its units, or that of an odd word, which has slack."""
 
     ids: list[int]
-    slack: int
+    slack: int = 0
+    is_guest: bool = False
 
 
 class Words:
-    """The words met so far in texts of one script, and what they are in an atlas."""
+    """The words met so far in texts of one plain script, and what they are in an atlas."""
 
     def __init__(self, script: str, atlas: GlyphAtlas, faces: Faces, rules: Rules) -> None:
         self.atlas = atlas
-        self._script, self._faces, self._rules = script, faces, rules
+        self.script, self._faces, self._rules = script, faces, rules
         self._met: dict[str, Word] = {}
         self._same: dict[tuple[str, str], bool] = {}
+        self._loose: dict[tuple[str, str], bool] = {}
+        self._odd: dict[str, Word] = {}
 
     def is_full(self) -> bool:
         """Tell whether so much is kept that this should be replaced."""
@@ -87,12 +103,47 @@ class Words:
     def _meet(self, word: str) -> Word:
         script = word_script(word)
         units = None
-        if script == self._script or (script == SHARED and self._is_the_same_anywhere(word)):
+        if script == self.script or (script == SHARED and self._is_the_same_anywhere(word)):
             units = self._rules.units(word)
         if units is not None:
-            return Word([self.atlas.intern_unit(unit) for unit in units], 0)
+            return Word([self.atlas.intern_unit(unit) for unit in units])
         is_plain = None not in map(plain_script, word)
-        return Word([self.atlas.intern_odd(word)], PLAIN_SLACK if is_plain else ODD_SLACK)
+        if is_plain and script != SHARED and self._rules.keep(word) and self.is_loose(word):
+            return Word([self.atlas.intern_unit(unit) for unit in word], is_guest=True)
+        return self.odd(word)
+
+    def odd(self, word: str) -> Word:
+        """Return a word as an odd one, whatever it is."""
+        if word not in self._odd:
+            slack = PLAIN_SLACK if None not in map(plain_script, word) else ODD_SLACK
+            self._odd[word] = Word([self.atlas.intern_odd(word)], slack)
+        return self._odd[word]
+
+    def is_loose(self, word: str) -> bool:
+        """Tell whether shared characters of a plain word are never kerned, in any plain script.
+
+        Nor may a bracket be opened and not closed: the other one, wherever it is, would be of the
+        script of this one.
+        """
+        return word.isalpha() or (
+            sum(is_opening(c) for c in word) <= sum(is_closing(c) for c in word)
+            and all(map(self._is_loose_pair, pairwise(word)))
+        )
+
+    def _is_loose_pair(self, pair: tuple[str, str]) -> bool:
+        if SHARED not in map(plain_script, pair):
+            return True
+        if pair not in self._loose:
+            try:
+                length = self._faces[COMPARED_AT].getlength
+                apart, both = sum(map(length, pair)), "".join(pair)
+                self._loose[pair] = length(both) == apart and all(
+                    length(f"{letter} {both}") - length(f"{letter} ") == apart
+                    for letter in PLAIN_SCRIPTS.values()
+                )
+            except OSError:  # a bitmap font, which has few sizes
+                self._loose[pair] = False
+        return self._loose[pair]
 
     def _is_the_same_anywhere(self, word: str) -> bool:
         """Tell whether a word of shared characters is set alike in this script and in none."""
@@ -101,7 +152,7 @@ class Words:
     def _are_the_same_anywhere(self, pair: tuple[str, str]) -> bool:
         """Tell whether two shared characters are kerned alike in this script and in none."""
         if pair not in self._same:
-            before, both = PLAIN_SCRIPTS[self._script] + " ", "".join(pair)
+            before, both = PLAIN_SCRIPTS[self.script] + " ", "".join(pair)
             try:
                 length = self._faces[COMPARED_AT].getlength
                 self._same[pair] = length(before + both) - length(before) == length(both)
