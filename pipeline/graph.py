@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import apache_beam as beam
 
-from pagecast.dataset.arrow import sample_schema
 from pagecast.dataset.shard import FAILED
+from pagecast.dataset.tables.arrow import sample_schema
 from pagecast.dataset.versions import required_versions
 from pipeline.options import RunOptions
 from transforms.chunk import ExpandChunks

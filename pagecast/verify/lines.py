@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast import storage
-from pagecast.dataset.arrow import read_rows
 from pagecast.dataset.layout import IMAGES
+from pagecast.dataset.tables.arrow import read_rows
 from pagecast.verify.shard import UNKNOWN, Digests, digest
 
 Numbers = npt.NDArray[np.int64]  # of samples, in input order over the whole dataset

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset import arrow
 from pagecast.dataset.filtered import measure
 from pagecast.dataset.layout import (
     ARROW_INFO,
@@ -22,6 +21,7 @@ from pagecast.dataset.layout import (
 )
 from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.split import TRAIN, UNUSED, VAL
+from pagecast.dataset.tables import arrow
 from pagecast.modes import VisionMode
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.files import SampleFile

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pagecast.dataset.arrow import sample_schema, to_batch
 from pagecast.dataset.filtered import article_line
 from pagecast.dataset.layout import FILES
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import ArticleError, Failure
 from pagecast.dataset.split import sample_key
+from pagecast.dataset.tables.arrow import sample_schema, to_batch
 from pagecast.render import PageRenderer
 from pagecast.render.characters import MissingGlyphs, script_of
 from pagecast.tokens.tokenizer import ArticleTokenizer

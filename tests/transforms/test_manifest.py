@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.arrow import sample_schema
 from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
 from pagecast.dataset.shard import ArticleError, Failure, Shard, ShardSamples, plan_line
 from pagecast.dataset.split import SplitPlan
+from pagecast.dataset.tables.arrow import sample_schema
 from tests.transforms.test_parts import WANTED, committed
 from transforms.commit.samples import write_samples
 from transforms.finish.accounts import CountRows

@@ -9,12 +9,12 @@ import pytest
 from apache_beam import Create, GroupByKey, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
-from pagecast.dataset.arrow import read_rows, sample_schema
 from pagecast.dataset.layout import arrow_path, part_path
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.dataset.split import SplitPlan, SplitSettings, sample_key
+from pagecast.dataset.tables.arrow import read_rows, sample_schema
 from pagecast.storage.read import sha256_of
 from tests.conftest import in_beam
 from transforms.commit.samples import write_samples

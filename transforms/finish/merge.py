@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset import arrow, filtered
+from pagecast.dataset import filtered
 from pagecast.dataset.layout import (
     PLAN,
     SAMPLES,
@@ -23,6 +23,7 @@ from pagecast.dataset.layout import (
 from pagecast.dataset.receipts import InconsistentError
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import SplitPlan
+from pagecast.dataset.tables import arrow
 from transforms.split.parts import Part, PartSettings, write_part
 
 

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from pagecast import storage
-from pagecast.dataset import arrow
 from pagecast.dataset.checkpoint import (
     commit_receipt,
     find_receipt,
@@ -31,6 +30,7 @@ from pagecast.dataset.layout import (
     shard_path,
 )
 from pagecast.dataset.sample import sample_id
+from pagecast.dataset.tables import arrow
 from pagecast.storage.write import WrittenFile
 from transforms import metrics
 from transforms.split.assign import REFERENCE, ShardReferences

@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagecast import storage
-from pagecast.dataset import arrow
-from pagecast.dataset.arrow import commit_description, read_rows, sample_schema, stream, to_batch
+from pagecast.dataset.tables import arrow
+from pagecast.dataset.tables.arrow import (
+    commit_description,
+    read_rows,
+    sample_schema,
+    stream,
+    to_batch,
+)
 from pagecast.render.page import PageMetadata
 
 PAGE = PageMetadata(8, 50, 49, True, 2, 3)._asdict()

@@ -10,10 +10,10 @@ import pytest
 import webdataset
 from PIL import Image
 
-from pagecast.dataset.arrow import NO_IMAGES, features, sample_schema
 from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
 from pagecast.dataset.layout import END_OF_TAR
 from pagecast.dataset.sample import ModeImages
+from pagecast.dataset.tables.arrow import NO_IMAGES, features, sample_schema
 from pagecast.reader import PageReader, ReaderError
 from pipeline.__main__ import main
 from pipeline.options import RunOptions

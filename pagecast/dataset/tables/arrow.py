@@ -1,4 +1,4 @@
-"""The split as Arrow files: a arrow_directory that `datasets.load_from_disk` opens, memory-mapped.
+"""The split as Arrow files: a directory that `datasets.load_from_disk` opens, memory-mapped.
 
 Written with pyarrow alone. The layout is that of `Dataset.save_to_disk`: streams of record batches
 named data-00003-of-00025.arrow, dataset_info.json with the columns' types, and state.json, which

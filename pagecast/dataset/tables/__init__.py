@@ -1,0 +1,1 @@
+"""Samples as tables of columns, in Arrow files and in Parquet files."""
