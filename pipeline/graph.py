@@ -41,8 +41,9 @@ class Job(NamedTuple):
     def parts(self) -> PartSettings:
         """How the parts of the split are written."""
         asked = self.options
-        schema = sample_schema(self.modes, not asked.no_images) if asked.arrow else None
-        return PartSettings(self.output_dir, asked.merge, schema)
+        schema = sample_schema(self.modes, not asked.no_images)
+        wanted = (schema if asks else None for asks in (asked.arrow, asked.parquet))
+        return PartSettings(self.output_dir, asked.merge, *wanted)
 
 
 def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:

@@ -123,6 +123,7 @@ class RunOptions:
     overwrite: Annotated[bool, text(WHERE, "remove what an earlier run left in DIR first")] = False
     no_merge: Annotated[bool, text(SPLIT, "leave train and val as part files")] = False
     arrow: Annotated[bool, text(OUTPUTS, "the split for datasets.load_from_disk too")] = False
+    parquet: Annotated[bool, text(OUTPUTS, "the split as Parquet too, images inside")] = False
     filtered: Annotated[bool, text(OUTPUTS, "the kept articles with their tokens too")] = False
     no_images: Annotated[bool, text(PAGES, "store no pages; a reader draws them on demand")] = False
     image_shards: Annotated[bool, text(PAGES, "one tar of pages for each shard and mode")] = False

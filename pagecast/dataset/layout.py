@@ -19,6 +19,7 @@ FILTERED = "filtered.jsonl"  # every kept article with its tokens, in input orde
 MANIFEST = "split_manifest.json"
 REPORT = "report.html"
 IMAGES = "images"
+PARQUET = "parquet"
 ARROW_INFO, ARROW_STATE = "dataset_info.json", "state.json"  # beside the Arrow files of a split
 # Private:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
@@ -43,10 +44,14 @@ _IMAGE = re.compile(
 _SPLIT_FILE = re.compile(
     rf"{_SPLITS}(?:-\d{{5,}}-of-\d{{5,}})?\.jsonl"
     rf"|(?:{TRAIN}|{VAL})_arrow/(?:data-\d{{5,}}-of-\d{{5,}}\.arrow|{ARROW_INFO}|{ARROW_STATE})"
+    rf"|{PARQUET}/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.parquet"
 )
 _SHARD_RECEIPT = re.compile(r"(\d{5,})\.json")
 _PART_RECEIPT = re.compile(rf"{_PART}\.json")
 _PART_FILE = re.compile(rf"{_PART}\.jsonl")
+_PARQUET_FILE = re.compile(
+    rf"{PARQUET}/{_SPLITS}-(?P<number>\d{{5,}})-of-(?P<of>\d{{5,}})\.parquet"
+)
 _WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 _PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
 _PRIVATE_FILE = re.compile(
@@ -55,7 +60,7 @@ _PRIVATE_FILE = re.compile(
     rf"|{ASSETS}/[0-9a-f]{{64}}\.(?:json|ttf))"
 )
 _DIRECTORY = re.compile(
-    rf"{IMAGES}(?:/{_MODE})?|(?:{TRAIN}|{VAL})_arrow"
+    rf"{IMAGES}(?:/{_MODE})?|(?:{TRAIN}|{VAL})_arrow|{PARQUET}"
     rf"|{storage.PRIVATE}(?:/(?:shards|filtered|parts|{ASSETS}))?"
 )
 
@@ -157,9 +162,44 @@ def arrow_path(output_dir: str, part: str) -> str:
     return storage.join(output_dir, arrow_directory(split), f"data-{number}-of-{of}.arrow")
 
 
+def parquet_path(output_dir: str, split: str, number: int, of: int) -> str:
+    """Return where a Parquet file of a split is; `number` counts from 0."""
+    return storage.join(output_dir, PARQUET, f"{part_name(split, number, of)}.parquet")
+
+
+def parquet_paths(output_dir: str, part: str, files: int) -> list[str]:
+    """Return where a part's Parquet files are: its range of keys, cut into so many `files`."""
+    split, part_number, _, parts = part.split("-")
+    first, of = int(part_number) * files, int(parts) * files
+    return [parquet_path(output_dir, split, first + number, of) for number in range(files)]
+
+
+class ParquetName(NamedTuple):
+    """What the name of a Parquet file says: which one it is, from 0, of how many of its split."""
+
+    split: str
+    number: int
+    of: int
+
+
+def parse_parquet_name(name: str) -> ParquetName | None:
+    """Return what `parquet_path` was made from, None for any other relative name."""
+    match = _PARQUET_FILE.fullmatch(name)
+    return match and ParquetName(match["split"], int(match["number"]), int(match["of"]))
+
+
+def is_parquet_of(name: str, part: str) -> bool:
+    """Tell whether a relative name is that of a Parquet file of a part, however many it has."""
+    found = parse_parquet_name(name)
+    split, number, _, of = part.split("-")
+    if found is None or found.split != split or found.of % int(of):
+        return False
+    return found.number * int(of) // found.of == int(number)
+
+
 def files_of_splits(output_dir: str) -> Iterator[str]:
     """Yield the names, relative to `output_dir`, of files beside which those of a split may be."""
-    for below in ("", arrow_directory(VAL), arrow_directory(TRAIN)):
+    for below in ("", arrow_directory(VAL), arrow_directory(TRAIN), PARQUET):
         directory = storage.join(output_dir, below) if below else output_dir
         for path in storage.files_in(directory):
             name = path.rsplit("/", 1)[-1]

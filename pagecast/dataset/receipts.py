@@ -37,6 +37,7 @@ class Receipt(NamedTuple):
 
     modes: the vision modes of its samples. pages: the images stored. losses: what the tokens do
     not keep of its articles; None where the tokenizer keeps all, or earlier versions did not count.
+    image_bytes: of all images together, without what a tar has around them.
     """
 
     shard: Shard
@@ -49,6 +50,7 @@ class Receipt(NamedTuple):
     jsonl_sha256: str
     articles: tuple[ArticleLines, ...]
     losses: dict[str, int] | None = None
+    image_bytes: int = 0
 
     @property
     def samples(self) -> int:
@@ -58,6 +60,7 @@ class Receipt(NamedTuple):
     def to_json(self, images: Mapping[str, ModeImages]) -> bytes:
         """Return the content of the receipt's file, with the places of the shard's images."""
         fields = self._asdict()
+        del fields["image_bytes"]  # it is in what follows
         fields["shard"] = self.shard._asdict()
         fields["errors"] = [error._asdict() for error in self.errors]
         fields["pictures"] = {mode: images[mode]._asdict() for mode in self.modes if mode in images}
@@ -74,7 +77,10 @@ class Receipt(NamedTuple):
         """
         try:
             fields: dict[str, Any] = from_checksummed(content)
-            del fields["pictures"]
+            pictures = fields.pop("pictures").values()
+            fields["image_bytes"] = sum(
+                length for stored in pictures for _, length, _ in stored["places"].values()
+            )
             fields["shard"] = Shard(**fields["shard"])
             fields["modes"] = tuple(fields["modes"])
             fields["errors"] = tuple(ArticleError(**error) for error in fields["errors"])

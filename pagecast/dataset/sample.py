@@ -52,6 +52,11 @@ class ModeImages(NamedTuple):
     size: int
     places: dict[str, StoredImage]
 
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of the images alone."""
+        return sum(image.length for image in self.places.values())
+
 
 @dataclass(frozen=True)
 class Sample:

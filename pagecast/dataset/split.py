@@ -15,6 +15,7 @@ import numpy.typing as npt
 VAL, TRAIN, UNUSED = "val", "train", "unused"
 PART_SAMPLES = 20_000  # the sample references of a part are held in memory at once
 PART_BYTES = 400_000_000  # of JSON lines; an Arrow file is at most a third larger, mostly smaller
+PARQUET_BYTES = 500_000_000  # of lines and images, about, in a Parquet file
 KEY_BITS = 64
 
 Keys = npt.NDArray[np.uint64]
@@ -47,7 +48,8 @@ class SplitPlan(NamedTuple):
     """Where val and train end, both inclusive, and how many samples each has.
 
     `val_last` is None when val is empty; `train_last` is None when train takes all that is left.
-    `sample_bytes` is the mean length of all samples' lines, rounded up.
+    `sample_bytes` is the mean length of all samples' lines, rounded up, `image_bytes` that of all
+    the images of a sample.
     """
 
     val_last: Position | None
@@ -56,6 +58,7 @@ class SplitPlan(NamedTuple):
     train: int
     unused: int
     sample_bytes: int = 0
+    image_bytes: int = 0
 
     def split_of(self, position: Position) -> str:
         """Return "val", "train" or "unused" for a sample."""
@@ -71,6 +74,10 @@ class SplitPlan(NamedTuple):
     def size(self, split: str) -> int:
         """Return the number of samples of "val" or "train"."""
         return self.val if split == VAL else self.train
+
+    def files_of(self, split: str) -> int:
+        """Return how many Parquet files each part of "val" or "train" is cut into."""
+        return parquet_count(self.size(split), self.sample_bytes, self.image_bytes)
 
 
 def u64(text: str) -> int:
@@ -110,3 +117,13 @@ def part_count(samples: int, sample_bytes: int) -> int:
     """
     most = max(1, min(PART_SAMPLES, PART_BYTES // max(sample_bytes, 1)))
     return max(1, -(-samples // most))
+
+
+def parquet_count(samples: int, sample_bytes: int, image_bytes: int) -> int:
+    """Return how many Parquet files there are of each part of a split: at least one.
+
+    Args:
+      samples: of the split. sample_bytes, image_bytes: as `SplitPlan` has them.
+    """
+    size = samples * (sample_bytes + image_bytes)
+    return max(1, round(size / (part_count(samples, sample_bytes) * PARQUET_BYTES)))

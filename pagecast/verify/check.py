@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -29,6 +29,7 @@ from pagecast.verify.lines import (
     differing_fields,
     scan_arrow,
     scan_lines,
+    scan_parquet,
 )
 from pagecast.verify.manifest import (
     asset_faults,
@@ -41,6 +42,9 @@ from pagecast.verify.shard import Digests, Redraw, ShardReport, check_shard, dig
 from pagecast.verify.split import Samples, split_by_the_rule
 
 BLOCK_BYTES = 64 << 20  # of a file of JSON lines, read by one worker at a time
+SWITCHES: dict[str, type] = dict.fromkeys(
+    ("merged", "arrow", "parquet"), bool
+)  # of `outputs` in the manifest
 MOST_COMPARED = 100  # differing lines of a file whose fields are compared
 
 # Maps a function over items, in order: (what they are called, the function, the items).
@@ -48,7 +52,7 @@ Each = Callable[[str, Callable[[Any], Any], Sequence[Any]], Iterator[Any]]
 
 
 class Block(NamedTuple):
-    """A part of a file to be read by one worker; `end` is None for the whole of an Arrow file."""
+    """A part of a file to be read by one worker; `end` is None for the whole of a table's file."""
 
     path: str
     start: int
@@ -59,30 +63,41 @@ def scan(block: Block) -> Found | str:
     """Read a block of a file of samples, or say why it cannot be read."""
     try:
         if block.end is None:
-            return scan_arrow(block.path)
+            scan_table = scan_parquet if block.path.endswith(".parquet") else scan_arrow
+            return scan_table(block.path)
         return scan_lines(block.path, block.start, block.end)
     except (OSError, pa.ArrowException, ValueError) as error:
         return f"cannot be read ({' '.join(str(error).split())})"
 
 
 class Lines(NamedTuple):
-    """The lines of all samples in the shards' files: where each is, and its digest if known."""
+    """The lines of all samples in the shards' files: where each is, and its digest if known.
+
+    rows: the digest of each with its images.
+    """
 
     shards: Numbers
     offsets: Numbers
     sizes: Numbers
     digests: Digests
+    rows: Digests
 
     @classmethod
-    def of(cls, receipts: Iterable[Receipt], digests: Sequence[Digests]) -> Lines:
-        """Return the lines that receipts name."""
+    def of(cls, reports: Sequence[ShardReport]) -> Lines:
+        """Return the lines that the receipts of shards name."""
         places = [
             (receipt.shard.number, sample.offset, sample.length)
-            for receipt in receipts
+            for report in reports
+            if (receipt := report.receipt) is not None
             for sample in expected_samples(receipt)
         ]
         shards, offsets, sizes = np.array(places, np.int64).reshape(-1, 3).T
-        return cls(shards, offsets, sizes, np.concatenate([np.zeros(0, np.uint64), *digests]))
+        nothing = np.zeros(0, np.uint64)
+        digests, rows = (
+            np.concatenate([nothing, *column])
+            for column in ([r.digests for r in reports], [r.rows for r in reports])
+        )
+        return cls(shards, offsets, sizes, digests, rows)
 
     def read(self, dataset: Dataset, sample: int, reader: storage.RangeReader) -> bytes:
         """Return a sample's line."""
@@ -130,7 +145,7 @@ class Check:
         self.faults += stray_images(self.dataset, self.shards, samples, unknown)
         manifest = self.read_manifest()
         if manifest is not None and not unknown:
-            lines = Lines.of(receipts, [report.digests for report in reports])
+            lines = Lines.of(reports)
             self.check_split(manifest, receipts, samples, lines)
 
     def choose(self, count: int) -> frozenset[str]:
@@ -149,7 +164,7 @@ class Check:
             content = storage.read_bytes(self.dataset.path(MANIFEST))
             manifest = json.loads(content)
             _require(manifest["options"], dict.fromkeys(SplitSettings._fields, int))
-            _require(manifest["outputs"], {"merged": bool, "arrow": bool})
+            _require({"parquet": False, **manifest["outputs"]}, SWITCHES)
             if manifest["outputs"]["filtered"] is not None:
                 _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
         except FileNotFoundError:
@@ -172,8 +187,9 @@ class Check:
         settings = SplitSettings(*(options[name] for name in SplitSettings._fields))
         split = split_by_the_rule(samples, settings)
         self.faults += manifest_faults(manifest, self.config, receipts, samples, split)
-        mean = -(-int(lines.sizes.sum()) // max(samples.count, 1))
-        files = list(sample_files(outputs, samples, split, mean))
+        sizes = int(lines.sizes.sum()), sum(receipt.image_bytes for receipt in receipts)
+        means = (-(-size // max(samples.count, 1)) for size in sizes)
+        files = list(sample_files(outputs, samples, split, *means))
         self.faults += stray_files(self.dataset, files)
         if outputs["arrow"]:
             self.faults += description_faults(self.dataset, files)
@@ -215,7 +231,7 @@ class Check:
     def blocks(self, file: SampleFile) -> list[Block]:
         """Return the pieces in which a file is read; at least one, which tells if it is there."""
         path = self.dataset.path(file.name)
-        if file.is_arrow:
+        if not file.is_lines:
             return [Block(path, 0, None)]
         size = storage.size_of(path) if storage.exists(path) else 1
         return [
@@ -233,12 +249,13 @@ class Check:
     ) -> Iterator[Fault]:
         """Yield what is wrong with the lines of a file."""
         starts = np.cumsum(found.sizes) - found.sizes
+        known = lines.rows if file.is_parquet else lines.digests
         with storage.RangeReader() as reader:
             for shown, (sample, line, what) in enumerate(
-                compare(numbers, found.digests, file.expected, lines.digests)
+                compare(numbers, found.digests, file.expected, known)
             ):
-                fields = ""
-                compared = shown < MOST_COMPARED and not file.is_arrow
+                fields = ", or its images do" * (file.is_parquet and line is not None)
+                compared = shown < MOST_COMPARED and file.is_lines
                 if compared and line is not None and sample is not None:
                     place = int(starts[line]), int(found.sizes[line])
                     was = reader.read(self.dataset.path(file.name), *place)
@@ -248,7 +265,7 @@ class Check:
 
     def chosen_faults(self, file: SampleFile, samples: Samples, lines: Lines) -> Iterator[Fault]:
         """Look for the chosen samples where they should stand in a file of JSON lines."""
-        if file.is_arrow:
+        if not file.is_lines:
             return
         path, sizes = self.dataset.path(file.name), lines.sizes[file.expected]
         ends, wanted = np.cumsum(sizes), int(sizes.sum())

@@ -22,6 +22,7 @@ from pagecast.dataset.layout import (
     is_arrow_description,
     is_of_split,
     merged_path,
+    parquet_paths,
     part_name,
     part_path,
     part_receipt_path,
@@ -29,7 +30,7 @@ from pagecast.dataset.layout import (
 )
 from pagecast.dataset.sample import parse_sample_id
 from pagecast.dataset.shard import Shard
-from pagecast.dataset.split import KEY_BITS, TRAIN, VAL, part_count
+from pagecast.dataset.split import KEY_BITS, TRAIN, VAL, parquet_count, part_count
 from pagecast.storage.paths import TEMPORARY, UNCOMMITTED
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.lines import NO_SAMPLE, Numbers
@@ -39,17 +40,26 @@ IMAGE = re.compile(r".*\.(png|tar)")
 
 
 class SampleFile(NamedTuple):
-    """A file of samples: its name, whether it is Arrow, and the samples it should have, in order.
+    """A file of samples, by its name, and the samples it should have, in order.
 
     keys: of those samples, where the file is made of parts. receipts: of these parts; without them
     the next run writes the file again.
     """
 
     name: str
-    is_arrow: bool
     expected: Numbers
     keys: Sequence[int] = ()
     receipts: tuple[str, ...] = ()
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether it is of JSON lines, else of a table."""
+        return self.name.endswith(".jsonl")
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it has images in it."""
+        return self.name.endswith(".parquet")
 
     def receipts_of(self, sample: int | None) -> tuple[str, ...]:
         """Return the receipt of the part that a sample is in, or all where it is in none."""
@@ -61,30 +71,37 @@ class SampleFile(NamedTuple):
 
 
 def sample_files(
-    outputs: dict[str, Any], samples: Samples, split: Split, sample_bytes: int
+    outputs: dict[str, Any], samples: Samples, split: Split, sample_bytes: int, image_bytes: int
 ) -> Iterator[SampleFile]:
     """Yield the files that repeat the samples.
 
     Args:
       outputs: what the manifest says was written.
-      sample_bytes: mean length of a sample's line, by which the number of parts is decided.
+      sample_bytes, image_bytes: mean length of a sample's line and images, by which the numbers of
+        files are decided.
     """
     if outputs["merged"]:
-        yield SampleFile(SAMPLES, False, np.arange(samples.count))
+        yield SampleFile(SAMPLES, np.arange(samples.count))
     for name in (VAL, TRAIN):
         of = part_count(len(split.numbers[name]), sample_bytes)
         stems = [part_name(name, number, of) for number in range(of)]
         receipts = [part_receipt_path("", stem) for stem in stems]
         if outputs["merged"]:
             numbers, keys = split.numbers[name], split.keys[name]
-            yield SampleFile(merged_path("", name), False, numbers, keys, tuple(receipts))
+            yield SampleFile(merged_path("", name), numbers, keys, tuple(receipts))
         for number, (stem, receipt) in enumerate(zip(stems, receipts, strict=True)):
             part = split.of_part(name, number, of)
             if not outputs["merged"]:
                 file = part_path("", stem, merge=False)
-                yield SampleFile(file, False, part, receipts=(receipt,))
+                yield SampleFile(file, part, receipts=(receipt,))
             if outputs["arrow"]:
-                yield SampleFile(arrow_path("", stem), True, part, receipts=(receipt,))
+                yield SampleFile(arrow_path("", stem), part, receipts=(receipt,))
+            if not outputs.get("parquet"):
+                continue
+            files = parquet_count(len(split.numbers[name]), sample_bytes, image_bytes)
+            for place, file in enumerate(parquet_paths("", stem, files), number * files):
+                part = split.of_part(name, place, of * files)
+                yield SampleFile(file, part, receipts=(receipt,))
 
 
 def stray_files(dataset: Dataset, files: Sequence[SampleFile]) -> Iterator[Fault]:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from pagecast import storage
 from pagecast.dataset.layout import IMAGES
-from pagecast.dataset.tables.arrow import read_rows
-from pagecast.verify.shard import UNKNOWN, Digests, digest
+from pagecast.dataset.sample import digest_of
+from pagecast.dataset.tables import arrow, parquet
+from pagecast.verify.shard import UNKNOWN, Digests, row_digest
 
 Numbers = npt.NDArray[np.int64]  # of samples, in input order over the whole dataset
 NO_SAMPLE = -1
@@ -68,8 +69,25 @@ def scan_arrow(path: str) -> Found:
     Raises:
       pyarrow.ArrowException, OSError: the file is damaged or cut short.
     """
-    rows = map(as_in_lines, read_rows(path))
+    rows = map(as_in_lines, arrow.read_rows(path))
     return _found(json.dumps(row).encode("ascii") + b"\n" for row in rows)
+
+
+def scan_parquet(path: str) -> Found:
+    """Read the rows of a Parquet file; their digests are of the lines with the images.
+
+    Raises:
+      pyarrow.ArrowException, OSError: the file is damaged or cut short.
+    """
+    return _joined(map(_without_bytes, parquet.read_rows(path)))
+
+
+def _without_bytes(row: dict[str, Any]) -> tuple[bytes, list[str]]:
+    """Return a row as its line, and the digests of its images."""
+    row = as_in_lines(row)
+    stored = row[IMAGES].items()
+    line = {**row, IMAGES: {mode: image["path"] for mode, image in stored}}
+    return json.dumps(line).encode("ascii") + b"\n", [digest_of(i["bytes"]) for _, i in stored]
 
 
 def as_in_lines(row: dict[str, Any]) -> dict[str, Any]:
@@ -85,13 +103,18 @@ def as_in_lines(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(lines: Iterable[bytes]) -> Found:
+    return _joined((line, ()) for line in lines)
+
+
+def _joined(lines: Iterable[tuple[bytes, Sequence[str]]]) -> Found:
+    """Return what stands in a file from its lines and the digests of what images are with each."""
     rows, chunks, sizes, digests = [], [], [], []
-    for line in lines:
+    for line, images in lines:
         match = SAMPLE_LINE.match(line)
         rows.append(int(match[1]) if match else NO_SAMPLE)
         chunks.append(int(match[2]) if match else NO_SAMPLE)
         sizes.append(len(line))
-        digests.append(digest(line))
+        digests.append(row_digest(line, images))
     return Found(
         np.array(rows, np.int64),
         np.array(chunks, np.int64),

@@ -116,7 +116,7 @@ def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterato
     stored = dataset.pages.form != NONE
     features = arrow.features(arrow.sample_schema(dataset.modes, stored))
     earlier = features if stored else {**features, IMAGES: {}}  # there was such a column
-    data = [file.name for file in files if file.is_arrow]
+    data = [file.name for file in files if file.name.endswith(".arrow")]
     for split in (VAL, TRAIN):
         base = arrow_directory(split)
         names = [name.split("/")[1] for name in data if name.startswith(f"{base}/")]

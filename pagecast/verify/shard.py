@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -29,18 +29,24 @@ class ShardReport(NamedTuple):
     """What was found in a shard.
 
     receipt: None where it is missing or damaged. digests: of its samples' lines, in input order,
-    as `digest` gives them.
+    as `digest` gives them. rows: the same of lines with images, as `row_digest` does.
     """
 
     shard: Shard
     receipt: Receipt | None
     digests: Digests
+    rows: Digests
     faults: tuple[Fault, ...]
 
 
 def digest(line: bytes) -> int:
     """Return 64 bits that tell a line from any other; never 0."""
     return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big") or 1
+
+
+def row_digest(line: bytes, images: Iterable[str]) -> int:
+    """Return 64 bits of a line and of the digests, of `digest_of`, of the sample's images."""
+    return digest(line + "".join(images).encode())
 
 
 class Redraw(NamedTuple):
@@ -76,22 +82,22 @@ def check_shard(
         images = read_images(content)
     except FileNotFoundError:
         fault = Fault(receipt_name, "", "is missing: the shard is not done")
-        return ShardReport(shard, None, nothing, (fault,))
+        return ShardReport(shard, None, nothing, nothing, (fault,))
     except (OSError, ValueError) as error:
         fault = Fault(receipt_name, "", f"is damaged ({error})", remove)
-        return ShardReport(shard, None, nothing, (fault,))
+        return ShardReport(shard, None, nothing, nothing, (fault,))
     faults = [
         Fault(receipt_name, "", what, remove)
         for what in receipt_faults(receipt, shard, dataset, images)
     ]
     if faults:
-        return ShardReport(shard, None, nothing, tuple(faults))
+        return ShardReport(shard, None, nothing, nothing, tuple(faults))
     expected = list(expected_samples(receipt))
     if chosen is not None:
         wanted = [sample for sample in expected if sample.id in chosen]
     else:
         wanted = expected
-    digests = np.zeros(len(expected), np.uint64)
+    digests, rows = np.zeros((2, len(expected)), np.uint64)
     lines, line_faults = _read_lines(shard, receipt, dataset, wanted, chosen is None)
     faults += [Fault(lines_name, sample, what, remove) for sample, what in line_faults]
     intact = not line_faults
@@ -107,11 +113,13 @@ def check_shard(
         faults += [Fault(lines_name, sample.id, what, remove) for what in found]
         if intact and not found:
             digests[sample.number] = digest(line)
+            pages = (stored.places[sample.id].digest for stored in images.values())
+            rows[sample.number] = row_digest(line, pages)
     faults += [
         fault._replace(remove=remove)
         for fault in images_faults(shard, dataset, images, wanted, lines, chosen is None, redrawn)
     ]
-    return ShardReport(shard, receipt, digests, tuple(faults))
+    return ShardReport(shard, receipt, digests, rows, tuple(faults))
 
 
 def receipt_faults(

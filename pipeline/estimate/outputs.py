@@ -8,9 +8,19 @@ from typing import Any, NamedTuple
 
 from pagecast.dataset.layout import FILES, NONE, SHARDS
 from pagecast.dataset.layout import SAMPLES as WHOLE
-from pagecast.dataset.split import part_count, targets
+from pagecast.dataset.split import parquet_count, part_count, targets
 from pipeline.estimate.interval import Interval, around
-from pipeline.estimate.measure import ARROW, BLOCKS, FILTERED, LINE, SAMPLES, TAR, Measured
+from pipeline.estimate.measure import (
+    ARROW,
+    BLOCKS,
+    FILTERED,
+    LINE,
+    PACKED,
+    PNG,
+    SAMPLES,
+    TAR,
+    Measured,
+)
 from pipeline.options import RunOptions
 
 UNKNOWN_BLOCK = 4096  # bytes; of most file systems
@@ -19,9 +29,9 @@ RECEIPT_BYTES, PAGE_BYTES = 500, 130  # of a shard and of a page in its receipt
 REPORT_BYTES = 4_000_000
 SMALL_BYTES = 20_000  # configuration, manifest and the like
 SMALL_FILES = 15  # with directories, but for those of images
-POOL, SPLIT, ROWS, ARTICLES, REST = (
-    "_pagecast/shards", "train.jsonl, val.jsonl", "train_arrow, val_arrow", "filtered.jsonl",
-    "the rest",
+POOL, SPLIT, ROWS, TABLES, ARTICLES, REST = (
+    "_pagecast/shards", "train.jsonl, val.jsonl", "train_arrow, val_arrow", "parquet",
+    "filtered.jsonl", "the rest",
 )  # fmt: skip
 
 
@@ -76,21 +86,25 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
       assets: bytes of tokenizer and fonts. block: bytes in which the disk counts.
     """
     samples = found.counts[SAMPLES]
-    line, blocks, tar, arrow = (found.bytes[name] for name in (LINE, BLOCKS, TAR, ARROW))
+    names = LINE, BLOCKS, TAR, ARROW, PACKED
+    line, blocks, tar, arrow, packed = (found.bytes[name] for name in names)
+    stored = () if options.no_images else options.modes
+    images = sum((found.bytes[PNG + mode.name] for mode in stored), Interval())
     val, train = split_sizes(samples.estimate, options)
     share = min(options.max_samples / max(samples.estimate, 1.0), 1.0)
     lines = samples * line
-    parts = part_count(val, round(line.estimate)) + part_count(train, round(line.estimate))
+    means = round(line.estimate), round(images.estimate)
+    each = [(part_count(n, means[0]), parquet_count(n, *means)) for n in (val, train)]
+    parts = sum(count for count, _ in each)
     pages = samples * len(options.modes)
-    stored = 0 if options.no_images else len(options.modes)
-    receipts = samples * (PAGE_BYTES * (1 + stored)) + around(RECEIPT_BYTES * shards)
+    receipts = samples * (PAGE_BYTES * (1 + len(stored))) + around(RECEIPT_BYTES * shards)
 
     def some(number: int, size: Interval) -> Files:
         """Return files whose last blocks are half empty, about."""
         return Files(around(number), size + around(number * block / 2))
 
     small = SMALL_BYTES + assets + REPORT_BYTES * (not options.no_report)
-    images = {
+    forms = {
         FILES: Files(pages, samples * blocks + pages * ENTRY_BYTES),
         SHARDS: some(shards * len(options.modes), samples * tar),
         NONE: Files(),
@@ -100,12 +114,17 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
         SPLIT: some(2 if options.merge else parts, lines * share),
         WHOLE: some(1, lines),
         ROWS: some(parts + 4, samples * arrow * share),
+        TABLES: some(
+            sum(count * files for count, files in each),
+            samples * packed * share,
+        ),
         ARTICLES: some(2, found.counts[FILTERED]),
-        REST: some(SMALL_FILES + parts + (stored and stored + 1), around(small)),
+        REST: some(SMALL_FILES + parts + (len(stored) + 1) * bool(stored), around(small)),
     }
     wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
+    wanted[TABLES] = options.parquet
     asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
-    return Outputs(images, others, asked)
+    return Outputs(forms, others, asked)
 
 
 class Disk(NamedTuple):

@@ -21,7 +21,7 @@ from pipeline.progress.terminal import readable, say
 TOKEN_BYTES = 2  # of text, at least; other tokenizers may know no longer tokens than a byte
 PIXEL_BYTES = 0.25
 NUMBER_BYTES = 8  # a token id in JSON, at most
-COPIES = 4  # of a sample's line: its shard's, samples.jsonl, the split, and Arrow
+COPIES = 5  # of a sample's line: its shard's, samples.jsonl, the split, Arrow and Parquet
 FIXED_BYTES, FIXED_FILES, SHARD_BYTES = 30_000_000, 100, 10_000
 ARTICLES, DRAWN = 1500, 60  # looked at where the bound does not fit
 
@@ -43,6 +43,7 @@ def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> 
     pages = sum(int(mode.px**2 * PIXEL_BYTES) + 2 * disk.block for mode in stored)
     # Escaped, a byte of text takes two at most: a character of three bytes is six.
     line = NUMBER_BYTES * stride + 500 * (1 + len(options.modes))
+    pages *= 1 + options.parquet
     size = samples * (pages + COPIES * line) + COPIES * 2 * text + FIXED_BYTES
     size += (NUMBER_BYTES + 4) * text * options.filtered + shards * (SHARD_BYTES + 2 * disk.block)
     number = (shards if options.image_shards else samples) * len(stored)

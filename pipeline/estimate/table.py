@@ -13,6 +13,7 @@ LABELS = {
     "shards": "images: --image_shards",
     "none": "images: --no_images",
     "train_arrow, val_arrow": "train_arrow, val_arrow: --arrow",
+    "parquet": "parquet: --parquet",
     "filtered.jsonl": "filtered.jsonl: --filtered",
 }
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))

@@ -80,6 +80,7 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         out,
         _decides_split(options),
         options.arrow,
+        options.parquet,
     )
     shards = write_plan(out, inputs.plan_shards(files, options.shard_rows, options.num_articles))
     directory.planned(out)

@@ -89,14 +89,17 @@ def test_the_code_for_loaders_reads_a_dataset(demo: Outcome, run: RunCommand) ->
 
 
 def test_the_code_of_the_format_reads_a_dataset(run: RunCommand) -> None:
-    found = run(SAMPLE, options="--image_shards --arrow --modes base,tiny --num_articles 32")
-    tars, arrow = code_blocks("docs/format.md")
+    found = run(SAMPLE, options="--image_shards --arrow --parquet --modes base,tiny")
     names: dict[str, Any] = {}
+    tars, arrow, parquet = code_blocks("docs/format.md")
     for code in (tars, arrow):
         exec(code.replace("output/demo", str(found.path)), names)
     assert names["page"]["__key__"] == found.lines("samples.jsonl")[-1]["id"]
     assert names["page"]["png"].size == (1024, 1024)
     assert names["train"][0] == found.lines("train.jsonl")[0]
+    exec(parquet.replace("output/demo", str(found.path)), names)
+    assert names["tokens"] == found.lines("train.jsonl")[0]["context_tokens"]
+    assert names["page"].size == (1024, 1024)
 
 
 def keys(value: Any) -> Iterator[str]:
@@ -112,7 +115,7 @@ def keys(value: Any) -> Iterator[str]:
 def test_every_field_of_every_file_is_in_the_format(run: RunCommand, tmp_path: Path) -> None:
     source = write_parquet(tmp_path / "a.parquet", articles("words " * 200, None, " ", "short"))
     options = "--min_tokens 50 --context_tokens 30 --continuation_tokens 9 --modes tiny,custom=65"
-    found = run(source, options=f"{options} --arrow --filtered")
+    found = run(source, options=f"{options} --arrow --parquet --filtered")
     described = (ROOT / "docs/format.md").read_text(encoding="utf-8")
     data = {"tiny", "custom", *(sample["id"] for sample in found.lines("samples.jsonl"))}
     descriptions = {"citation", "description", "homepage", "license", "_type", "feature", "dtype"}

@@ -194,6 +194,6 @@ def test_write_part_stage(tmp_path: Path) -> None:
     (tmp_path / f"_pagecast/parts/{expected.name}.json").unlink()
     with in_beam() as pipeline:
         stage = WritePart(settings(tmp_path))
-        written = pipeline | Create(pairs) | GroupByKey() | ParDo(stage)
+        written = pipeline | Create(pairs) | GroupByKey() | ParDo(stage, ALL_TRAIN)
         assert_that(written, equal_to([expected]))
     assert expected.samples == 8

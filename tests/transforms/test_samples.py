@@ -74,6 +74,7 @@ def test_write_samples_commits_lines_and_a_receipt_that_finds_them(tmp_path: Pat
             ArticleLines(100, "w100", (len(lines[0]), len(lines[1]))),
             ArticleLines(103, "w103", (len(lines[2]),)),
         ),
+        image_bytes=60,
     )
     assert receipt.samples == 3
     stored = (tmp_path / "_pagecast/shards/00003.json").read_bytes()

@@ -51,6 +51,7 @@ def write_samples(batch: ShardSamples, output_dir: str, modes: Sequence[str]) ->
         jsonl_sha256=written.sha256,
         articles=tuple(articles),
         losses=batch.losses,
+        image_bytes=sum(stored.image_bytes for stored in batch.images.values()),
     )
     path = receipt_path(output_dir, batch.shard.number)
     commit_receipt(output_dir, path, receipt.to_json(batch.images))

@@ -71,6 +71,8 @@ def finish(results: Results, settings: FinishSettings) -> bool:
         "arrow": settings.parts.schema is not None,
         "filtered": filtered,
     }
+    if settings.parts.parquet is not None:
+        outputs["parquet"] = True
     manifest = manifest_of(results, _read_config(out), settings.split, outputs)
     content = json.dumps(manifest, indent=2).encode("ascii") + b"\n"
     storage.flush(out)

@@ -40,7 +40,8 @@ def finish_split(
     if found != plan.size(split):
         raise InconsistentError(f"{split} has {found} samples, {plan.size(split)} planned")
     ordered = [
-        written.get(name) or write_part(name, [], settings) for name in part_names(split, plan)
+        written.get(name) or write_part(name, [], settings, plan.files_of(split))
+        for name in part_names(split, plan)
     ]
     if settings.merge:
         _merge_parts(ordered, split, settings.output_dir)

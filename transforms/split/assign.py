@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
 
 from pagecast.dataset.layout import part_names
 from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.sample import sample_id
 from pagecast.dataset.split import (
     KEY_BITS,
     TRAIN,
@@ -55,6 +57,28 @@ def assign_split(
     content = int(receipt.jsonl_sha256[:15], 16)
     for name, rows in references.items():
         yield name, (receipt.shard.number, content, np.array(rows, dtype=REFERENCE).tobytes())
+
+
+class Reference(NamedTuple):
+    """A sample in the order of its file, where its line is, and of which content that shard is."""
+
+    key: int
+    id: str
+    shard: int
+    content: int
+    offset: int
+    length: int
+
+
+def sorted_references(shards: Iterable[ShardReferences]) -> list[Reference]:
+    """Return the references of a part in the order of its file."""
+    references = [
+        Reference(key, sample_id(row, chunk), shard, content, offset, length)
+        for shard, content, packed in shards
+        for key, row, chunk, length, offset in np.frombuffer(packed, dtype=REFERENCE).tolist()
+    ]
+    references.sort()
+    return references
 
 
 def article_keys(

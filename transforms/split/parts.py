@@ -1,4 +1,4 @@
-"""Writing the split, part by part: JSON lines and, if wanted, an Arrow file beside them.
+"""Writing the split, part by part: JSON lines and, if wanted, Arrow and Parquet files beside them.
 
 The lines are fetched by byte range from the shards' files. A part's receipt says what was written
 from what, so that a later run writes only what has changed or is damaged.
@@ -7,11 +7,12 @@ from what, so that a later run writes only what has changed or is damaged.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 
 from pagecast import storage
@@ -25,15 +26,17 @@ from pagecast.dataset.checkpoint import (
 from pagecast.dataset.layout import (
     arrow_path,
     merged_path,
+    parquet_paths,
     part_path,
     part_receipt_path,
     shard_path,
 )
-from pagecast.dataset.sample import sample_id
+from pagecast.dataset.split import SplitPlan
 from pagecast.dataset.tables import arrow
 from pagecast.storage.write import WrittenFile
 from transforms import metrics
-from transforms.split.assign import REFERENCE, ShardReferences
+from transforms.split import parquet
+from transforms.split.assign import Reference, ShardReferences, sorted_references
 
 NOTHING = WrittenFile(-1, "")  # in place of a file that is still to be written
 
@@ -43,8 +46,8 @@ class Part(NamedTuple):
 
     references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
     Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
-    there and no longer in a file of their own. A receipt is there before the files it names, so
-    that a file without one is not ours.
+    there and no longer in a file of their own. parquet: the Parquet files, if there are such. A
+    receipt is there before the files it names, so that a file without one is not ours.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Part(NamedTuple):
     lines: WrittenFile
     arrow: WrittenFile | None
     offset: int | None
+    parquet: tuple[WrittenFile, ...] | None = None
 
     @property
     def split(self) -> str:
@@ -61,7 +65,10 @@ class Part(NamedTuple):
 
     def to_json(self) -> bytes:
         """Return the receipt as a file's content."""
-        return to_checksummed(self._asdict())
+        fields = self._asdict()
+        if self.parquet is None:  # as it was before there were such
+            del fields["parquet"]
+        return to_checksummed(fields)
 
     @classmethod
     def from_json(cls, content: bytes) -> Part:
@@ -74,45 +81,34 @@ class Part(NamedTuple):
             fields = from_checksummed(content)
             fields["lines"] = WrittenFile(*fields["lines"])
             fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
+            if "parquet" in fields:
+                fields["parquet"] = tuple(WrittenFile(*file) for file in fields["parquet"])
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not the receipt of a part: {error}") from error
 
 
 class PartSettings(NamedTuple):
-    """How parts are written: merged in the end or not, and the columns of Arrow files if wanted."""
+    """How parts are written: merged in the end or not, and columns, of `sample_schema`, if wanted.
+
+    schema: of Arrow files. parquet: of Parquet files.
+    """
 
     output_dir: str
     merge: bool
     schema: pa.Schema | None = None
+    parquet: pa.Schema | None = None
 
 
-class Reference(NamedTuple):
-    """A sample in the order of its file, where its line is, and of which content that shard is."""
-
-    key: int
-    id: str
-    shard: int
-    content: int
-    offset: int
-    length: int
-
-
-def sorted_references(shards: Iterable[ShardReferences]) -> list[Reference]:
-    """Return the references of a part in the order of its file."""
-    references = [
-        Reference(key, sample_id(row, chunk), shard, content, offset, length)
-        for shard, content, packed in shards
-        for key, row, chunk, length, offset in np.frombuffer(packed, dtype=REFERENCE).tolist()
-    ]
-    references.sort()
-    return references
-
-
-def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSettings) -> Part:
+def write_part(
+    name: str, shards: Iterable[ShardReferences], settings: PartSettings, files: int = 1
+) -> Part:
     """Write one part, its lines in the order of their sample keys, then its receipt.
 
     What an earlier run wrote from the same lines, and what still is as that run left it, stays.
+
+    Args:
+      files: Parquet files that the part is cut into.
     """
     out = settings.output_dir
     storage.protect(out)
@@ -125,7 +121,11 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
         part = Part(name, digest, len(references), NOTHING, None, None)
     if settings.schema is not None and part.arrow is None:
         part = part._replace(arrow=NOTHING)
-    if NOTHING in (part.lines, part.arrow):
+    if settings.parquet is not None and len(part.parquet or ()) != files:
+        if earlier is not None and earlier.parquet:  # pages are of other sizes on this machine
+            storage.remove(parquet_paths(out, name, len(earlier.parquet)))
+        part = part._replace(parquet=(NOTHING,) * files)
+    if NOTHING in (part.lines, part.arrow, *(part.parquet or ())):
         storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
@@ -137,8 +137,27 @@ def write_part(name: str, shards: Iterable[ShardReferences], settings: PartSetti
                 path, arrow.stream(part_lines(part, settings), settings.schema)
             )
         )
+    if part.parquet is not None and NOTHING in part.parquet:
+        part = write_parquet(part, references, settings)
     if part != earlier:
         commit_receipt(out, part_receipt_path(out, name), part.to_json())
+    return part
+
+
+def write_parquet(part: Part, references: Sequence[Reference], settings: PartSettings) -> Part:
+    """Write those of a part's Parquet files that are not there, and note each once it is."""
+    out, written = settings.output_dir, list(part.parquet or ())
+    assert settings.parquet is not None, "that asks for them"
+    lines = part_lines(part, settings)
+    for number, path in enumerate(parquet_paths(out, part.name, len(written))):
+        chosen = parquet.of_file(references, path)
+        if written[number] != NOTHING:
+            deque(islice(lines, len(chosen)), maxlen=0)
+            continue
+        pieces = parquet.stream(lines, chosen, settings.parquet, out)
+        written[number] = storage.commit_hashed(path, pieces)
+        part = part._replace(parquet=tuple(written))
+        commit_receipt(out, part_receipt_path(out, part.name), part.to_json())
     return part
 
 
@@ -182,7 +201,15 @@ def intact(part: Part, settings: PartSettings) -> Part:
         lines, offset = part.lines, part.offset
     if settings.schema is not None and part.arrow is not None:
         rows = part.arrow if is_intact(arrow_path(out, part.name), part.arrow) else None
-    return part._replace(lines=lines, offset=offset, arrow=rows)
+    tables = None
+    if settings.parquet is not None and part.parquet is not None:
+        # By their sizes: they have all images in them, whose content only `verify` reads.
+        paths = parquet_paths(out, part.name, len(part.parquet))
+        tables = tuple(
+            file if storage.exists(path) and storage.size_of(path) == file.size else NOTHING
+            for path, file in zip(paths, part.parquet, strict=True)
+        )
+    return part._replace(lines=lines, offset=offset, arrow=rows, parquet=tables)
 
 
 class WritePart(beam.DoFn):
@@ -191,9 +218,11 @@ class WritePart(beam.DoFn):
     def __init__(self, settings: PartSettings) -> None:
         self._settings = settings
 
-    def process(self, element: tuple[str, Iterable[ShardReferences]]) -> Iterator[Part]:
+    def process(
+        self, element: tuple[str, Iterable[ShardReferences]], plan: SplitPlan
+    ) -> Iterator[Part]:
         """Yield what was written."""
         name, shards = element
         with metrics.timed("write_part"):
-            part = write_part(name, shards, self._settings)
+            part = write_part(name, shards, self._settings, plan.files_of(name.split("-")[0]))
         yield part

@@ -29,12 +29,13 @@ Counts = npt.NDArray[np.int64]
 
 
 class Histogram(NamedTuple):
-    """Samples per bucket of article keys, the outermost articles seen, and all lines' bytes."""
+    """Samples per bucket of article keys, the outermost articles seen, bytes of lines and pages."""
 
     counts: Counts
     first: ArticleKey | None
     last: ArticleKey | None
     size: int = 0
+    image_size: int = 0
 
 
 def bucket(key: int) -> int:
@@ -97,8 +98,8 @@ def plan_split(
     train_last = None
     if val_end + train < total:
         train_last, _ = _position(val_end + train, ordered, ends)
-    unused, sample_bytes = total - val - train, -(-histogram.size // max(total, 1))
-    return SplitPlan(val_last, train_last, val, train, unused, sample_bytes)
+    means = (-(-size // max(total, 1)) for size in (histogram.size, histogram.image_size))
+    return SplitPlan(val_last, train_last, val, train, total - val - train, *means)
 
 
 def _position(nth: int, ordered: list[BorderArticle], ends: Counts) -> tuple[Position, int]:
@@ -130,14 +131,15 @@ class CountKeys(beam.CombineFn):
 
     def add_input(self, accumulator: Histogram, receipt: Receipt) -> Histogram:
         """Add the articles of one shard."""
-        counts, first, last, size = accumulator
+        counts, first, last, size, image_size = accumulator
         counts = counts.copy()
         for lines in receipt.articles:
             article = article_key(self._seed, lines.wiki_id)
             counts[bucket(article.key)] += len(lines.lengths)
             first = article if first is None else min(first, article)
             last = article if last is None else max(last, article)
-        return Histogram(counts, first, last, size + receipt.jsonl_bytes)
+        size, image_size = size + receipt.jsonl_bytes, image_size + receipt.image_bytes
+        return Histogram(counts, first, last, size, image_size)
 
     def merge_accumulators(self, accumulators: Iterable[Histogram]) -> Histogram:
         """Add histograms."""
@@ -147,6 +149,7 @@ class CountKeys(beam.CombineFn):
             min((h.first for h in merged if h.first is not None), default=None),
             max((h.last for h in merged if h.last is not None), default=None),
             sum(h.size for h in merged),
+            sum(h.image_size for h in merged),
         )
 
     def extract_output(self, accumulator: Histogram) -> Histogram:

@@ -37,7 +37,7 @@ class SplitSamples(beam.PTransform):
             whole
             | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(plan), self._settings)
             | "GroupByPart" >> beam.GroupByKey()
-            | "WritePart" >> beam.ParDo(self._write_part)
+            | "WritePart" >> beam.ParDo(self._write_part, AsSingleton(plan))
         )
         article_counts = (
             whole

@@ -25,6 +25,7 @@ BATCH_BYTES = 8 << 20  # JSON lines are made into record batches of about that m
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # an encapsulated message of no length
 NO_IMAGES = pa.field(IMAGES, pa.struct([]))  # as they are in lines where none are stored
 INT, TOKENS = pa.int32(), pa.list_(pa.int32())
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # as `datasets` has its `Image`
 FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
 
 
@@ -52,7 +53,11 @@ def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
         *[(IMAGES, pa.struct([(mode, pa.string()) for mode in modes]))] * stored,
         ("font_metadata", pa.struct([(mode, page) for mode in modes])),
     ]
-    schema = pa.schema(columns)
+    return described(pa.schema(columns))
+
+
+def described(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with the description of its columns that `datasets` reads."""
     info = json.dumps({"info": {"features": features(schema)}})
     return schema.with_metadata({"huggingface": info})
 
@@ -63,6 +68,8 @@ def features(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
+    if kind == IMAGE:
+        return {"_type": "Image"}
     if pa.types.is_struct(kind):
         return {part.name: _feature(part.type) for part in kind}
     if pa.types.is_list(kind):

@@ -140,11 +140,14 @@ def differences(earlier: Mapping[str, Any], config: Mapping[str, Any]) -> Iterat
             yield f"{name} was {_brief(before.get(name))}, now {_brief(now.get(name))}"
 
 
-def invalidate(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
+def invalidate(
+    output_dir: str, split: Mapping[str, Any], arrow: bool, parquet: bool = False
+) -> None:
     """Take back manifest and report, and what is of another split than the one to be written.
 
     So what is there is never half of two splits. `split` is everything that decides the split and
-    its parts; without `arrow` the Arrow files go too, since this run will not keep them up.
+    its parts; without `arrow` the Arrow files go too, since this run will not keep them up, and
+    without `parquet` the Parquet files.
     """
     storage.remove(storage.join(output_dir, name) for name in (MANIFEST, REPORT))
     storage.remove(storage.private(output_dir, name) for name in (ERRORS, TRACE))
@@ -152,8 +155,8 @@ def invalidate(output_dir: str, split: Mapping[str, Any], arrow: bool) -> None:
     content = json.dumps(split, indent=2).encode("ascii") + b"\n"
     if not storage.exists(record) or storage.read_bytes(record) != content:
         ours.remove_split(output_dir)
-    elif not arrow:
-        ours.remove_arrow(output_dir)
+    else:
+        ours.remove_tables(output_dir, arrow, parquet)
     storage.commit(record, [content])
 
 

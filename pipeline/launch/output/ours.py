@@ -18,6 +18,7 @@ from pagecast.dataset.layout import (
     FILTERED_WHOLE,
     IMAGES,
     LOCK,
+    PARQUET,
     PLAN,
     SAMPLES,
     SHARDS,
@@ -25,10 +26,13 @@ from pagecast.dataset.layout import (
     ImageName,
     arrow_directory,
     arrow_path,
+    files_of_splits,
     image_name,
     is_known,
     is_of_split,
+    is_parquet_of,
     merged_path,
+    parquet_paths,
     parse_image_name,
     parse_part_receipt,
     part_path,
@@ -69,7 +73,8 @@ def sweep(output_dir: str, form: str) -> None:
     """
     if not storage.is_local(output_dir):
         return  # an object that was not closed was never there
-    places = [output_dir, *(os.path.join(output_dir, below) for below in ARROW_DIRECTORIES)]
+    tables = (os.path.join(output_dir, below) for below in (*ARROW_DIRECTORIES, PARQUET))
+    places = [output_dir, *tables]
     deep = [storage.private(output_dir)]
     if form == SHARDS:
         deep.append(os.path.join(output_dir, IMAGES))
@@ -122,7 +127,7 @@ def split_files(output_dir: str) -> list[str]:
     found = [merged_path("", split) for split in (TRAIN, VAL)] if merged is not False else []
     for name in filter(parse_part_receipt, _names_of_parts(output_dir)):
         found += part_files(output_dir, name.removesuffix(".json"), merged or False)
-    described = {name.split("/")[0] for name in found if "/" in name}
+    described = {name.split("/")[0] for name in found if name.startswith(ARROW_DIRECTORIES)}
     return found + [
         f"{below}/{file}" for below in sorted(described) for file in (ARROW_INFO, ARROW_STATE)
     ]
@@ -134,7 +139,9 @@ def part_files(output_dir: str, part: str, merged: bool) -> list[str]:
     found = [] if merged else [part_path("", part, merge=False)]
     if receipt is None or receipt.arrow is not None:
         found.append(arrow_path("", part))
-    return found
+    if receipt is None:
+        return found + [n for n in files_of_splits(output_dir) if is_parquet_of(n, part)]
+    return found + parquet_paths("", part, len(receipt.parquet or ()))
 
 
 def remove_split(output_dir: str) -> None:
@@ -145,9 +152,10 @@ def remove_split(output_dir: str) -> None:
     storage.remove([storage.join(output_dir, name) for name in own])
 
 
-def remove_arrow(output_dir: str) -> None:
-    """Remove the Arrow files of the split that is there, which is to have none from now on."""
-    names = [name for name in split_files(output_dir) if name.startswith(ARROW_DIRECTORIES)]
+def remove_tables(output_dir: str, arrow: bool, parquet: bool) -> None:
+    """Remove those files of the split that is there of which it is to have none from now on."""
+    going = (*ARROW_DIRECTORIES,) * (not arrow) + (PARQUET,) * (not parquet)
+    names = [name for name in split_files(output_dir) if name.startswith(going)]
     storage.remove(storage.join(output_dir, name) for name in names)
 
 

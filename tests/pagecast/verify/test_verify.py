@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -43,9 +45,9 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     options = (
         OPTIONS
         + {
-            "files": " --arrow --filtered",
-            "shards": " --image_shards",
-            "parts": " --no_merge --arrow --no_images",
+            "files": " --arrow --filtered --parquet",
+            "shards": " --image_shards --parquet",
+            "parts": " --no_merge --arrow --no_images --parquet",
         }[request.param]
     )
     argv = ["run", "--input", str(parquet), "--output_dir", str(base / "out"), "--workers", "1"]
@@ -164,8 +166,17 @@ def in_receipt(**change: Any) -> Callable[[Path], None]:
     return edit_receipt
 
 
+def other_image(path: Path) -> None:
+    """Give the third row of a Parquet file the images of the second."""
+    table = pq.read_table(path)
+    images = table["images"].combine_chunks()
+    images = pa.concat_arrays([images[:2], images[1:2], images[3:]])
+    pq.write_table(table.set_column(table.schema.get_field_index("images"), "images", images), path)
+
+
 SHARD, RECEIPT = "_pagecast/shards/00000.jsonl", "_pagecast/shards/00000.json"
 ARROW = "train_arrow/data-00000-of-00001.arrow"
+PARQUET = "parquet/train-00000-of-00001.parquet"
 DAMAGES: list[tuple[Callable[[Path], Any], list[str]]] = [
     (truncated, [f"{PNG}: sample_000001_chunk_0: it is cut short: ", "it cannot be decoded"]),
     (swapped, [
@@ -205,6 +216,13 @@ DAMAGES: list[tuple[Callable[[Path], Any], list[str]]] = [
     (lambda out: (out / ARROW).unlink(), [f"{ARROW}: cannot be read"]),
     (lambda out: shutil.copy(out / ARROW, out / "train_arrow/data-00001-of-00002.arrow"),
      ["train_arrow/data-00001-of-00002.arrow: is not of this split"]),
+    (lambda out: (out / PARQUET).write_bytes((out / PARQUET).read_bytes()[:-900]),
+     [f"{PARQUET}: cannot be read"]),
+    (lambda out: (out / PARQUET).unlink(), [f"{PARQUET}: cannot be read"]),
+    (lambda out: other_image(out / PARQUET),
+     [f"{PARQUET}: sample_", ": line 3 differs from its shard, or its images do"]),
+    (lambda out: shutil.copy(out / PARQUET, out / "parquet/train-00001-of-00002.parquet"),
+     ["parquet/train-00001-of-00002.parquet: is not of this split"]),
     (in_json("train_arrow/state.json", _data_files=[]), ["its _data_files are not those"]),
     (lambda out: (out / "val_arrow/dataset_info.json").unlink(),
      ["dataset_info.json: cannot be read"]),

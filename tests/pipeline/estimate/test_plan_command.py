@@ -144,7 +144,8 @@ def test_of_a_small_input_counts_and_pages_are_exact(demo: Outcome, command: Com
 
 
 @pytest.mark.parametrize(
-    ("form", "more"), [("shards", "--image_shards --arrow --filtered"), ("none", "--no_images")]
+    ("form", "more"),
+    [("shards", "--image_shards --arrow --filtered --parquet"), ("none", "--no_images")],
 )
 def test_all_forms_and_outputs_come_out_as_planned(
     form: str, more: str, command: Command, run: RunCommand
@@ -160,6 +161,7 @@ def test_all_forms_and_outputs_come_out_as_planned(
         "filtered.jsonl": "filtered.jsonl",
         "train.jsonl, val.jsonl": "[tv]*.jsonl",
         "train_arrow, val_arrow": "*_arrow/*.arrow",
+        "parquet": "parquet/*",
     }.items():
         made = sizes(done.path, pattern)
         assert (name in found["asked_for"]) == (bool(made) or name == "none")

@@ -70,6 +70,44 @@ def test_arrow_is_added_in_a_moment_and_equals_the_lines(
     assert not list(demo_copy.glob("*_arrow/*"))
 
 
+def test_parquet_is_added_in_a_moment_with_the_images_inside(
+    demo: Outcome, demo_copy: Path, run: RunCommand, tmp_path: Path
+) -> None:
+    before = times(demo_copy, "sample_*.png") | times(demo_copy, "train.jsonl")
+    found = run(SAMPLE, options="--parquet", into=str(demo_copy))
+    assert found.code == 0
+    assert found.manifest["outputs"]["parquet"] is True
+    files = {split: str(demo_copy / f"parquet/{split}-*.parquet") for split in ("train", "val")}
+    whole = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path))
+    streamed = datasets.load_dataset("parquet", data_files=files, streaming=True)
+    for split, rows in ((name, lines(demo.path / f"{name}.jsonl")) for name in files):
+        assert whole[split].features["context_tokens"] == datasets.List(datasets.Value("int32"))
+        assert whole[split].features["images"] == dict.fromkeys(MODES, datasets.Image())
+        for loaded in (whole[split], streamed[split]):
+            for row, line in zip(loaded, rows, strict=True):
+                for mode, image in row["images"].items():
+                    with Image.open(demo.path / line["images"][mode]) as page:
+                        assert image.tobytes() == page.tobytes()
+                assert {**row, "images": line["images"]} == line
+    skip = ["split_manifest.json", *(p.name for p in demo_copy.glob("parquet/*"))]
+    assert tree(demo_copy, *skip) == tree(demo.path, "split_manifest.json")
+    assert times(demo_copy, "sample_*.png") | times(demo_copy, "train.jsonl") == before
+    assert run(SAMPLE, into=str(demo_copy)).code == 0
+    assert tree(demo_copy) == tree(demo.path)
+    assert not list(demo_copy.glob("parquet/*"))
+
+
+def test_parquet_has_the_same_bytes_from_files_and_tars(run: RunCommand) -> None:
+    given = f"{FEW} --parquet --no_report --modes tiny,base"
+    files, tars = (
+        run(SAMPLE, options=f"{given} {form}", into=form or "files").path
+        for form in ("", "--image_shards --shard_rows 3")
+    )
+    for path in (files / "parquet").iterdir():
+        assert path.read_bytes() == (tars / "parquet" / path.name).read_bytes()
+    assert len(list((tars / "parquet").iterdir())) == 2
+
+
 def test_a_cache_of_other_data_is_never_taken_for_these(demo_copy: Path, run: RunCommand) -> None:
     """What `datasets` caches beside the files goes by a fingerprint, and that by the content."""
 

@@ -143,7 +143,7 @@ OURS = [
     "train_arrow/state.json", "train_arrow/dataset_info.json",
     f"images/base/00000.tar.pagecast-tmp-{'0' * 32}", "_pagecast/lock",
     "_pagecast/filtered.json", "_pagecast/parts/train-00001-of-00025.json",
-    "_pagecast/parts/val-00000-of-00001.json",
+    "_pagecast/parts/val-00000-of-00001.json", "parquet/train-00001-of-00025.parquet",
 ]  # fmt: skip
 FOREIGN = [
     "notes.txt", "images/tiny/cat.png", "train.jsonl.bak", "samples.json", "images/cat.png",
@@ -152,6 +152,7 @@ FOREIGN = [
     "images/mine/sample_000001_chunk_0.png", "_pagecast/notes.txt", "_pagecast/shards/x.json",
     "_pagecast/parts/val.json", f"notes.txt.pagecast-tmp-{'0' * 32}", "images/mine/00001.tar",
     "images/tiny/more/sample_000001_chunk_0.png", "report/index.html",
+    "parquet/train-00002-of-00025.parquet", "parquet/mine.parquet",
 ]  # fmt: skip
 
 
@@ -281,24 +282,34 @@ def stop(*_: object) -> None:
 
 
 OPEN = {"seed": 42, "merge": False}  # its parts lie in the open
-PART = Part("val-00000-of-00001", "", 3, WrittenFile(5, "x"), WrittenFile(6, "y"), None)
+PART = Part(
+    "val-00000-of-00001", "", 3, WrittenFile(5, "x"), WrittenFile(6, "y"), None, (NOTHING,) * 2
+)
 LINES = ["val-00000-of-00001.jsonl"]
 ARROW = [
     "val_arrow/data-00000-of-00001.arrow", "val_arrow/dataset_info.json", "val_arrow/state.json",
 ]  # fmt: skip
+PARQUET = ["parquet/val-00000-of-00002.parquet", "parquet/val-00001-of-00002.parquet"]
 OTHERS = [  # the first ones look as if a run had written them
     "filtered.jsonl", "other-of-jsonl", "samples.jsonl", "train-00000-of-00002.jsonl",
     "train.jsonl", "train_arrow/data-00000-of-00001.arrow", "train_arrow/state.json",
-    "val-00000-of-00002.jsonl", "val_arrow/cache-1.arrow",
+    "val-00000-of-00002.jsonl", "val_arrow/cache-1.arrow", "parquet/train-00000-of-00001.parquet",
 ]  # fmt: skip
 RECEIPT = "_pagecast/parts/val-00000-of-00001.json"
 
 
 def written(out: Path, split: dict[str, Any] = OPEN) -> None:
     claim(str(out), CONFIG, overwrite=False)
-    invalidate(str(out), split, arrow=True)
+    invalidate(str(out), split, arrow=True, parquet=True)
     names = ["_pagecast/errors.jsonl", "_pagecast/failure.log", "split_manifest.json"]
-    for name in [*names, *LINES, *ARROW, *OTHERS, "_pagecast/parts/val-00000-of-00001.jsonl"]:
+    for name in [
+        *names,
+        *LINES,
+        *ARROW,
+        *PARQUET,
+        *OTHERS,
+        "_pagecast/parts/val-00000-of-00001.jsonl",
+    ]:
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("x")
     (out / RECEIPT).write_bytes(PART.to_json())
@@ -316,16 +327,17 @@ def test_retract_removes_what_the_receipts_of_another_split_name(tmp_path: Path)
 
 def test_retract_leaves_the_same_split_to_be_looked_at(tmp_path: Path) -> None:
     written(tmp_path)
-    invalidate(str(tmp_path), OPEN, arrow=True)
-    assert sorted(tree(tmp_path)) == sorted(LINES + ARROW + OTHERS)
+    invalidate(str(tmp_path), OPEN, arrow=True, parquet=True)
+    assert sorted(tree(tmp_path)) == sorted(LINES + ARROW + PARQUET + OTHERS)
     assert (tmp_path / RECEIPT).exists()
     assert not (tmp_path / "_pagecast/failure.log").exists()
 
 
-def test_arrow_files_that_are_not_kept_up_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arrow", "parquet"), [(False, False), (True, False), (False, True)])
+def test_tables_that_are_not_kept_up_go(tmp_path: Path, arrow: bool, parquet: bool) -> None:
     written(tmp_path)
-    invalidate(str(tmp_path), OPEN, arrow=False)
-    assert sorted(tree(tmp_path)) == sorted(LINES + OTHERS)
+    invalidate(str(tmp_path), OPEN, arrow, parquet)
+    assert sorted(tree(tmp_path)) == sorted(LINES + ARROW * arrow + PARQUET * parquet + OTHERS)
 
 
 def test_of_a_merged_split_the_whole_files_are_ours(tmp_path: Path) -> None:
