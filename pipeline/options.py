@@ -154,11 +154,7 @@ class RunOptions:
                 getattr(self, name).encode()
             except UnicodeEncodeError as error:
                 raise UsageError(f"--{name} is not valid UTF-8") from error
-        if self.val_size >= self.max_samples:
-            raise UsageError(
-                f"--val_size {self.val_size} leaves no sample to train on: it must be less than "
-                f"--max_samples {self.max_samples}, which counts both"
-            )
+        refuse_sizes(self.max_samples, self.val_size)
 
     @property
     def doubt(self) -> str | None:
@@ -216,6 +212,54 @@ class PlanOptions:
     ] = 5000  # some 10 seconds; of fewer than 10 nothing can be said of how uncertain it is
     sample_seed: Annotated[Whole, text(LOOKED_AT, "another choice of them")] = 0
     json: Annotated[bool, text(LOOKED_AT, "print the numbers as one JSON object")] = False
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """What `split` was asked to make.
+
+    Raises:
+      UsageError: the name is none, or two values do not go together.
+    """
+
+    output_dir: Annotated[Place, text(WHERE, "the dataset, also one that is being made")]
+    name: Annotated[str, text(WHERE, "the split goes to DIR/splits/NAME", "NAME")]
+    max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
+    val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
+    seed: Annotated[Whole, text(SPLIT, "seed of the hashes that decide the split")] = 42
+    arrow: Annotated[bool, text(OUTPUTS, "for datasets.load_from_disk too")] = False
+    parquet: Annotated[bool, text(OUTPUTS, "as Parquet too, images inside")] = False
+    overwrite: Annotated[bool, text(WHERE, "make a split of that name anew")] = False
+    force_unlock: Annotated[bool, text(WHERE, "though another `split` may be at it")] = False
+    workers: Annotated[Count, text(HOW, "local processes")] = field(default_factory=usable_cpus)
+    quiet: Annotated[bool, text(HOW, "no progress")] = False
+    store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
+
+    def __post_init__(self) -> None:
+        from pagecast.dataset.layout import SPLIT_NAME
+
+        if not SPLIT_NAME.fullmatch(self.name):
+            raise UsageError(
+                f"--name {self.name!r} cannot be a split's: give letters, digits, -, _ and ., at "
+                "most 100, of which the first is no - or ."
+            )
+        refuse_sizes(self.max_samples, self.val_size)
+
+    @property
+    def split(self) -> SplitSettings:
+        """What decides the split."""
+        from pagecast.dataset.split import SplitSettings
+
+        return SplitSettings(self.max_samples, self.val_size, self.seed)
+
+
+def refuse_sizes(max_samples: int, val_size: int) -> None:
+    """Refuse sizes of a split with an empty train set."""
+    if val_size >= max_samples:
+        raise UsageError(
+            f"--val_size {val_size} leaves no sample to train on: it must be less than "
+            f"--max_samples {max_samples}, which counts both"
+        )
 
 
 @dataclass(frozen=True)

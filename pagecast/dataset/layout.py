@@ -6,6 +6,7 @@ directory; with "" for it they return the name relative to it.
 
 from __future__ import annotations
 
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ MANIFEST = "split_manifest.json"
 REPORT = "report.html"
 IMAGES = "images"
 PARQUET = "parquet"
+SPLITS = "splits"  # below it is a directory for each split of `pagecast split`, by its name
 ARROW_INFO, ARROW_STATE = "dataset_info.json", "state.json"  # beside the Arrow files of a split
 # Private:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
@@ -35,6 +37,7 @@ ASSETS = "assets"  # tokenizer and fonts, under their SHA-256
 FILES, SHARDS, NONE = "files", "shards", "none"  # the forms in which images are stored
 END_OF_TAR = bytes(2 * tarfile.BLOCKSIZE)
 
+SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _SPLITS = f"(?P<split>{TRAIN}|{VAL})"
 _PART = rf"{_SPLITS}-\d{{5,}}-of-(?P<of>\d{{5,}})"
 _MODE = "[a-z][a-z0-9_]*"
@@ -46,6 +49,7 @@ _SPLIT_FILE = re.compile(
     rf"|(?:{TRAIN}|{VAL})_arrow/(?:data-\d{{5,}}-of-\d{{5,}}\.arrow|{ARROW_INFO}|{ARROW_STATE})"
     rf"|{PARQUET}/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.parquet"
 )
+_NAMED = re.compile(rf"({SPLITS}/{SPLIT_NAME.pattern}/)(.+)")
 _SHARD_RECEIPT = re.compile(r"(\d{5,})\.json")
 _PART_RECEIPT = re.compile(rf"{_PART}\.json")
 _PART_FILE = re.compile(rf"{_PART}\.jsonl")
@@ -224,8 +228,32 @@ def is_arrow_description(name: str) -> bool:
     return name.endswith((f"_arrow/{ARROW_INFO}", f"_arrow/{ARROW_STATE}"))
 
 
+def named_split(output_dir: str, name: str) -> str:
+    """Return the directory of a split with a name; in it stands what an output directory has."""
+    return storage.join(output_dir, SPLITS, name)
+
+
+def named_splits(output_dir: str) -> list[str]:
+    """Return the names of such splits that are there, or were begun."""
+    top = storage.join(output_dir, SPLITS)
+    if storage.is_local(top):
+        found = set(os.listdir(top)) if os.path.isdir(top) else set()
+    else:
+        found = {path.removeprefix(f"{top}/").split("/")[0] for path in storage.files_below(top)}
+    return sorted(filter(SPLIT_NAME.fullmatch, found))
+
+
+def in_named_split(name: str) -> tuple[str, str]:
+    """Return the directory that a relative name is in, "" or a split's with a "/", and the rest."""
+    match = _NAMED.fullmatch(name)
+    return (match[1], match[2]) if match else ("", name)
+
+
 def is_known(name: str) -> bool:
     """Tell whether a relative name is given here, also to a file that is not committed yet."""
+    below, name = in_named_split(name)
+    if below and name == IMAGES:
+        return True  # a link to them
     if storage.UNCOMMITTED.fullmatch(name.rsplit("/", 1)[-1]):
         name = name[: name.rindex(storage.TEMPORARY)]
     patterns = (_IMAGE, _SPLIT_FILE, _PRIVATE_FILE)
@@ -234,6 +262,9 @@ def is_known(name: str) -> bool:
 
 def is_known_directory(name: str) -> bool:
     """Tell whether a relative name is that of a directory with such files."""
+    if name == SPLITS or _NAMED.fullmatch(f"{name}/-"):
+        return True
+    name = in_named_split(name)[1]
     return _DIRECTORY.fullmatch(name) is not None
 
 

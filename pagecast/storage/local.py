@@ -106,6 +106,21 @@ def remove(path: str) -> None:
         os.remove(path)
 
 
+def link(path: str, target: str) -> None:
+    """Make a link to a directory, unless it is there.
+
+    Raises:
+      FileExistsError: something else is there.
+      OSError: as for `open_new`, or the file system has no links.
+    """
+    make_way(path)
+    try:
+        os.symlink(target, path)
+    except FileExistsError:
+        if not os.path.islink(path) or os.readlink(path) != target:
+            raise
+
+
 def open_kept(path: str) -> FileIO:
     """Open a file to read and to write in place, made with its directories if it is not there.
 

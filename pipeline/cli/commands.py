@@ -16,6 +16,7 @@ from pipeline.options import (
     PlanOptions,
     ReportOptions,
     RunOptions,
+    SplitOptions,
     VerifyOptions,
 )
 
@@ -81,7 +82,20 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
         return run(options, call.is_program, server, call.given)
 
 
-@APP.command(sort_key=4, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))
+@APP.command(
+    sort_key=4,
+    help_epilogue=epilogue(
+        "pagecast split --output_dir output/demo --name quick --max_samples 50 --val_size 5", STORES
+    ),
+)
+def split(*, options: Annotated[SplitOptions, ALL]) -> int:
+    """Make one more split of a dataset, over the same pages."""
+    from pipeline.commands.split import split
+
+    return split(options)
+
+
+@APP.command(sort_key=5, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))
 def verify(*, options: Annotated[VerifyOptions, ALL]) -> int:
     """Check a dataset, name every fault, and mend it if wanted."""
     from pipeline.commands.verify import verify
@@ -89,7 +103,7 @@ def verify(*, options: Annotated[VerifyOptions, ALL]) -> int:
     return verify(options)
 
 
-@APP.command(sort_key=5, help_epilogue=epilogue("pagecast report --output_dir output/demo", STORES))
+@APP.command(sort_key=6, help_epilogue=epilogue("pagecast report --output_dir output/demo", STORES))
 def report(*, options: Annotated[ReportOptions, ALL]) -> int:
     """Show a dataset in one HTML page, its worst pages too."""
     from pipeline.commands.report import report
@@ -97,7 +111,7 @@ def report(*, options: Annotated[ReportOptions, ALL]) -> int:
     return report(options)
 
 
-@APP.command(sort_key=6, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
+@APP.command(sort_key=7, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
 def completion(
     shell: Annotated[
         Literal["bash", "zsh", "fish"], Parameter(group=WHERE, help="bash, zsh or fish")

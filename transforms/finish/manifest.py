@@ -65,19 +65,31 @@ def finish(results: Results, settings: FinishSettings) -> bool:
     if settings.parts.merge:
         merge.merge_samples(out, results.accounts.totals["jsonl_bytes"])
     filtered = merge.merge_filtered(out) if settings.filtered else None
+    write_manifest(results, settings, _read_config(out), filtered)
+    return True
+
+
+def write_manifest(
+    results: Results,
+    settings: FinishSettings,
+    config: Mapping[str, Any],
+    filtered: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Write the manifest of what is there, with fields of its own if there are any; return it."""
+    out, parts = settings.parts.output_dir, settings.parts
     outputs = {
         "images": None,
-        "merged": settings.parts.merge,
-        "arrow": settings.parts.schema is not None,
+        "merged": parts.merge,
+        "arrow": parts.schema is not None,
         "filtered": filtered,
+        **({"parquet": True} if parts.parquet is not None else {}),
     }
-    if settings.parts.parquet is not None:
-        outputs["parquet"] = True
-    manifest = manifest_of(results, _read_config(out), settings.split, outputs)
+    manifest = {**manifest_of(results, config, settings.split, outputs), **more}
     content = json.dumps(manifest, indent=2).encode("ascii") + b"\n"
     storage.flush(out)
     storage.commit(storage.join(out, MANIFEST), [content], durable=True)
-    return True
+    return manifest
 
 
 def manifest_of(

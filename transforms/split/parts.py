@@ -91,13 +91,20 @@ class Part(NamedTuple):
 class PartSettings(NamedTuple):
     """How parts are written: merged in the end or not, and columns, of `sample_schema`, if wanted.
 
-    schema: of Arrow files. parquet: of Parquet files.
+    schema: of Arrow files. parquet: of Parquet files. source: the dataset that lines and images are
+    taken from, where the split is not in it.
     """
 
     output_dir: str
     merge: bool
     schema: pa.Schema | None = None
     parquet: pa.Schema | None = None
+    source: str | None = None
+
+    @property
+    def dataset(self) -> str:
+        """The dataset that the split is of."""
+        return self.source or self.output_dir
 
 
 def write_part(
@@ -111,7 +118,7 @@ def write_part(
       files: Parquet files that the part is cut into.
     """
     out = settings.output_dir
-    storage.protect(out)
+    storage.protect(settings.dataset)
     references = sorted_references(shards)
     digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
     earlier = find_part(out, name)
@@ -129,7 +136,9 @@ def write_part(
         storage.commit(part_receipt_path(out, name), [part.to_json()], durable=True)
     if part.lines == NOTHING:
         path = part_path(out, name, settings.merge)
-        part = part._replace(lines=storage.commit_hashed(path, fetch_lines(references, out)))
+        part = part._replace(
+            lines=storage.commit_hashed(path, fetch_lines(references, settings.dataset))
+        )
     if settings.schema is not None and part.arrow == NOTHING:
         path = arrow_path(out, name)
         part = part._replace(
@@ -154,7 +163,7 @@ def write_parquet(part: Part, references: Sequence[Reference], settings: PartSet
         if written[number] != NOTHING:
             deque(islice(lines, len(chosen)), maxlen=0)
             continue
-        pieces = parquet.stream(lines, chosen, settings.parquet, out)
+        pieces = parquet.stream(lines, chosen, settings.parquet, settings.dataset)
         written[number] = storage.commit_hashed(path, pieces)
         part = part._replace(parquet=tuple(written))
         commit_receipt(out, part_receipt_path(out, part.name), part.to_json())

@@ -168,9 +168,9 @@ def remove_output(output_dir: str, found: Iterable[str]) -> None:
     last = [storage.private(output_dir, PLAN)]
     kept = {*last, storage.private(output_dir, CONFIG)}
     going = [path for path in found if path not in kept]
-    private = storage.private(output_dir, "")
-    storage.remove(path for path in going if not path.startswith(private))
-    storage.remove(path for path in going if path.startswith(private))
+    private = {path for path in going if f"/{storage.PRIVATE}/" in path.removeprefix(output_dir)}
+    storage.remove(path for path in going if path not in private)
+    storage.remove(path for path in going if path in private)
     if storage.is_local(output_dir):
         for directory, _, _ in os.walk(output_dir, topdown=False):
             name = os.path.relpath(directory, output_dir)

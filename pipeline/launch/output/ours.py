@@ -28,10 +28,13 @@ from pagecast.dataset.layout import (
     arrow_path,
     files_of_splits,
     image_name,
+    in_named_split,
     is_known,
     is_of_split,
     is_parquet_of,
     merged_path,
+    named_split,
+    named_splits,
     parquet_paths,
     parse_image_name,
     parse_part_receipt,
@@ -100,13 +103,18 @@ def files_to_remove(output_dir: str) -> list[str]:
     """
     stored, shards = stored_in(output_dir), _planned(output_dir)
     samples = {*split_files(output_dir), *whole_files(output_dir)}
+    for split in named_splits(output_dir):
+        below = named_split("", split)
+        samples.update(f"{below}/{n}" for n in split_files(named_split(output_dir, split)))
     found, images = [], []
     for path, name in _everything(output_dir):
         if name == f"{storage.PRIVATE}/{LOCK}":
             continue
         if image := parse_image_name(name):
             images.append((_shard_of(image, stored, shards), name, path))
-        elif not is_known(name) or (_is_of_samples(name) and name not in samples):
+        elif not is_known(name) or (
+            _is_of_samples(in_named_split(name)[1]) and name not in samples
+        ):
             _refuse(path)
         found.append(path)
     named: tuple[int, frozenset[str] | None] = (-1, None)
@@ -226,8 +234,9 @@ def _everything(output_dir: str) -> Iterator[tuple[str, str]]:
         for path in storage.files_below(output_dir):
             yield path, path.removeprefix(f"{output_dir}/")
         return
-    for directory, _, names in os.walk(output_dir):
-        for file in names:
+    for directory, below, names in os.walk(output_dir):
+        links = (name for name in below if os.path.islink(os.path.join(directory, name)))
+        for file in (*names, *links):
             path = os.path.join(directory, file)
             yield path, os.path.relpath(path, output_dir).replace(os.sep, "/")
 

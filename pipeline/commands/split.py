@@ -1,0 +1,179 @@
+"""The command `split`: one more split of a dataset, beside the one it has, over the same pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from pagecast import storage
+from pagecast.dataset.layout import IMAGES, MANIFEST, NONE, PLAN, SPLIT, named_split
+from pagecast.dataset.receipts import Accounts, Receipt
+from pagecast.dataset.shard import Failure, Shard, read_plan
+from pagecast.dataset.tables.arrow import sample_schema
+from pagecast.storage import local
+from pagecast.verify.dataset import Dataset, DatasetError, open_dataset
+from pipeline.launch import stores
+from pipeline.launch.output import directory, lock, ours
+from pipeline.options import SplitOptions, UsageError
+from pipeline.progress.streams import tell
+from pipeline.progress.terminal import be_quiet, note, say, summary
+from pipeline.runners.pool import workers
+from transforms.commit.samples import find_receipt
+from transforms.finish import merge
+from transforms.finish.manifest import FinishSettings, Results, write_manifest
+from transforms.split.alone import split_receipts
+from transforms.split.parts import PartSettings
+
+DONE = 0
+ROOT = "../.."  # the dataset, from the directory of the split
+
+
+class Committed(NamedTuple):
+    """The shards that a split is of: receipts, of so many shards; whether that is all input."""
+
+    receipts: list[Receipt]
+    of: int
+    complete: bool
+
+    def record(self) -> dict[str, Any]:
+        """Return what the manifest says of them; `numbers` has the first and last of each run."""
+        numbers = [receipt.shard.number for receipt in self.receipts]
+        breaks = [i for i, (a, b) in enumerate(pairwise(numbers), 1) if b != a + 1]
+        ends = pairwise([0, *breaks, len(numbers)])
+        runs = [[numbers[a], numbers[b - 1]] for a, b in ends if a < b]
+        return {
+            "complete": self.complete,
+            "shards": {"committed": len(numbers), "of": self.of, "numbers": runs},
+        }
+
+
+def split(options: SplitOptions) -> int:
+    """Write a split with a name, or go on with it, and return the exit code.
+
+    Nothing is drawn, and a run that is at work in the dataset is not disturbed: only shards with an
+    intact receipt are read, which no run writes again.
+
+    Raises:
+      UsageError: wrong use; nothing was written.
+    """
+    started = time.monotonic()
+    be_quiet(options.quiet)
+    place = [("--output_dir", options.output_dir)]
+    stores.use(place, options.store_args, alone=options.workers == 1)
+    is_local = storage.is_local(options.output_dir)
+    source = os.path.abspath(options.output_dir) if is_local else options.output_dir.rstrip("/")
+    try:
+        dataset, config, shards = open_dataset(source)
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
+    out = named_split(source, options.name)
+    storage.protect(source)
+    _refuse_foreign(out)
+    with workers(options.workers, options.store_args) as each:
+        found = each("receipts", partial(_find, dataset=dataset), shards)
+        entries = list(read_plan(storage.private(source, PLAN)))
+        failed = any(isinstance(entry, Failure) for entry in entries)
+        receipts = [receipt for receipt in found if receipt is not None]
+        committed = Committed(receipts, len(shards), not failed and len(receipts) == len(shards))
+        if not receipts:
+            raise UsageError(f"{source} has no shard yet: split it when its run has made some")
+        with lock.hold(out, options.force_unlock):
+            manifest = _write(options, dataset, config, committed, out, each)
+    if not committed.complete:
+        note(
+            f"{len(receipts):,} of {len(shards):,} shards are there: the split is of those, and "
+            "its manifest says so"
+        )
+    tell(summary(manifest, out, time.monotonic() - started))
+    return DONE
+
+
+def _find(shard: Shard, dataset: Dataset) -> Receipt | None:
+    """Return the receipt of a shard that is there at all modes, so that no run writes it again."""
+    receipt = find_receipt(shard, dataset.output_dir)
+    return receipt if receipt is not None and list(receipt.modes) == dataset.modes else None
+
+
+def _write(
+    options: SplitOptions,
+    dataset: Dataset,
+    config: Mapping[str, Any],
+    committed: Committed,
+    out: str,
+    each: Any,
+) -> dict[str, Any]:
+    """Write the split and return its manifest."""
+    wanted = {**options.split._asdict(), "merge": True, "modes": dataset.modes}
+    if options.overwrite:
+        ours.remove_split(out)
+        storage.remove([storage.private(out, SPLIT)])
+    elif differs := list(_differences(out, wanted, committed)):
+        raise UsageError(
+            f"{out} is another split: {'; '.join(differs)}; use another --name, or --overwrite "
+            "to make it anew"
+        )
+    ours.sweep(out, NONE)
+    directory.invalidate(out, wanted, options.arrow, options.parquet)
+    stored = dataset.pages.form != NONE
+    schema = sample_schema(dataset.modes, stored)
+    arrow, parquet = (schema if asks else None for asks in (options.arrow, options.parquet))
+    settings = PartSettings(out, True, arrow, parquet, dataset.output_dir)
+    written = split_receipts(committed.receipts, options.split, settings, each)
+    accounts = Accounts()
+    for receipt in committed.receipts:
+        accounts.add(Accounts.of(receipt))
+    accounts.check()
+    for name in ("val", "train"):
+        merge.finish_split(written.parts, written.plan, name, settings)
+    if stored and storage.is_local(out):
+        _link(out)
+    results = Results(accounts, *written, failures=[], filtered=[])
+    finishing = FinishSettings(options.split, settings, False)
+    more = {"name": options.name, "root": ROOT, **committed.record()}
+    return write_manifest(results, finishing, config, **more)
+
+
+def _differences(out: str, wanted: Mapping[str, Any], committed: Committed) -> Iterator[str]:
+    """Yield what the split that is there, or was begun, has otherwise than this one is to have."""
+    record, manifest = (
+        json.loads(storage.read_bytes(path)) if storage.exists(path) else {}
+        for path in (storage.private(out, SPLIT), storage.join(out, MANIFEST))
+    )
+    for name, value in wanted.items():
+        if name in record and record[name] != value:
+            yield f"--{name} was {record[name]}, now {value}"
+    now = committed.record()["shards"]
+    if manifest and manifest["shards"] != now:
+        was = manifest["shards"]["committed"]
+        yield f"{was:,} shards were there, now {now['committed']:,} of {now['of']:,} are"
+
+
+def _refuse_foreign(out: str) -> None:
+    """Refuse a directory that something else is in, or that is none."""
+    if storage.exists(storage.private(out, SPLIT)):
+        return
+    if storage.is_local(out):
+        others: Sequence[str] = sorted(os.listdir(out)) if os.path.isdir(out) else []
+        if os.path.lexists(out) and (os.path.islink(out) or not os.path.isdir(out)):
+            raise UsageError(f"{out} is not a directory of its own; use another --name")
+    else:
+        others = [path.removeprefix(f"{out}/") for path in storage.files_below(out)]
+    if others := [name for name in others if not name.startswith(storage.PRIVATE)]:
+        raise UsageError(f"{out} already holds something else ({others[0]}); use another --name")
+
+
+def _link(out: str) -> None:
+    """Let images be found beside the split, as trainers look for them."""
+    target = f"{ROOT}/{IMAGES}"
+    path = storage.join(out, IMAGES)
+    try:
+        local.link(path, target)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is not Pagecast's: move it away") from error
+    except OSError as error:
+        say(f"warning: no link {path} to {target} could be made ({error}); make a copy or a mount")
