@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pagecast import storage
-from pagecast.dataset.layout import MANIFEST, shard_path
+from pagecast.dataset.layout import MANIFEST, SAMPLES, named_split, named_splits, shard_path
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import TRAIN, VAL, SplitSettings
@@ -42,6 +42,7 @@ from pagecast.verify.shard import Digests, Redraw, ShardReport, check_shard, dig
 from pagecast.verify.split import Samples, split_by_the_rule
 
 BLOCK_BYTES = 64 << 20  # of a file of JSON lines, read by one worker at a time
+ENDS: dict[str, type] = {"first": int, "last": int}
 SWITCHES: dict[str, type] = dict.fromkeys(
     ("merged", "arrow", "parquet"), bool
 )  # of `outputs` in the manifest
@@ -76,6 +77,7 @@ class Lines(NamedTuple):
     rows: the digest of each with its images.
     """
 
+    output_dir: str
     shards: Numbers
     offsets: Numbers
     sizes: Numbers
@@ -83,7 +85,7 @@ class Lines(NamedTuple):
     rows: Digests
 
     @classmethod
-    def of(cls, reports: Sequence[ShardReport]) -> Lines:
+    def of(cls, output_dir: str, reports: Sequence[ShardReport]) -> Lines:
         """Return the lines that the receipts of shards name."""
         places = [
             (receipt.shard.number, sample.offset, sample.length)
@@ -97,11 +99,11 @@ class Lines(NamedTuple):
             np.concatenate([nothing, *column])
             for column in ([r.digests for r in reports], [r.rows for r in reports])
         )
-        return cls(shards, offsets, sizes, digests, rows)
+        return cls(output_dir, shards, offsets, sizes, digests, rows)
 
-    def read(self, dataset: Dataset, sample: int, reader: storage.RangeReader) -> bytes:
+    def read(self, sample: int, reader: storage.RangeReader) -> bytes:
         """Return a sample's line."""
-        path = shard_path(dataset.output_dir, int(self.shards[sample]))
+        path = shard_path(self.output_dir, int(self.shards[sample]))
         return reader.read(path, int(self.offsets[sample]), int(self.sizes[sample]))
 
 
@@ -137,16 +139,40 @@ class Check:
         reports: list[ShardReport] = list(self.each("shards", work, self.shards))
         for report in reports:
             self.faults += report.faults
-        receipts = [report.receipt for report in reports if report.receipt is not None]
-        articles = [article for receipt in receipts for article in receipt.articles]
-        samples = Samples([(a.row, a.wiki_id, len(a.lengths)) for a in articles])
+        _, samples, _ = self.contents(reports)
         self.samples_checked = samples.count if chosen is None else len(chosen)
         unknown = [report.shard for report in reports if report.receipt is None]
         self.faults += stray_images(self.dataset, self.shards, samples, unknown)
         manifest = self.read_manifest()
         if manifest is not None and not unknown:
-            lines = Lines.of(reports)
-            self.check_split(manifest, receipts, samples, lines)
+            self.check_split(manifest, *self.contents(reports))
+        for name in named_splits(self.dataset.output_dir):
+            self.check_named(name, reports)
+
+    def contents(self, reports: Sequence[ShardReport]) -> tuple[list[Receipt], Samples, Lines]:
+        """Return what there is in shards, as far as they have receipts."""
+        receipts = [report.receipt for report in reports if report.receipt is not None]
+        articles = [article for receipt in receipts for article in receipt.articles]
+        samples = Samples([(a.row, a.wiki_id, len(a.lengths)) for a in articles])
+        return receipts, samples, Lines.of(self.dataset.output_dir, reports)
+
+    def check_named(self, name: str, reports: Sequence[ShardReport]) -> None:
+        """Check a split of `pagecast split`, as the split of those shards that it is of."""
+        below = named_split("", name)
+        there = self.dataset._replace(output_dir=self.dataset.path(below))
+        check = replace(self, dataset=there, faults=[], samples_checked=0, files_checked=0)
+        manifest = check.read_manifest(name)
+        if manifest is not None:
+            numbers = {n for a, b in manifest["shards"]["numbers"] for n in range(a, b + 1)}
+            used = [report for report in reports if report.shard.number in numbers]
+            if len(used) == len(numbers) and all(report.receipt for report in used):
+                check.check_split(manifest, *self.contents(used))
+            else:
+                check.faults.append(Fault(MANIFEST, "", "shards that it is of are not there"))
+        self.files_checked += check.files_checked
+        for fault in check.faults:
+            names = (f"{below}/{name}" for name in fault.remove)
+            self.faults.append(fault._replace(file=f"{below}/{fault.file}", remove=tuple(names)))
 
     def choose(self, count: int) -> frozenset[str]:
         """Return the ids of some samples, the same whenever the seed is."""
@@ -158,8 +184,12 @@ class Check:
                 ids += [sample.id for sample in expected_samples(report.receipt)]
         return frozenset(random.Random(self.seed).sample(ids, min(count, len(ids))))
 
-    def read_manifest(self) -> dict[str, Any] | None:
-        """Return the manifest, or None and note why."""
+    def read_manifest(self, name: str | None = None) -> dict[str, Any] | None:
+        """Return the manifest, or None and note why.
+
+        Args:
+          name: of the split, where it is not that of the dataset.
+        """
         try:
             content = storage.read_bytes(self.dataset.path(MANIFEST))
             manifest = json.loads(content)
@@ -167,6 +197,10 @@ class Check:
             _require({"parquet": False, **manifest["outputs"]}, SWITCHES)
             if manifest["outputs"]["filtered"] is not None:
                 _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
+            if name is not None:
+                _require(manifest, {"complete": bool})
+                for run in manifest["shards"]["numbers"]:
+                    _require(dict(zip(("first", "last"), run, strict=True)), ENDS)
         except FileNotFoundError:
             self.faults.append(Fault(MANIFEST, "", "is missing: the job is not finished"))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -186,10 +220,15 @@ class Check:
         options, outputs = manifest["options"], manifest["outputs"]
         settings = SplitSettings(*(options[name] for name in SplitSettings._fields))
         split = split_by_the_rule(samples, settings)
-        self.faults += manifest_faults(manifest, self.config, receipts, samples, split)
+        complete = manifest.get("complete", True)
+        self.faults += manifest_faults(
+            manifest, self.config, receipts, samples, split, complete=complete
+        )
         sizes = int(lines.sizes.sum()), sum(receipt.image_bytes for receipt in receipts)
         means = (-(-size // max(samples.count, 1)) for size in sizes)
         files = list(sample_files(outputs, samples, split, *means))
+        if "name" in manifest:  # it has the split's files alone
+            files = [file for file in files if file.name != SAMPLES]
         self.faults += stray_files(self.dataset, files)
         if outputs["arrow"]:
             self.faults += description_faults(self.dataset, files)
@@ -259,7 +298,7 @@ class Check:
                 if compared and line is not None and sample is not None:
                     place = int(starts[line]), int(found.sizes[line])
                     was = reader.read(self.dataset.path(file.name), *place)
-                    fields = differing_fields(was, lines.read(self.dataset, sample, reader))
+                    fields = differing_fields(was, lines.read(sample, reader))
                 name = "" if sample is None else samples.id(sample)
                 yield Fault(file.name, name, what + fields, file.receipts_of(sample))
 

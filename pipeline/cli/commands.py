@@ -85,7 +85,7 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
 @APP.command(
     sort_key=4,
     help_epilogue=epilogue(
-        "pagecast split --output_dir output/demo --name quick --max_samples 50 --val_size 5", STORES
+        "pagecast split --output_dir out --name quick --max_samples 50 --val_size 5", STORES
     ),
 )
 def split(*, options: Annotated[SplitOptions, ALL]) -> int:

@@ -30,6 +30,7 @@ from transforms.split.alone import split_receipts
 from transforms.split.parts import PartSettings
 
 DONE = 0
+FEW_SHARDS = 32
 ROOT = "../.."  # the dataset, from the directory of the split
 
 
@@ -74,7 +75,9 @@ def split(options: SplitOptions) -> int:
     out = named_split(source, options.name)
     storage.protect(source)
     _refuse_foreign(out)
-    with workers(options.workers, options.store_args) as each:
+    # To begin a process takes longer than to look at a few shards.
+    count = options.workers if len(shards) > FEW_SHARDS else 1
+    with workers(count, options.store_args) as each:
         found = each("receipts", partial(_find, dataset=dataset), shards)
         entries = list(read_plan(storage.private(source, PLAN)))
         failed = any(isinstance(entry, Failure) for entry in entries)

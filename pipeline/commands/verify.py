@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pagecast import storage
-from pagecast.dataset.layout import MANIFEST
+from pagecast.dataset.layout import MANIFEST, in_named_split
 from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
@@ -60,20 +60,27 @@ def verify(options: VerifyOptions) -> int:
 
 
 def repair(dataset: Dataset, faults: Iterable[Fault]) -> str:
-    """Remove what the faults say, and the manifest; return a line that says what was done."""
-    names = sorted({name for fault in faults for name in fault.remove} - {MANIFEST})
+    """Remove what the faults say, and the manifest; return a line that says what was done.
+
+    Of a split of `pagecast split` its own manifest goes, and the dataset's only for its own faults.
+    """
+    faults = list(faults)
+    names = sorted({name for fault in faults for name in fault.remove})
+    bases = {in_named_split(name)[0] for name in (*names, *(fault.file for fault in faults))}
+    manifests = {f"{base}{MANIFEST}" for base in bases}
+    names = [name for name in names if name not in manifests]
     shards = sum(name.startswith(f"{PRIVATE}/shards/") for name in names)
-    parts = [name for name in names if name.startswith(f"{PRIVATE}/parts/")]
-    merged = ours.was_merged(dataset.output_dir) or False
+    parts = [in_named_split(name) for name in names if f"{PRIVATE}/parts/" in name]
     # Without its receipt nobody could tell whose a part's file is.
-    of_parts = [
-        name
-        for part in parts
-        for name in ours.part_files(dataset.output_dir, Path(part).stem, merged)
-    ]
-    storage.remove(dataset.path(name) for name in [MANIFEST, *of_parts, *names])
+    of_parts = []
+    for base, part in parts:
+        there = dataset.path(base.rstrip("/")) if base else dataset.output_dir
+        merged = ours.was_merged(there) or False
+        of_parts += [base + name for name in ours.part_files(there, Path(part).stem, merged)]
+    storage.remove(dataset.path(name) for name in [*sorted(manifests), *of_parts, *names])
+    named = " and, for splits with names, `split`" if any(bases) else ""
     return (
         f"removed the receipts of {shards} shards and {len(parts)} parts, "
         f"{len(names) - shards - len(parts)} other files and the manifest; "
-        "give the same `run` command as before to make them again"
+        f"give the same `run`{named} command as before to make them again"
     )
