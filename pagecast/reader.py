@@ -21,6 +21,7 @@ from pagecast.dataset.layout import (
     NONE,
     PLAN,
     asset_path,
+    dataset_of,
     image_name,
     receipt_path,
 )
@@ -137,6 +138,7 @@ class _OpenDataset:
             )
         try:
             self._manifest = json.loads(storage.read_bytes(path))
+            self._output_dir = dataset_of(output_dir, self._manifest)
             self.form = self._manifest["outputs"]["images"]
             modes = self._manifest["vision_modes"].items()
             self.modes = {name: table["px"] for name, table in modes}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from pagecast import storage
 from pagecast.dataset.split import TRAIN, VAL, SplitPlan, part_count
@@ -22,6 +22,7 @@ REPORT = "report.html"
 IMAGES = "images"
 PARQUET = "parquet"
 SPLITS = "splits"  # below it is a directory for each split of `pagecast split`, by its name
+ROOT = "../.."  # the dataset, from such a directory
 ARROW_INFO, ARROW_STATE = "dataset_info.json", "state.json"  # beside the Arrow files of a split
 # Private:
 CONFIG = "config.json"  # what decides the bytes of samples and pages
@@ -241,6 +242,15 @@ def named_splits(output_dir: str) -> list[str]:
     else:
         found = {path.removeprefix(f"{top}/").split("/")[0] for path in storage.files_below(top)}
     return sorted(filter(SPLIT_NAME.fullmatch, found))
+
+
+def dataset_of(output_dir: str, manifest: Mapping[str, Any]) -> str:
+    """Return the dataset that a split is of: its own directory, or two above if it has a name."""
+    if "root" not in manifest:
+        return output_dir
+    if storage.is_local(output_dir):
+        return storage.join(output_dir, ROOT)
+    return output_dir.rstrip("/").rsplit("/", 2)[0]
 
 
 def in_named_split(name: str) -> tuple[str, str]:

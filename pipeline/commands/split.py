@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.layout import IMAGES, MANIFEST, NONE, PLAN, SPLIT, named_split
+from pagecast.dataset.layout import IMAGES, MANIFEST, NONE, PLAN, ROOT, SPLIT, named_split
 from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.shard import Failure, Shard, read_plan
 from pagecast.dataset.tables.arrow import sample_schema
@@ -31,7 +31,6 @@ from transforms.split.parts import PartSettings
 
 DONE = 0
 FEW_SHARDS = 32
-ROOT = "../.."  # the dataset, from the directory of the split
 
 
 class Committed(NamedTuple):

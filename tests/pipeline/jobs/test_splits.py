@@ -10,6 +10,7 @@ import datasets
 import pytest
 
 from pagecast import storage
+from pagecast.reader import PageReader
 from pipeline.__main__ import main
 from pipeline.launch.output import lock
 from tests.conftest import Command, Outcome, RunCommand, articles, tree, write_parquet
@@ -42,7 +43,7 @@ for name in ("train", "val"):
 def split(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Split:
     def command(options: str = QUICK, name: str = "quick") -> Outcome:
         capfd.readouterr()
-        argv = ["split", "--output_dir", str(tmp_path / "out"), "--workers", "1", "--name", name]
+        argv = ["split", "--output_dir", str(tmp_path / "out"), "--workers", "1", f"--name={name}"]
         return Outcome(main([*argv, *options.split()]), *capfd.readouterr(), tmp_path / "out")
 
     return command
@@ -79,6 +80,10 @@ def test_a_named_split_is_what_a_run_with_its_options_writes(
     assert (made / "images").is_symlink() == (form != "--no_images")
     assert {n: v for n, v in tree(out).items() if not n.startswith("splits/")} == before
     assert verified(out) == 0
+    sample = json.loads((made / "val.jsonl").read_text().splitlines()[0])
+    wanted = PageReader(out).image(sample, "tiny").tobytes()
+    (out / "split_manifest.json").unlink()  # as while a run is at work
+    assert PageReader(made).image(sample, "tiny").tobytes() == wanted
 
 
 def test_a_trainer_finds_lines_and_pages_as_it_looks_for_them(
@@ -254,6 +259,7 @@ def test_in_a_store_the_manifest_says_where_images_are(source: Path, command: Co
     assert manifest["root"] == "../.."
     sample = json.loads(storage.read_bytes(f"{made}/train.jsonl").splitlines()[0])
     assert storage.exists(f"{out}/{sample['images']['tiny']}")
+    assert PageReader(made).image(sample, "tiny").size == (512, 512)
     assert command(f"verify {given}").code == 0
     assert command(f"run --input {source} {given} --no_report {GIVEN} --overwrite").code == 0
     assert not list(storage.files_below(f"{out}/splits"))
