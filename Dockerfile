@@ -7,4 +7,4 @@
 ARG PYTHON=3.11
 FROM apache/beam_python${PYTHON}_sdk:2.77.0
 COPY . /pagecast
-RUN pip install --no-cache-dir "/pagecast[aws,gcp,harfbuzz]"
+RUN pip install --no-cache-dir "/pagecast[pipeline,aws,gcp,harfbuzz]"

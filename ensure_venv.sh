@@ -1,17 +1,18 @@
 # Sourced by the scripts beside it. Sets `python` to the interpreter of .venv, made and installed if
-# need be; `ensure_venv test` installs the extra `test` too. Needs Python 3.11 or later with venv.
+# need be, with the extra `pipeline` or the one named: `ensure_venv test`. Needs Python 3.11 or later
+# with venv.
 
 ensure_venv() {
   local root extras candidate stamp
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-  extras=${1:-}
+  extras=${1:-pipeline}
   python=$root/.venv/bin/python
   unset PYTHONHOME PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN  # .venv is where all goes
   unset PYTHONDONTWRITEBYTECODE  # each process would compile Beam, which takes six seconds
   export PIP_USER=0
   # Installed once for each state of setup.py; the packages themselves are used from this tree. The
   # extra `test` has all that the others have.
-  for stamp in "$root/.venv/installed${extras:+-$extras}" "$root/.venv/installed-test"; do
+  for stamp in "$root/.venv/installed-$extras" "$root/.venv/installed-test"; do
     if [ -x "$python" ] && cmp -s "$root/setup.py" "$stamp"; then
       return
     fi
@@ -21,8 +22,8 @@ ensure_venv() {
     make_venv "$root/.venv" || return 2
   fi
   echo "pagecast: installing into .venv (a minute, once)" >&2
-  install_packages --editable "$root${extras:+[$extras]}" >&2
-  cp "$root/setup.py" "$root/.venv/installed${extras:+-$extras}"
+  install_packages --editable "${root}[$extras]" >&2
+  cp "$root/setup.py" "$root/.venv/installed-$extras"
 }
 
 make_venv() {

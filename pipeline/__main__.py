@@ -140,8 +140,9 @@ def program() -> None:
         sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:  # another Python than the one that has it all
         sys.exit(
-            f"pagecast: error: {sys.executable} has no {error.name}: ./run_local.sh installs all "
-            "that is needed into .venv, and `. .venv/bin/activate` makes that the Python in use"
+            f"pagecast: error: {sys.executable} has no {error.name}, which the commands need: pip "
+            "install 'pagecast[pipeline]'; or ./run_local.sh installs all that is needed into "
+            ".venv, and `. .venv/bin/activate` makes that the Python in use"
         )
 
 

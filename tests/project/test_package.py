@@ -4,11 +4,13 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclopts import App
+from packaging.requirements import Requirement
 
 from tests.conftest import SAMPLE, Outcome, RunCommand, articles, tree, write_parquet
 from tests.pipeline.cli.test_commandline import COMMAND_LINES, POOL, own_options
@@ -36,10 +38,25 @@ def test_the_sdist_carries_data_and_licences_and_no_tests(sdist: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 
+# A trainer's environment, which `pip install pagecast` must leave as it is.
+LOCKED = {
+    "huggingface_hub": "0.36.0", "numpy": "2.0.2", "Pillow": "12.0.0", "fsspec": "2024.9.0",
+    "tokenizers": "0.20.3", "torch": "2.6.0", "transformers": "4.46.3",
+}  # fmt: skip
+
+
+def test_the_library_takes_the_versions_that_a_trainer_has_locked() -> None:
+    needed = [Requirement(line) for line in metadata.requires("pagecast") or []]
+    base = {each.name: each.specifier for each in needed if each.marker is None}
+    assert set(base) == {"fonttools", "fsspec", "numpy", "Pillow", "zlib-ng"}
+    for name in base.keys() & LOCKED.keys():
+        assert base[name].contains(LOCKED[name]), name
+
+
 def test_an_sdist_in_an_empty_environment_loads_its_assets(
     sdist: Path, empty_python: Path, tmp_path: Path
 ) -> None:
-    install(empty_python, sdist)
+    install(empty_python, f"{sdist}[pipeline]")
     check_assets(empty_python)
     command(empty_python.with_name("pagecast"), "run", "--help", cwd=tmp_path)
 

@@ -2,8 +2,9 @@
 
 Their image has Beam, of the version and for the Python of the launcher; Beam chooses it by both.
 There pip installs first the requirements, then the sources and what their setup.py lists. The
-requirements name the launcher's versions: what setup.py leaves open would else be the newest of the
-day, and a worker with other versions refuses to work (`pagecast/dataset/versions.py`).
+requirements name what the extra `pipeline` needs, which a worker needs too, in the launcher's
+versions: what setup.py leaves open would else be the newest of the day, and a worker with other
+versions refuses to work (`pagecast/dataset/versions.py`).
 """
 
 from __future__ import annotations
@@ -33,27 +34,27 @@ def setup_file() -> str:
     if not path.is_file():
         raise UsageError(
             f"Dataflow's workers need Pagecast's sources, but there is no {path}: give "
-            "--setup_file, or --sdk_container_image with an image that has pagecast[gcp] in it"
+            "--setup_file, or --sdk_container_image with an image that has pagecast[pipeline,gcp]"
         )
     return str(path)
 
 
 def requirements(extras: Iterable[str]) -> list[str]:
-    """Return what this package needs with some extras, as lines of a requirements file.
+    """Return what the pipeline needs with some extras, as lines of a requirements file.
 
     With the versions that this environment has; what it does not have may be any that will do.
     """
-    found = []
+    found, chosen = dict[str, str](), ("", "pipeline", *extras)
     for needed in map(Requirement, metadata.requires("pagecast") or []):
         marker, needed.marker = needed.marker, None
-        if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+        if marker and not any(marker.evaluate({"extra": extra}) for extra in chosen):
             continue
         if needed.name == "apache-beam" and not needed.extras:
             continue  # in the image
         with contextlib.suppress(metadata.PackageNotFoundError):
             needed.specifier = SpecifierSet(f"=={metadata.version(needed.name)}")
-        found.append(str(needed))
-    return found
+        found.setdefault(needed.name.lower(), str(needed))  # once, though several extras name it
+    return list(found.values())
 
 
 def write_requirements(options: RunOptions, more: str | None, directory: Path) -> str:

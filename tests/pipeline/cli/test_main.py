@@ -80,8 +80,9 @@ def test_another_python_says_how_to_get_the_right_one(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"pagecast: error: {sys.executable} has no cyclopts: ./run_local.sh installs all that is "
-        "needed into .venv, and `. .venv/bin/activate` makes that the Python in use\n"
+        f"pagecast: error: {sys.executable} has no cyclopts, which the commands need: pip "
+        "install 'pagecast[pipeline]'; or ./run_local.sh installs all that is needed into "
+        ".venv, and `. .venv/bin/activate` makes that the Python in use\n"
     )
 
 

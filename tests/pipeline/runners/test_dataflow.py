@@ -235,7 +235,7 @@ def test_the_staged_sources_work_in_an_empty_environment(
 ) -> None:
     """As on a worker, but for the order, so that nothing is there that the sources do not list."""
     staging = template.path / "staging"
-    install(empty_python, staging / "workflow.tar.gz")
+    install(empty_python, f"{staging}/workflow.tar.gz[pipeline]")
     check_assets(empty_python)
     see = (
         "import json, pagecast.storage.stores.objects, pagecast.dataset.versions as v; "
