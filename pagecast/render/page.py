@@ -154,6 +154,11 @@ class PageRenderer:
     def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
         return PageRenderer, (self._fonts, self._layout, self._line_break)
 
+    @property
+    def fonts(self) -> tuple[bytes, ...]:
+        """The fonts, in the order in which they are asked for a character."""
+        return self._fonts
+
     def render(self, text: str, px: int) -> Page:
         """Draw `text` as black words on a white square of `px` pixels, as large as fits.
 

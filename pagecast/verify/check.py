@@ -20,7 +20,7 @@ from pagecast.dataset.split import TRAIN, VAL, SplitSettings
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import expected_samples
 from pagecast.verify.files import SampleFile, sample_files, stray_files, stray_images
-from pagecast.verify.images import other_versions
+from pagecast.verify.images import why_not_redrawn
 from pagecast.verify.lines import (
     NO_SAMPLE,
     Found,
@@ -328,6 +328,6 @@ class Check:
             f"{len(self.shards):,} shards, {self.samples_checked:,} samples, "
             f"{self.samples_checked * pages:,} images, {self.files_checked:,} files"
         )
-        if other := other_versions(self.dataset):
-            checked += f"; no page was redrawn ({other})"
+        if why := why_not_redrawn(self.dataset):
+            checked += f"; no page was redrawn ({why})"
         return f"checked {checked}: {len(self.faults) or 'no'} faults"

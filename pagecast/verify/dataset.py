@@ -11,6 +11,7 @@ from pagecast.dataset.layout import CONFIG, PLAN, asset_path
 from pagecast.dataset.manifest import EMPTYING, fonts_of
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.modes import VisionMode
+from pagecast.probe import made_by
 
 
 class Fault(NamedTuple):
@@ -34,7 +35,10 @@ class DatasetError(Exception):
 
 
 class Dataset(NamedTuple):
-    """A dataset's location and the configuration that it was made with."""
+    """A dataset's location and the configuration that it was made with.
+
+    made: `probe.made_by` of that.
+    """
 
     output_dir: str
     pages: PageSettings
@@ -43,7 +47,7 @@ class Dataset(NamedTuple):
     continuation_tokens: int
     tokenizer: str
     fonts: tuple[str, ...]
-    versions: dict[str, str | None]
+    made: dict[str, Any]
 
     @property
     def modes(self) -> list[str]:
@@ -89,7 +93,7 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
             options["continuation_tokens"],
             asset_path(output_dir, config["tokenizer"]["sha256"], ".json"),
             tuple(asset_path(output_dir, font["sha256"], ".ttf") for font in fonts_of(config)),
-            config["versions"],
+            made_by(config),
         )
         path = storage.private(output_dir, PLAN)
         shards = [entry for entry in read_plan(path) if isinstance(entry, Shard)]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import partial
+from functools import lru_cache, partial
 
 from PIL import Image, ImageChops
 
 from pagecast import storage
-from pagecast.dataset.assets import load_renderer
+from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import image_name, tar_name
 from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
-from pagecast.dataset.versions import page_versions
+from pagecast.probe import unlike
 from pagecast.render.typeset import MARGIN
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
@@ -92,19 +93,25 @@ def _tar_faults(
         yield Fault(file, "", f"cannot be read as a tar ({error})")
 
 
-def other_versions(dataset: Dataset) -> str:
-    """Name what laid out the pages in another version than is here; nothing if none."""
-    here = page_versions(dataset.versions, dataset.pages.layout)
-    return ", ".join(
-        f"{name} {dataset.versions[name]}, here {version}"
-        for name, version in here.items()
-        if dataset.versions[name] != version
-    )
+def why_not_redrawn(dataset: Dataset) -> str:
+    """Say why pages cannot be drawn here as they were; nothing if they can."""
+    return _why_not_redrawn(dataset.fonts, dataset.pages, json.dumps(dataset.made))
+
+
+@lru_cache(maxsize=4)
+def _why_not_redrawn(fonts: tuple[str, ...], pages: PageSettings, made: str) -> str:
+    sizes = {mode.name: mode.px for mode in pages.modes}
+    try:
+        return unlike(
+            json.loads(made), lambda: load_renderer(fonts, pages.layout, pages.line_break), sizes
+        )
+    except (OSError, ValueError, ImportError) as error:  # this Pillow cannot do such pages at all
+        return str(error)
 
 
 def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
     """Say whether the metadata of a sample's pages are not those of its text."""
-    if other_versions(dataset):
+    if why_not_redrawn(dataset):
         return None
     sample = Sample.from_json_line(line)
     renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
@@ -118,8 +125,8 @@ def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
 
 
 def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
-    """Redraw a sample's page, if the same version of Pillow would draw it."""
-    if line is None or other_versions(dataset):
+    """Redraw a sample's page, if it can be drawn here as it was."""
+    if line is None or why_not_redrawn(dataset):
         return None
     renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
     return renderer.render(Sample.from_json_line(line).context_text, px).image

@@ -23,11 +23,12 @@ from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.split import TRAIN, UNUSED, VAL
 from pagecast.dataset.tables import arrow
 from pagecast.modes import VisionMode
+from pagecast.probe import PROBE
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.files import SampleFile
 from pagecast.verify.split import Samples, Split
 
-COPIED = ("vision_modes", "tokenizer", "font", "fonts", "versions", "inputs")
+COPIED = ("vision_modes", "tokenizer", "font", "fonts", PROBE, "versions", "inputs")
 
 
 def manifest_faults(

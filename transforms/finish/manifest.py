@@ -15,6 +15,7 @@ from pagecast.dataset.manifest import fonts_of, fonts_record
 from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
 from pagecast.dataset.shard import Failure
 from pagecast.dataset.split import TRAIN, VAL, SplitPlan, SplitSettings
+from pagecast.probe import PROBE
 from transforms import metrics
 from transforms.finish import merge
 from transforms.finish.accounts import CountRows
@@ -133,6 +134,7 @@ def manifest_of(
         },
         **{key: config[key] for key in ("vision_modes", "tokenizer")},
         **fonts_record(fonts_of(config)),
+        **{key: config[key] for key in (PROBE,) if key in config},
         "versions": config["versions"],
         "source": config["source"],
         "inputs": config["inputs"],

@@ -1,6 +1,7 @@
 """Damage of every kind is named with its file and sample, and mended by a repair and a run."""
 
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -455,17 +456,36 @@ def test_pages_of_another_text_are_found_by_drawing_them_anew(
     assert tree(dataset.path) == whole
 
 
-@only("files")
-def test_pages_of_another_version_are_not_drawn_anew(dataset: Dataset, verify: Verify) -> None:
-    config = dataset.path / "_pagecast/config.json"
-    manifest = dataset.path / "split_manifest.json"
-    for path in (config, manifest):
-        content = json.loads(path.read_bytes())
-        content["versions"]["pillow"] = "1.0"
+def change_records(dataset: Dataset, change: Callable[[dict[str, Any]], None]) -> None:
+    for name in ("_pagecast/config.json", "split_manifest.json"):
+        path = dataset.path / name
+        change(content := json.loads(path.read_bytes()))
         path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+@only("files")
+def test_pages_of_another_version_are_redrawn_if_the_probe_page_is_the_same(
+    dataset: Dataset, verify: Verify
+) -> None:
+    change_records(dataset, lambda record: record["versions"].update(pillow="1.0"))
+    found = verify("--redraw")
+    assert (found.code, "redrawn" in found.out) == (0, False)
+    change_records(dataset, lambda record: record["probe"].update(tiny="0f"))
     found = verify("--redraw")
     assert found.code == 0
-    assert "; no page was redrawn (pillow 1.0, here " in found.out
+    assert re.search(
+        "; no page was redrawn .the probe page of mode tiny has the SHA-256 [0-9a-f]{64} here, 0f "
+        r"where they were made; pillow 1\.0, here ",
+        found.out,
+    )
+
+
+@only("files")
+def test_without_a_probe_page_the_version_decides(dataset: Dataset, verify: Verify) -> None:
+    change_records(dataset, lambda record: record.pop("probe"))
+    assert "redrawn" not in verify("--redraw").out
+    change_records(dataset, lambda record: record["versions"].update(pillow="1.0"))
+    assert "; no page was redrawn (pillow 1.0, here " in verify("--redraw").out
 
 
 @only("files")
