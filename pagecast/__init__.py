@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pagecast.modes import VISION_MODES, VisionMode
-    from pagecast.reader import PageReader, ReaderError
+    from pagecast.reader import PageReader, ReaderError, Split
     from pagecast.render import Page, PageMetadata, PageRenderer
 
 __all__ = [
@@ -21,10 +21,11 @@ __all__ = [
     "PageReader",
     "PageRenderer",
     "ReaderError",
+    "Split",
     "VisionMode",
 ]
 _MODULES = {"VISION_MODES": "modes", "VisionMode": "modes", "PageReader": "reader",
-            "ReaderError": "reader"}  # fmt: skip
+            "ReaderError": "reader", "Split": "reader"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

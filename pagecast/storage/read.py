@@ -24,6 +24,13 @@ def version_of(path: str) -> Hashable | None:
     return serving(path).version_of(path)
 
 
+def pinned(path: str) -> str:
+    """Return a path whose content stays as it is now, where a store has such paths: the hub's."""
+    if is_local(path) or not hasattr(serving(path), "pinned"):
+        return path
+    return serving(path).pinned(path)
+
+
 def exists(path: str) -> bool:
     """Tell whether a file is there.
 

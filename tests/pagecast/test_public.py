@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import pagecast
-from pagecast import modes, reader
+from pagecast import modes
+from pagecast.reader import pages, splits
 from pagecast.render import page
 from tests.conftest import Outcome
 
@@ -36,7 +37,7 @@ def test_nothing_is_imported_that_nobody_asked_for() -> None:
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
-@pytest.mark.parametrize("module", [modes, page, reader])
+@pytest.mark.parametrize("module", [modes, page, pages, splits])
 def test_the_examples_are_true(
     module: object, demo: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 
 def serving(path: str) -> Any:
     """Return the module that serves a path."""
-    if path.startswith("hf://"):
-        from pagecast.storage.stores import hub
-
+    if path.startswith("hf://") and (hub := _hub()):
         return hub
     from pagecast.storage.stores import objects
 
     return objects
+
+
+@cache
+def _hub() -> Any:
+    """Return what reads the hub well, or None: with older huggingface_hub its own file system."""
+    try:
+        from pagecast.storage.stores import hub
+    except ImportError:
+        return None
+    return hub
 
 
 def begin(work: str, path: str, *arguments: Any) -> Future[Any]:

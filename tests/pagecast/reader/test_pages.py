@@ -78,28 +78,6 @@ def test_several_threads_read_with_one_reader(dataset: Dataset) -> None:
     assert wrong == [[]] * 3
 
 
-class Pages:
-    """A dataset for PyTorch, as in the README."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.samples = dataset.samples
-        self.reader = PageReader(dataset.path)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[str, bytes]:
-        sample = self.samples[index]
-        return sample["id"], self.reader.image(sample, "base").tobytes()
-
-
-def test_a_data_loader_reads_in_its_workers(dataset: Dataset) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    loader = torch.utils.data.DataLoader(Pages(dataset), batch_size=None, num_workers=2)
-    for sample, page in loader:
-        assert page == dataset.expected[sample, "base"]
-
-
 @pytest.fixture
 def manifest(dataset: Dataset) -> Iterator[dict[str, Any]]:
     """The manifest, written back as the test changed it, and restored afterwards."""
@@ -115,11 +93,43 @@ def write(dataset: Dataset, manifest: dict[str, Any]) -> PageReader:
 
 
 @only("none")
-def test_another_pillow_or_freetype_is_refused(dataset: Dataset, manifest: dict[str, Any]) -> None:
+def test_another_pillow_that_draws_the_same_is_taken(
+    dataset: Dataset, manifest: dict[str, Any]
+) -> None:
+    reader = write(dataset, {**manifest, "versions": {**manifest["versions"], "pillow": "1.2.3"}})
+    assert wrong_pages(dataset, reader) == []
+
+
+@only("none")
+@pytest.mark.parametrize(
+    ("version", "why"),
+    [("1.2.3", r"pillow 1\.2\.3, here .*"), (None, "by the same versions, built otherwise")],
+)
+def test_one_that_draws_another_probe_page_is_refused(
+    dataset: Dataset, manifest: dict[str, Any], version: str | None, why: str
+) -> None:
+    versions = {**manifest["versions"], **({"pillow": version} if version else {})}
+    probe = {**manifest["probe"], "tiny": "0f"}
+    reader = write(dataset, {**manifest, "versions": versions, "probe": probe})
+    with pytest.raises(
+        ReaderError,
+        match=rf"page of mode tiny has the SHA-256 {manifest['probe']['tiny']} here, 0f where they "
+        rf"were made; {why}; install Pillow {versions['pillow']} from PyPI",
+    ):
+        reader.image(dataset.samples[0], "tiny")
+    assert reader.image(dataset.samples[0], "base").size == (1024, 1024)
+
+
+@only("none")
+def test_without_a_probe_page_the_versions_decide(
+    dataset: Dataset, manifest: dict[str, Any]
+) -> None:
+    del manifest["probe"]
+    assert write(dataset, manifest).image(dataset.samples[0], "tiny")
     for name in ("pillow", "freetype"):
         versions = {**manifest["versions"], name: "1.2.3"}
         reader = write(dataset, {**manifest, "versions": versions})
-        with pytest.raises(ReaderError, match=f"laid out by {name} 1.2.3, here is .*install"):
+        with pytest.raises(ReaderError, match=rf"{name} 1\.2\.3, here .*; install Pillow"):
             reader.image(dataset.samples[0], "tiny")
 
 
@@ -185,12 +195,11 @@ def test_a_job_with_several_fonts_and_line_breaks(
     assert manifest["versions"]["icu"] == metadata.version("PyICU-wheels")
 
     manifest["versions"]["uniseg"] = "0.9"
+    del manifest["probe"]
     (tmp_path / "drawn/split_manifest.json").write_text(
         json.dumps(manifest | {"outputs": {"images": "none"}})
     )
-    with pytest.raises(
-        ReaderError, match=r"laid out by uniseg 0\.9, here is none: .* that made them, 0\.1\.0"
-    ):
+    with pytest.raises(ReaderError, match=r"uniseg 0\.9, here none; .* that made them, 0\.1\.0"):
         PageReader(tmp_path / "drawn").image(sample, "tiny")
     capsys.readouterr()
     other = [*shared, "--font", "builtin", "--output_dir", str(tmp_path / "stored")]
@@ -234,7 +243,7 @@ def test_a_training_loader_needs_neither_beam_nor_a_tokenizer(dataset: Dataset) 
 
 @only("none")
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"outputs": {}}', b'{"outputs": 1', b"\0"]
+    "content", [b"", b"[]", b"{}", b'{"outputs": {}}', b'{"outputs": 1', b"\0", b'{"train": 57}']
 )
 def test_a_manifest_of_another_tool_is_said_to_be_none(dataset: Dataset, content: bytes) -> None:
     path = dataset.path / "split_manifest.json"
