@@ -57,11 +57,12 @@ _PART_FILE = re.compile(rf"{_PART}\.jsonl")
 _PARQUET_FILE = re.compile(
     rf"{PARQUET}/{_SPLITS}-(?P<number>\d{{5,}})-of-(?P<of>\d{{5,}})\.parquet"
 )
+_PART_LENGTHS = re.compile(rf"{_PART}\.lengths")
 _WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
 _PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
 _PRIVATE_FILE = re.compile(
     rf"{storage.PRIVATE}/(?:{'|'.join(map(re.escape, _PRIVATE_FILES))}"
-    rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.jsonl?"
+    rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.(?:jsonl?|lengths)"
     rf"|{ASSETS}/[0-9a-f]{{64}}\.(?:json|ttf))"
 )
 _DIRECTORY = re.compile(
@@ -149,6 +150,22 @@ def parse_part_receipt(file: str) -> tuple[str, int] | None:
     """Return a part's split, and how many parts that has, by the name of the part's receipt."""
     match = _PART_RECEIPT.fullmatch(file)
     return match and (match["split"], int(match["of"]))
+
+
+def part_lengths_path(output_dir: str, name: str) -> str:
+    """Return where the lengths of a part's lines are."""
+    return storage.private(output_dir, "parts", f"{name}.lengths")
+
+
+def part_lengths_files(output_dir: str, split: str) -> list[str]:
+    """Return where the lengths of the lines of a split's parts are, in order; all or none."""
+    found, of = [], 0
+    for path in storage.files_in(storage.private(output_dir, "parts")):
+        match = _PART_LENGTHS.fullmatch(path.rsplit("/", 1)[-1])
+        if match and match["split"] == split:
+            found.append(path)
+            of = max(of, int(match["of"]))
+    return sorted(found) if len(found) == of else []
 
 
 def merged_path(output_dir: str, split: str) -> str:

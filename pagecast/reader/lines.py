@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast import storage
+from pagecast.dataset.layout import part_lengths_files, part_lengths_path
 
 NEWLINE = b"\n"
+LENGTH = "<u4"  # of a line, in bytes; a file of them has no head
 
 
 class LineIndex:
@@ -50,6 +52,35 @@ class LineIndex:
         most = min(start + size, self.bases[bisect_right(self.bases, start)])
         last = int(np.searchsorted(self.ends, most, side="right"))
         return max(1, min(last, stop) - number)
+
+
+def note_lengths(directory: str, part: str, lengths: Sequence[int]) -> None:
+    """Write down how long the lines of a part are, before it is written: readers need not look."""
+    path, content = part_lengths_path(directory, part), np.array(lengths, LENGTH).tobytes()
+    try:
+        is_known = storage.read_bytes(path) == content
+    except OSError:
+        is_known = False
+    if not is_known:
+        storage.commit(path, [content])
+
+
+def noted_lines(directory: str, split: str, paths: Sequence[str]) -> LineIndex | None:
+    """Return where the lines of a split are, if that is written down and fits its files."""
+    try:
+        noted = list(storage.read_each(part_lengths_files(directory, split)))
+    except OSError:
+        return None
+    lengths = [np.frombuffer(each, LENGTH) for each in noted if each is not None]
+    if not lengths or len(lengths) != len(noted) or len(paths) not in (1, len(lengths)):
+        return None
+    ends = np.cumsum(np.concatenate(lengths), dtype=np.int64)
+    sizes = [sum(len(each) for each in lengths)] if len(paths) == 1 else [len(x) for x in lengths]
+    bases = [0, *(int(ends[n - 1]) if n else 0 for n in np.cumsum(sizes))]
+    for path, start, end in zip(paths, bases[:-1], bases[1:], strict=True):
+        if storage.size_of(path) != end - start:
+            return None
+    return LineIndex(paths, bases, ends)
 
 
 def find_lines(paths: Sequence[str]) -> LineIndex:

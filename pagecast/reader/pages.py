@@ -12,7 +12,7 @@ from PIL import Image
 
 from pagecast import storage
 from pagecast.dataset.layout import merged_path, part_files
-from pagecast.reader.lines import LineIndex, find_lines
+from pagecast.reader.lines import LineIndex, find_lines, noted_lines
 from pagecast.reader.opened import Manifest, OpenDataset, ReaderError, read_manifest
 from pagecast.reader.splits import Split
 from pagecast.storage import local
@@ -150,7 +150,7 @@ class PageReader:
         parts = [] if manifest.merged else part_files(self._directory, split)
         paths = [storage.join(self._directory, name) for name in parts] or [merged]
         try:
-            found = find_lines(paths)
+            found = noted_lines(self._directory, split, paths) or find_lines(paths)
         except ValueError as error:
             raise ReaderError(f"{error}; {self._again}") from error
         except FileNotFoundError as error:

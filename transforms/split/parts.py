@@ -33,6 +33,7 @@ from pagecast.dataset.layout import (
 )
 from pagecast.dataset.split import SplitPlan
 from pagecast.dataset.tables import arrow
+from pagecast.reader.lines import note_lengths
 from pagecast.storage.write import WrittenFile
 from transforms import metrics
 from transforms.split import parquet
@@ -120,6 +121,7 @@ def write_part(
     out = settings.output_dir
     storage.protect(settings.dataset)
     references = sorted_references(shards)
+    note_lengths(out, name, [reference.length for reference in references])
     digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
     earlier = find_part(out, name)
     if earlier is not None and earlier.references == digest:
