@@ -263,6 +263,22 @@ def refuse_sizes(max_samples: int, val_size: int) -> None:
 
 
 @dataclass(frozen=True)
+class PublishOptions:
+    """What `publish` was asked to send."""
+
+    output_dir: Annotated[Place, text(LOOKED_AT, "the dataset")]
+    repo: Annotated[str, text(WHERE, "on the hub, made if it is not there", "OWNER/NAME")]
+    revision: Annotated[str | None, text(WHERE, "a branch, made too", "BRANCH")] = None
+    private: Annotated[bool, text(WHERE, "a repository that is made is private")] = False
+    license: Annotated[
+        str | None, text(WHERE, "by the hub's name of it; FineWiki's is known", "ID")
+    ] = None
+    no_verify: Annotated[bool, text(HOW, "send it unchecked; else as `verify` does")] = False
+    dry_run: Annotated[bool, text(HOW, "write the card and list the files; send nothing")] = False
+    quiet: Annotated[bool, text(HOW, "no progress")] = False
+
+
+@dataclass(frozen=True)
 class VerifyOptions:
     """What `verify` was asked to do."""
 

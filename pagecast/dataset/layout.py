@@ -31,6 +31,7 @@ PLAN = "plan.jsonl"  # the shards and the files that cannot be used, in input or
 SPLIT = "split.json"  # what decided the split that the latest run began to write
 ERRORS = "errors.jsonl"  # input and articles that failed
 TRACE = "failure.log"  # why the latest run stopped
+CARD = "dataset_card.md"  # what `publish` says of the dataset
 FILTERED_WHOLE = "filtered.json"  # size and hash of filtered.jsonl
 LOCK = "lock"  # it stays, and is empty while nobody holds it
 ASSETS = "assets"  # tokenizer and fonts, under their SHA-256
@@ -59,7 +60,7 @@ _PARQUET_FILE = re.compile(
 )
 _PART_LENGTHS = re.compile(rf"{_PART}\.lengths")
 _WHOLE_FILES = (SAMPLES, FILTERED, MANIFEST, REPORT)
-_PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, FILTERED_WHOLE, LOCK)
+_PRIVATE_FILES = (CONFIG, OPTIONS, PLAN, SPLIT, ERRORS, TRACE, CARD, FILTERED_WHOLE, LOCK)
 _PRIVATE_FILE = re.compile(
     rf"{storage.PRIVATE}/(?:{'|'.join(map(re.escape, _PRIVATE_FILES))}"
     rf"|(?:shards|filtered)/\d{{5,}}\.jsonl?|parts/(?:{TRAIN}|{VAL})-\d{{5,}}-of-\d{{5,}}\.(?:jsonl?|lengths)"

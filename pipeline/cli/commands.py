@@ -14,6 +14,7 @@ from pipeline.options import (
     WHERE,
     DownloadOptions,
     PlanOptions,
+    PublishOptions,
     ReportOptions,
     RunOptions,
     SplitOptions,
@@ -111,7 +112,18 @@ def report(*, options: Annotated[ReportOptions, ALL]) -> int:
     return report(options)
 
 
-@APP.command(sort_key=7, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
+@APP.command(
+    sort_key=7,
+    help_epilogue=epilogue("pagecast publish --output_dir out --repo me/pages --private", TOKEN),
+)
+def publish(*, options: Annotated[PublishOptions, ALL]) -> int:
+    """Put a dataset onto the Hugging Face hub, with a card."""
+    from pipeline.commands.publish import publish
+
+    return publish(options)
+
+
+@APP.command(sort_key=8, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
 def completion(
     shell: Annotated[
         Literal["bash", "zsh", "fish"], Parameter(group=WHERE, help="bash, zsh or fish")

@@ -5,6 +5,7 @@ It has datasets with commits, and sends to a second server for the content, as t
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import struct
@@ -73,6 +74,10 @@ class FakeHub:
         self.tokens_sent_away = 0
         self.waits: list[float] = []  # seconds that this process would have waited
         self.next_host: str | None = None  # where the next page of a listing is said to be
+        self.uploaded: dict[str, bytes] = {}  # large files by their SHA-256
+        self.private: set[str] = set()
+        self.read_only = False  # what the token may do
+        self.broken_uploads = 0  # how many of the next fail
         self.lock = threading.Lock()
         self.api = Server(self, "hub")
         self.store = Server(self, "store")
@@ -85,6 +90,10 @@ class FakeHub:
         self.commits.setdefault(repo, {})[commit] = files
         self.branches.setdefault(repo, {})[branch] = commit
         return commit
+
+    def head(self, repo: str, branch: str = "main") -> dict[str, bytes]:
+        """Return the files of a branch."""
+        return self.commits[repo][self.branches[repo][branch]]
 
     def close(self) -> None:
         for server in (self.api, self.store):
@@ -125,6 +134,83 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, {})
 
+    def do_PUT(self) -> None:
+        """Take a large file, as the store does."""
+        hub, content = self.server.hub, self._body()
+        with hub.lock:
+            hub.tokens_sent_away += "Authorization" in self.headers
+            hub.broken_uploads -= (breaks := hub.broken_uploads > 0)
+        if breaks:
+            self._answer(400, {})
+            return
+        hub.uploaded[hashlib.sha256(content).hexdigest()] = content
+        self._answer(200, {})
+
+    def do_POST(self) -> None:
+        hub, path = self.server.hub, unquote(urlsplit(self.path).path).strip("/")
+        body = self._body()
+        with hub.lock:
+            hub.requests.append(Request(self.command, path, None, len(body)))
+        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self._answer(401, {})
+        elif path == "api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif hub.read_only:
+            self._answer(403, {})
+        elif path == "api/repos/create":
+            self._create(hub, json.loads(body))
+        elif path.endswith(".git/info/lfs/objects/batch"):
+            wanted = json.loads(body)["objects"]
+            self._json({"transfer": "basic", "objects": [
+                o if o["oid"] in hub.uploaded
+                else {**o, "actions": {"upload": {"href": f"{hub.store.url}/{o['oid']}"}}}
+                for o in wanted
+            ]})  # fmt: skip
+        else:
+            _, _, owner, name, what, revision = path.split("/", 5)
+            self._write(hub, f"{owner}/{name}", what, revision, body)
+
+    def _create(self, hub: FakeHub, asked: dict[str, Any]) -> None:
+        repo = f"{asked.get('organization') or 'me'}/{asked['name']}"
+        if made := repo not in hub.commits:
+            hub.push(repo, {".gitattributes": b""})
+            hub.private |= {repo} if asked.get("visibility") == "private" else set()
+        self._json({"url": f"{hub.url}/datasets/{repo}"}, status=200 if made else 409)
+
+    def _write(self, hub: FakeHub, repo: str, what: str, revision: str, body: bytes) -> None:
+        if what == "branch":
+            hub.branches[repo][revision] = hub.branches[repo]["main"]
+            self._answer(200, {})
+            return
+        if what == "preupload":
+            self._json({"files": [
+                {"path": f["path"], "shouldIgnore": False,
+                 "uploadMode": "lfs" if f["size"] > 10_000 else "regular"}
+                for f in json.loads(body)["files"]
+            ]})  # fmt: skip
+            return
+        files = dict(hub.head(repo, revision))
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = hub.uploaded[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del files[value["path"]]
+        commit = hub.push(repo, files, revision)
+        self._json({"commitUrl": f"{hub.url}/datasets/{repo}/commit/{commit}", "commitOid": commit})
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
     def _files(self, hub: FakeHub, repo: str, revision: str) -> tuple[str, dict[str, bytes]] | None:
         if repo not in hub.commits:
             self._answer(404, {"X-Error-Code": "RepoNotFound"})
@@ -136,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
         return commit, hub.commits[repo][commit]
 
     def _api(self, hub: FakeHub, parts: list[str], query: dict[str, list[str]]) -> None:
-        repo, what, revision = "/".join(parts[:2]), parts[2], parts[3]
+        repo, (what, revision) = "/".join(parts[:2]), parts[2:4] or ("revision", "main")
         if (found := self._files(hub, repo, revision)) is None:
             return
         commit, files = found
@@ -237,8 +323,8 @@ class Handler(BaseHTTPRequestHandler):
             body = body[len(body) // 2 :]
         self.wfile.write(body)
 
-    def _json(self, value: Any, headers: dict[str, str] | None = None) -> None:
-        self._answer(200, {"Content-Type": "application/json", **(headers or {})}, value)
+    def _json(self, value: Any, headers: dict[str, str] | None = None, status: int = 200) -> None:
+        self._answer(status, {"Content-Type": "application/json", **(headers or {})}, value)
 
     def _answer(self, status: int, headers: dict[str, str], value: Any = None) -> None:
         body = b"" if value is None else json.dumps(value).encode()

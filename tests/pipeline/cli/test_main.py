@@ -51,7 +51,7 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
 @pytest.mark.parametrize(
     ("argv", "code", "text"),
     [
-        ([], 2, "commands are download, plan, run, split, verify, report and completion"),
+        ([], 2, "are download, plan, run, split, verify, report, publish and completion"),
         (["frob"], 2, 'unknown command "frob". Available commands: download, plan, run, split,'),
         (["help", "frob"], 2, 'unknown command "frob"'),
         (["frob", "--help"], 2, 'unknown command "frob"'),

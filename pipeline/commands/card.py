@@ -1,0 +1,171 @@
+"""The dataset card: what the hub shows of a dataset, made from its manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from huggingface_hub import DatasetCard, DatasetCardData
+from PIL import Image
+
+from pagecast import VISION_MODES, PageReader
+from pagecast.dataset.layout import FILES, NONE, SHARDS
+from pagecast.dataset.manifest import fonts_of
+from pagecast.render.png import encode_png
+from pipeline.data import data_file
+from pipeline.launch import languages
+from pipeline.options import FINEWIKI, RunOptions
+
+SHOWN_PX = 1024  # at most, of the page in the card
+FORMS = {SHARDS: ["--image_shards"], NONE: ["--no_images"], FILES: list[str]()}
+SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
+         (10**7, "1M<n<10M"), (10**8, "10M<n<100M"))  # fmt: skip
+LICENCE = "cc-by-sa-4.0"  # Wikipedia's
+KNOWN_MODES = [mode.name for mode in VISION_MODES]
+WIKI_ID = re.compile(r"([a-z][a-z0-9_-]*)wiki/")
+TAGS = ["vision-text-compression", "pagecast"]
+PAGE = "page.png"
+
+
+class Example(NamedTuple):
+    """A page of the dataset, as a file."""
+
+    id: str
+    wiki_id: str
+    mode: str
+    px: int
+    png: bytes
+    file: str = PAGE
+
+
+def example_of(reader: PageReader) -> Example | None:
+    """Return the first sample's page at the largest mode that a card has room for, if any."""
+    fitting = [mode for mode, px in reader.modes.items() if px <= SHOWN_PX] or [*reader.modes]
+    mode = max(fitting, key=reader.modes.__getitem__)
+    for split in ("train", "val"):
+        for sample in islice(reader[split], 1):
+            image: Image.Image = reader.image(sample, mode)
+            return Example(sample["id"], sample["wiki_id"], mode, image.width, encode_png(image, 9))
+    return None
+
+
+def make_card(
+    manifest: Mapping[str, Any],
+    repo: str,
+    form: str,
+    data_files: Mapping[str, str],
+    example: Example | None,
+    codes: Sequence[str],
+    licence: str | None,
+) -> str:
+    """Return a card in Markdown, with the YAML that the hub reads first.
+
+    Args:
+      form: `layout.PARQUET`, or how images are stored beside the JSON lines.
+      data_files: a pattern for each split.
+      codes: of the Wikipedias whose articles these are.
+      licence: by the hub's name of it; Wikipedia's where the articles are that, if None.
+    """
+    is_wikipedia = bool(codes) or FINEWIKI in [s["repo"] for s in manifest["source"]]
+    samples = sum(manifest["split"][split]["samples"] for split in ("train", "val"))
+    name = repo.rsplit("/", 1)[-1]
+    splits = {"train": "train", "val": "validation"}
+    card_data = DatasetCardData(
+        pretty_name=name,
+        language=sorted({languages.WIKIPEDIAS.get(code, code) for code in codes}) or None,
+        license=licence or (LICENCE if is_wikipedia else None),
+        size_categories=next((size for most, size in SIZES if samples < most), "n>1T"),
+        task_categories=["image-to-text", "text-generation"],
+        tags=[*TAGS, *["wikipedia"] * is_wikipedia],
+        source_datasets=[source["repo"] for source in manifest["source"]] or None,
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": splits[split], "path": path} for split, path in data_files.items()
+                ],
+            }
+        ],
+    )
+    card = DatasetCard.from_template(
+        card_data,
+        template_str=data_file("dataset_card.md").read_text(encoding="utf-8"),
+        pretty_name=name,
+        repo=repo,
+        form=form,
+        example=example,
+        samples=samples,
+        source=", ".join(
+            f"[{s['repo']}](https://huggingface.co/datasets/{s['repo']}) at `{s['commit']}`"
+            for s in manifest["source"]
+        ),
+        is_wikipedia=is_wikipedia,
+        splits={split: manifest["split"][split] for split in ("train", "val")},
+        modes=manifest["vision_modes"],
+        command=command_of(manifest),
+        renderer=", ".join(_renderer(manifest)),
+        fonts=fonts_of(manifest),
+        **{key: manifest[key] for key in ("options", "versions", "counts", "tokenizer")},
+        context_tokens=manifest["options"]["context_tokens"],
+        continuation_tokens=manifest["options"]["continuation_tokens"],
+    )
+    return str(card)
+
+
+def languages_of(paths: Iterable[str], example: Example | None) -> list[str]:
+    """Return the codes of the Wikipedias that input is of, by FineWiki's directories or ids."""
+    found = {match[1] for match in map(languages.SUBSET.search, paths) if match}
+    if example is not None and not found:
+        found = {match[1] for match in [WIKI_ID.match(example.wiki_id)] if match}
+    return sorted(code.replace("_", "-") for code in found)
+
+
+def command_of(manifest: Mapping[str, Any]) -> str:
+    """Return the `run` command that makes such a dataset; local places without what is above."""
+    options, outputs = manifest["options"], manifest["outputs"]
+    words = ["pagecast", "run", "--input", *_places([file["path"] for file in manifest["inputs"]])]
+    words += ["--output_dir", "out"]
+    for name, value in options.items():
+        if name == "images":
+            words += FORMS[value]
+        elif name == "modes":
+            modes = manifest["vision_modes"]
+            if list(modes) != list(KNOWN_MODES):
+                named = [m if m in KNOWN_MODES else f"{m}={modes[m]['px']}" for m in modes]
+                words += ["--modes", ",".join(named)]
+        elif value is not None and value != getattr(RunOptions, name, None):
+            words += [f"--{name}", str(value)]
+    words += [f"--{name}" for name in ("arrow", "parquet", "filtered") if outputs.get(name)]
+    return shlex.join(words)
+
+
+def _renderer(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the arguments of the renderer that draws the pages, but for fonts."""
+    for name in ("layout", "line_break"):
+        value = manifest["options"].get(name)
+        if value not in (None, getattr(RunOptions, name)):
+            yield f"{name}={value!r}"
+
+
+def _places(paths: Sequence[str]) -> list[str]:
+    """Return the directories of files, or the file where there is only one."""
+    if len(paths) == 1:
+        return [without_place(paths[0])]
+    return sorted({without_place(path).rpartition("/")[0] or "." for path in paths})
+
+
+def without_place(path: str) -> str:
+    """Return a path without what is nobody's business: of local ones the last two names stay."""
+    if path.startswith("hf://"):
+        return path
+    return "/".join(path.split("://", 1)[-1].split("/")[-2:])
+
+
+def public_manifest(manifest: Mapping[str, Any]) -> bytes:
+    """Return a manifest whose input files are named without their place."""
+    inputs = [{**file, "path": without_place(file["path"])} for file in manifest["inputs"]]
+    return json.dumps({**manifest, "inputs": inputs}, indent=2).encode("ascii") + b"\n"
