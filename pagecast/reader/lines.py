@@ -55,7 +55,7 @@ class LineIndex:
 
 
 def note_lengths(directory: str, part: str, lengths: Sequence[int]) -> None:
-    """Write down how long the lines of a part are, before it is written: readers need not look."""
+    """Write down how long the lines of a part are, so that readers need not look."""
     path, content = part_lengths_path(directory, part), np.array(lengths, LENGTH).tobytes()
     try:
         is_known = storage.read_bytes(path) == content

@@ -121,7 +121,6 @@ def write_part(
     out = settings.output_dir
     storage.protect(settings.dataset)
     references = sorted_references(shards)
-    note_lengths(out, name, [reference.length for reference in references])
     digest = hashlib.sha256(repr([tuple(r) for r in references]).encode()).hexdigest()
     earlier = find_part(out, name)
     if earlier is not None and earlier.references == digest:
@@ -141,6 +140,7 @@ def write_part(
         part = part._replace(
             lines=storage.commit_hashed(path, fetch_lines(references, settings.dataset))
         )
+    note_lengths(out, name, [reference.length for reference in references])
     if settings.schema is not None and part.arrow == NOTHING:
         path = arrow_path(out, name)
         part = part._replace(

@@ -476,7 +476,11 @@ def finished(store: Any) -> None:
     """Put as much of a dataset into a store as a reader of its images looks at."""
     image = io.BytesIO()
     Image.new("L", (512, 512), 255).save(image, "PNG")
-    told = {"outputs": {"images": "files"}, "vision_modes": {"tiny": {"px": 512}}}
+    told = {
+        "outputs": {"images": "files"}, "vision_modes": {"tiny": {"px": 512}},
+        "split": {"train": {"samples": 4}, "val": {"samples": 0}}, "font": {"sha256": ""},
+        "options": {"layout": "basic"}, "versions": {},
+    }  # fmt: skip
     store.put(f"out/{MANIFEST}", json.dumps(told).encode())
     for row in range(4):
         store.put(f"out/images/tiny/sample_{row:06d}_chunk_0.png", image.getvalue())
