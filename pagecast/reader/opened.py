@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from bisect import bisect_right
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -128,11 +129,14 @@ class OpenDataset:
         """Return a range of a file that stays open."""
         return self._files.read(path, offset, length)
 
-    def image(self, sample: str, text: str | None, mode: str) -> Image.Image:
-        """Return a sample's page; `text` is its context, which is looked up where there is none."""
+    def image(self, sample: str, mode: str, record: Mapping[str, Any]) -> Image.Image:
+        """Return a sample's page; the sample is looked up where its `record` has no context."""
         px = self._manifest.size_of(mode)
         if self._manifest.form == NONE:
-            return self._drawing(mode).render(self._text(sample) if text is None else text, px)[0]
+            if "context_text" not in record:
+                record = self._sample(sample)
+            size = (record.get("font_metadata") or {}).get(mode, {}).get("font_size")
+            return self._drawing(mode).draw(record["context_text"], px, size)
         png = self.png(sample, mode)
         try:
             image = Image.open(io.BytesIO(png), formats=("PNG",))
@@ -203,15 +207,15 @@ class OpenDataset:
         self._probed.add(mode)
         return renderer
 
-    def _text(self, sample: str) -> str:
-        """Return the context of a sample from its shard's file."""
+    def _sample(self, sample: str) -> dict[str, Any]:
+        """Return a sample from its shard's file."""
         row, chunk = _parsed(sample)
         shard = self._shard_of(sample, row)
         place = self._lines(shard).get((row, chunk))
         if place is None:
             raise ReaderError(f"{sample} is not in the dataset")
         path = shard_path(self._output_dir, shard)
-        return parse_line(self.read(path, *place), path)["context_text"]
+        return parse_line(self.read(path, *place), path)
 
     def _shard_of(self, sample: str, row: int) -> int:
         if self._shards is None:

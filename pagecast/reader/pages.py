@@ -92,8 +92,8 @@ class PageReader:
           OSError: a file cannot be read.
         """
         if isinstance(sample, str):
-            return self._dataset().image(sample, None, mode)
-        return self._dataset().image(sample["id"], sample.get("context_text"), mode)
+            return self._dataset().image(sample, mode, {})
+        return self._dataset().image(sample["id"], mode, sample)
 
     def collate(
         self, samples: Sequence[Mapping[str, Any]], mode: str, rgb: bool = False

@@ -42,12 +42,20 @@ def line_height(font_size: int) -> int:
     return int(font_size * LINE_SPACING)
 
 
-def largest_fit(fits: Callable[[int], bool]) -> int:
+def largest_fit(fits: Callable[[int], bool], known: int | None = None) -> int:
     """Return the font size at which a binary search for the rightmost fit ends.
 
-    `fits` is not always monotonic, so the search asks exactly what the oracle's does.
+    `fits` is not always monotonic, so the search asks exactly what the oracle's does. A size that
+    is `known` to be its end is only checked to be one: it fits, and the next does not.
     """
     low, high = MIN_FONT_SIZE, MAX_FONT_SIZE
+    if (
+        known is not None
+        and low <= known <= high
+        and (known == low or fits(known))
+        and (known == high or not fits(known + 1))
+    ):
+        return known
     while low < high:
         mid = (low + high + 1) // 2
         low, high = (mid, high) if fits(mid) else (low, mid - 1)

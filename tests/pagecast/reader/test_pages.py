@@ -92,6 +92,52 @@ def write(dataset: Dataset, manifest: dict[str, Any]) -> PageReader:
     return PageReader(dataset.path)
 
 
+def test_a_page_is_had_by_the_id_alone_and_by_a_text_of_ones_own(dataset: Dataset) -> None:
+    reader = PageReader(dataset.path)
+    for sample in dataset.samples[:9]:
+        page = reader.image(sample["id"], "tiny").tobytes()
+        assert page == dataset.expected[sample["id"], "tiny"]
+        bare = {"id": sample["id"], "context_text": sample["context_text"]}
+        assert reader.image(bare, "base").tobytes() == dataset.expected[sample["id"], "base"]
+    if not (dataset.path / "images").exists():
+        other = {**dataset.samples[0], "context_text": "Two words"}  # its font size is another
+        page = PageRenderer().render("Two words", 512).image.tobytes()
+        assert reader.image(other, "tiny").tobytes() == page
+    for name in ("sample_000000_chunk_77", "sample_999999_chunk_0"):
+        with pytest.raises((ReaderError, FileNotFoundError)):
+            reader.image(name, "tiny")
+
+
+@pytest.mark.parametrize("rgb", [False, True])
+def test_a_batch_is_of_arrays(dataset: Dataset, rgb: bool) -> None:
+    reader = PageReader(dataset.path)
+    batch = reader.collate(dataset.samples[:3], "tiny", rgb)
+    assert batch["id"] == [sample["id"] for sample in dataset.samples[:3]]
+    assert batch["page"].shape == ((3, 3, 512, 512) if rgb else (3, 512, 512))
+    gray = batch["page"][:, 0] if rgb else batch["page"]
+    for sample, page in zip(dataset.samples, gray, strict=False):
+        assert page.tobytes() == dataset.expected[sample["id"], "tiny"]
+    for name in ("context_tokens", "continuation_tokens"):
+        assert (batch[name].shape, batch[name].dtype) == ((3, 1000), "int32")
+        assert batch[name].tolist() == [sample[name] for sample in dataset.samples[:3]]
+
+
+@only("files")
+def test_a_damaged_image_names_its_sample(dataset: Dataset) -> None:
+    name = dataset.samples[0]["id"]
+    path = dataset.path / f"images/tiny/{name}.png"
+    whole = path.read_bytes()
+    try:
+        other = (dataset.path / f"images/base/{name}.png").read_bytes()
+        for content in (whole[:300], b"", b"GIF89a" + whole[6:], other):
+            path.write_bytes(content)
+            with pytest.raises(ReaderError, match=f"image of {name} in mode tiny is damaged") as e:
+                PageReader(dataset.path).image(name, "tiny")
+            assert "\n" not in str(e.value)
+    finally:
+        path.write_bytes(whole)
+
+
 @only("none")
 def test_another_pillow_that_draws_the_same_is_taken(
     dataset: Dataset, manifest: dict[str, Any]

@@ -71,6 +71,26 @@ def test_largest_fit_asks_in_order(fitting: set[int], size: int, asked: list[int
 
 
 @pytest.mark.parametrize(
+    ("known", "size", "asked"),
+    [
+        (12, 12, [12, 13]),
+        (11, 12, [11, 12, 17, 10, 13, 11, 12]),  # the next fits too: not the end of a search
+        (20, 12, [20, 17, 10, 13, 11, 12]),
+        (31, 12, [17, 10, 13, 11, 12]),
+    ],
+)
+def test_a_known_fit_is_only_checked(known: int, size: int, asked: list[int]) -> None:
+    questions: list[int] = []
+
+    def fits(candidate: int) -> bool:
+        questions.append(candidate)
+        return candidate <= 12
+
+    assert largest_fit(fits, known) == size
+    assert questions == asked
+
+
+@pytest.mark.parametrize(
     ("words", "box", "firsts"),
     [
         ([], 50, []),
