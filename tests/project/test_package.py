@@ -93,14 +93,13 @@ def code_blocks(document: str) -> list[str]:
 
 def test_the_code_for_loaders_reads_a_dataset(demo: Outcome, run: RunCommand) -> None:
     reading, drawing = code_blocks("docs/loading.md")
-    names: dict[str, Any] = {}
-    exec(reading, names)
     drawn = run(SAMPLE, options="--no_images --num_articles 3")
     for out in (demo.path, drawn.path):
-        pages = names["Pages"](str(out))
-        image, tokens = pages[len(pages) - 1]
-        assert (image.mode, image.size, len(tokens)) == ("RGB", (1024, 1024), 1000)
-    names = {"sample": pages.samples[0]}
+        names: dict[str, Any] = {}
+        exec(reading.replace("output/demo", str(out)), names)
+        assert (names["page"].mode, names["page"].size) == ("L", (1024, 1024))
+        assert names["batch"]["page"].shape == (4, 1024, 1024)
+    names = {"sample": names["sample"]}
     exec(drawing, names)
     assert names["image"].size == (1280, 1280)
 
