@@ -21,6 +21,7 @@ from pipeline.estimate.measure import (
     FILTERED,
     KEPT,
     LINE,
+    PACKED,
     PNG,
     SAMPLES,
     TAR,
@@ -33,6 +34,7 @@ from pipeline.estimate.outputs import (
     REST,
     ROWS,
     SPLIT,
+    TABLES,
     WHOLE,
     Disk,
     Files,
@@ -178,6 +180,7 @@ def test_images_are_measured_in_all_forms(form: str, tmp_path: Path) -> None:
 
 def found_in(samples: float) -> Measured:
     sizes = {LINE: 20_000, ARROW: 9000, PNG + "x": 30_000, BLOCKS: 32_768, TAR: 60_000}
+    sizes |= {PNG + "y": 30_000, PACKED: 63_000}
     return Measured(
         {SAMPLES: around(samples, samples / 10), FILTERED: around(5e6, 1e6)},
         {name: around(size, 0) for name, size in sizes.items()},
@@ -203,6 +206,7 @@ def test_what_is_not_asked_for_is_not_in_the_total() -> None:
         "--arrow --image_shards": {SHARDS, WHOLE, ROWS},
         "--filtered --no_images": {NONE, WHOLE, ARTICLES},
         "--no_merge": {FILES},
+        "--parquet": {FILES, WHOLE, TABLES},
     }.items():
         found = of_run(more=more)
         assert found.asked == usual | asked
