@@ -114,5 +114,5 @@ def read_rows(path: str) -> Iterator[dict[str, Any]]:
       pyarrow.ArrowException, OSError: the file is damaged or cut short.
     """
     with storage.open_read(path) as file, pq.ParquetFile(file) as table:
-        for batch in table.iter_batches(GROUP_ROWS):
-            yield from batch.to_pylist()
+        for number in range(table.num_row_groups):  # to iterate over batches holds many groups
+            yield from table.read_row_group(number).to_pylist()
