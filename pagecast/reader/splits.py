@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 from pagecast import storage
+from pagecast.reader.lines import LineIndex
 from pagecast.reader.opened import parse_line
 
-if TYPE_CHECKING:
-    from pagecast.reader.pages import PageReader
-
 READ_BYTES = 4 << 20  # at a time, of samples in a row
+
+
+class Files(Protocol):
+    """What a split is read from: a `PageReader`."""
+
+    def lines(self, split: str) -> LineIndex:
+        """Return where the lines of a split are."""
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Return a range of a file."""
 
 
 class Split(Sequence[dict[str, Any]]):
@@ -28,7 +36,7 @@ class Split(Sequence[dict[str, Any]]):
     [0, 3, 2]
     """
 
-    def __init__(self, reader: PageReader, name: str, rows: range) -> None:
+    def __init__(self, reader: Files, name: str, rows: range) -> None:
         self._reader, self._name, self._rows = reader, name, rows
 
     def __repr__(self) -> str:
