@@ -73,6 +73,8 @@ def publish(options: PublishOptions) -> int:
     be_quiet(options.quiet)
     out = _output_dir(options)
     manifest = _read_manifest(out)
+    if not manifest["split"]["train"]["samples"]:
+        raise UsageError(f"{out} has no train samples, so there is nothing to publish")
     contents = find_contents(out, manifest)
     if not (options.no_verify or options.dry_run):
         checked = VerifyOptions(output_dir=dataset_of(out, manifest), quiet=options.quiet)
@@ -84,11 +86,13 @@ def publish(options: PublishOptions) -> int:
     except ReaderError as error:
         raise UsageError(str(error)) from error
     plan = read_plan(storage.private(dataset_of(out, manifest), PLAN))
+    # A viewer has nothing to show of a split without samples.
+    there = {s: p for s, p in contents.data_files.items() if manifest["split"][s]["samples"]}
     text = card.make_card(
         manifest,
         options.repo,
         contents.form,
-        contents.data_files,
+        there,
         example,
         card.languages_of([entry.path for entry in plan], example),
         options.license,

@@ -169,6 +169,22 @@ def test_published_again_is_what_it_is_now(
     assert len(hub.uploaded) == sent
 
 
+def test_a_split_without_samples_is_not_promised(
+    made: Make, tmp_path: Path, hub: FakeHub, command: Command
+) -> None:
+    out = made(tmp_path, "--parquet --val_size 0")
+    assert command(line(out)).code == 0
+    text = hub.head(REPO)[README].decode()
+    (config,) = DatasetCard(text).data.to_dict()["configs"]
+    assert [files["split"] for files in config["data_files"]] == ["train"]
+    path = out / "split_manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["split"]["train"]["samples"] = 0
+    path.write_text(json.dumps(manifest))
+    refused = command(line(out))
+    assert refused.code == 2 and "nothing to publish" in refused.err
+
+
 def test_a_branch_is_made(made: Make, tmp_path: Path, hub: FakeHub, command: Command) -> None:
     out = made(tmp_path, "--no_images")
     result = command(line(out, "--no_verify --revision v1"))
