@@ -18,12 +18,12 @@ from pagecast.dataset.manifest import fonts_of
 from pagecast.render.png import encode_png
 from pipeline.data import data_file
 from pipeline.launch import languages
+from pipeline.launch.assets import DEFAULT_FONT
 from pipeline.options import FINEWIKI, RunOptions
 
 SHOWN_PX = 1024  # at most, of the page in the card
 FORMS = {SHARDS: ["--image_shards"], NONE: ["--no_images"], FILES: list[str]()}
-SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"),
-         (10**7, "1M<n<10M"), (10**8, "10M<n<100M"))  # fmt: skip
+BOUNDS = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B"]  # 10 ** 3 and so on
 LICENCE = "cc-by-sa-4.0"  # Wikipedia's
 KNOWN_MODES = [mode.name for mode in VISION_MODES]
 WIKI_ID = re.compile(r"([a-z][a-z0-9_-]*)wiki/")
@@ -78,7 +78,7 @@ def make_card(
         pretty_name=name,
         language=sorted({languages.WIKIPEDIAS.get(code, code) for code in codes}) or None,
         license=licence or (LICENCE if is_wikipedia else None),
-        size_categories=next((size for most, size in SIZES if samples < most), "n>1T"),
+        size_categories=size_category(samples),
         task_categories=["image-to-text", "text-generation"],
         tags=[*TAGS, *["wikipedia"] * is_wikipedia],
         source_datasets=[source["repo"] for source in manifest["source"]] or None,
@@ -124,6 +124,18 @@ def languages_of(paths: Iterable[str], example: Example | None) -> list[str]:
     return sorted(code.replace("_", "-") for code in found)
 
 
+def size_category(samples: int) -> str:
+    """Return the hub's name for a dataset of so many samples.
+
+    >>> size_category(999), size_category(1000), size_category(2 * 10**10)
+    ('n<1K', '1K<n<10K', 'n>10B')
+    """
+    at = max(0, len(str(samples)) - 3)  # how many of the bounds are reached
+    if at == 0:
+        return f"n<{BOUNDS[0]}"
+    return f"{BOUNDS[at - 1]}<n<{BOUNDS[at]}" if at < len(BOUNDS) else f"n>{BOUNDS[-1]}"
+
+
 def command_of(manifest: Mapping[str, Any]) -> str:
     """Return the `run` command that makes such a dataset; local places without what is above."""
     options, outputs = manifest["options"], manifest["outputs"]
@@ -144,7 +156,10 @@ def command_of(manifest: Mapping[str, Any]) -> str:
 
 
 def _renderer(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the arguments of the renderer that draws the pages, but for fonts."""
+    """Yield the arguments of the renderer that draws the pages, where they are not the defaults."""
+    fonts = fonts_of(manifest)
+    if [font["name"] for font in fonts] != [DEFAULT_FONT]:
+        yield "[open(name, 'rb').read() for name in fonts]"
     for name in ("layout", "line_break"):
         value = manifest["options"].get(name)
         if value not in (None, getattr(RunOptions, name)):

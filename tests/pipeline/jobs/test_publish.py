@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import io
 import json
@@ -16,10 +17,12 @@ from huggingface_hub import DatasetCard
 from PIL import Image
 
 from pagecast import PageReader
+from pipeline.commands import card
 from pipeline.commands.card import without_place
 from pipeline.commands.publish import DATA, README
 from pipeline.options import FINEWIKI
 from tests.conftest import Command, articles, write_parquet
+from tests.pagecast.render.test_glyphs import tiny_font
 from tests.support.hub import FakeHub
 
 REPO = "me/pages"
@@ -148,6 +151,19 @@ def test_other_forms_go_as_lines_and_tars(
     text = files[README].decode()
     assert ("PageRenderer()" in text) is not images
     assert "path: train*.jsonl" in text
+
+
+def test_the_card_names_fonts_of_ones_own(
+    tmp_path: Path, input_dir: Path, hub: FakeHub, command: Command
+) -> None:
+    out, font = tmp_path / "out", tmp_path / "own.ttf"
+    font.write_bytes(tiny_font())
+    words = f"run --input {input_dir} --output_dir {out} {SIZES} --no_images --font {font} builtin"
+    assert command(f"{words} --no_report --workers 1").code == 0
+    assert command(line(out, "--dry_run")).code == 0
+    text = (out / "_pagecast/dataset_card.md").read_text()
+    assert 'fonts = ["own.ttf", "DejaVuSans.ttf"]' in text
+    assert "PageRenderer([open(name, 'rb').read() for name in fonts]).render(" in text
 
 
 def test_published_again_is_what_it_is_now(
@@ -288,6 +304,10 @@ def test_a_named_split_goes_alone(
     assert command(line(out / "splits/quick")).code == 0
     assert "7 | " in hub.head(REPO)[README].decode()
     assert [name for name in hub.head(REPO) if name.endswith(".tar")] == []
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(card).failed == 0
 
 
 @pytest.mark.parametrize(("path", "shown"), [
