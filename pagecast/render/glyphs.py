@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,15 @@ MAX_FONT_SIZE = 30  # px
 COMPARED_AT = 2048  # px, where the least difference of kerning shows
 UNIT = 64  # FreeType's 26.6 fixed point: 64 units are a pixel
 MAX_CODEPOINTS = 0x110000
+FEW_IDS = 512  # more than most texts of one script need
 
 # An atlas within these limits takes some tens of MB, whatever the scripts.
 MAX_CHARACTERS, MAX_PAIRS, MAX_MASKS = 8192, 65536, 24576
+
+
+def distinct(ids: NDArray[np.integer[Any]]) -> set[int]:
+    """Return which ids there are, all small numbers."""
+    return set(np.flatnonzero(np.bincount(ids)).tolist())
 
 
 def nearest_pixel(position: Position) -> Position:
@@ -80,6 +86,7 @@ class GlyphAtlas:
         self._odd: dict[str, int] = {}
         self._unkerned: set[int] = set()
         self._pairs: dict[int, int] = {}
+        self._pair_table = np.full((FEW_IDS, FEW_IDS), -1, np.int32)  # of the first ids, quicker
         self._sized: dict[int, SizedGlyphs] = {}
 
     @property
@@ -153,10 +160,18 @@ class GlyphAtlas:
         Returns:
           The positions in `ids` of their first characters, and their pair numbers, from 1.
         """
-        keys, where = np.unique(
-            ids[:-1].astype(np.int64) * MAX_CODEPOINTS + ids[1:], return_inverse=True
-        )
-        numbers = np.array([self._pair_number(key) for key in keys.tolist()], np.int64)[where]
+        first, second = ids[:-1], ids[1:]
+        if len(ids) and int(ids.max()) < FEW_IDS:
+            table = self._pair_table
+            new = table[first, second] < 0
+            for a, b in {*zip(first[new].tolist(), second[new].tolist(), strict=True)}:
+                table[a, b] = self._pair_number(a * MAX_CODEPOINTS + b)
+            numbers = table[first, second].astype(np.int64)
+        else:
+            keys, where = np.unique(
+                first.astype(np.int64) * MAX_CODEPOINTS + second, return_inverse=True
+            )
+            numbers = np.array([self._pair_number(key) for key in keys.tolist()], np.int64)[where]
         at = np.flatnonzero(numbers)
         return at, numbers[at]
 

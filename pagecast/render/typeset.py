@@ -27,6 +27,7 @@ from pagecast.render.glyphs import (
     Ints,
     Mask,
     SizedGlyphs,
+    distinct,
     nearest_pixel,
 )
 
@@ -124,8 +125,7 @@ class Text:
     def _look_up(self) -> None:
         """Find the kerned pairs, and which characters and pairs are to be measured."""
         self.kerned_at, self.kerned_pairs = self.atlas.intern_kerning(self.ids)
-        self.used_ids = set(np.unique(self.ids).tolist())
-        self.used_pairs = set(np.unique(self.kerned_pairs).tolist())
+        self.used_ids, self.used_pairs = distinct(self.ids), distinct(self.kerned_pairs)
 
     def stretch(self, first: int, last: int) -> str:
         """Return the text of a line of these words, the last included."""
@@ -229,7 +229,7 @@ class SetText:
         nexts = np.append(begin[1:], end[-1] + 1)  # a space between lines counts with the first
         origin = begin[0]
         ids = text.ids[origin : end[-1]]
-        glyphs.draw(set(np.unique(ids).tolist()))
+        glyphs.draw(distinct(ids))
 
         inked = glyphs.bottom[ids] > glyphs.top[ids]
         # Spaces between lines are not drawn, whatever they look like.
