@@ -15,7 +15,7 @@ from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import image_name, tar_name
 from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
-from pagecast.probe import unlike
+from pagecast.probe import others, unlike
 from pagecast.render.typeset import MARGIN
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
@@ -100,11 +100,11 @@ def why_not_redrawn(dataset: Dataset) -> str:
 
 @lru_cache(maxsize=4)
 def _why_not_redrawn(fonts: tuple[str, ...], pages: PageSettings, made: str) -> str:
-    sizes = {mode.name: mode.px for mode in pages.modes}
+    sizes, record = {mode.name: mode.px for mode in pages.modes}, json.loads(made)
+    if not others(record):
+        return ""  # the same versions: pages that are others here were drawn wrongly
     try:
-        return unlike(
-            json.loads(made), lambda: load_renderer(fonts, pages.layout, pages.line_break), sizes
-        )
+        return unlike(record, lambda: load_renderer(fonts, pages.layout, pages.line_break), sizes)
     except (OSError, ValueError, ImportError) as error:  # this Pillow cannot do such pages at all
         return str(error)
 
