@@ -63,7 +63,9 @@ def build(pipeline: beam.Pipeline, job: Job) -> beam.PCollection:
     )
     failures = (work[FAILED], kept[FAILED]) | "AllFailures" >> beam.Flatten()
     results = {"receipts": receipts, "failures": failures}
-    split = results | "SplitSamples" >> SplitSamples(asked.split, WritePart(job.parts))
+    split = results | "SplitSamples" >> SplitSamples(
+        asked.split, WritePart(job.parts), takes_plan=asked.parquet
+    )
     return {**results, **split, FILTERED: kept[FILTERED]} | "Finish" >> Finish(
         FinishSettings(asked.split, job.parts, asked.filtered)
     )

@@ -86,8 +86,10 @@ def test_finish_merges_in_input_order_and_writes_the_manifest_last(job) -> None:
         (shards[0] + shards[1]).splitlines()
     )
     assert sorted(path.name for path in (out / "_pagecast/parts").iterdir()) == [
-        "train-00000-of-00001.json", "val-00000-of-00001.json",
-    ]  # fmt: skip
+        f"{split}-00000-of-00001.{kind}"
+        for split in ("train", "val")
+        for kind in ("json", "lengths")
+    ]
     assert (out / "_pagecast/errors.jsonl").read_bytes() == b""
     manifest = json.loads((out / "split_manifest.json").read_text())
     assert manifest["options"] == {

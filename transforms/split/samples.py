@@ -20,12 +20,14 @@ class SplitSamples(beam.PTransform):
 
     Args:
       write_part: writes a part from where its lines are, `WritePart`.
+      takes_plan: whether it is given the plan, which on Flink takes network buffers of each worker.
     """
 
-    def __init__(self, settings: SplitSettings, write_part: beam.DoFn) -> None:
+    def __init__(
+        self, settings: SplitSettings, write_part: beam.DoFn, takes_plan: bool = False
+    ) -> None:
         super().__init__()
-        self._settings = settings
-        self._write_part = write_part
+        self._settings, self._write_part, self._takes_plan = settings, write_part, takes_plan
 
     def expand(self, inputs: Mapping[str, beam.PCollection]) -> dict[str, beam.PCollection]:
         """Take `receipts` and `failures`."""
@@ -37,7 +39,7 @@ class SplitSamples(beam.PTransform):
             whole
             | "AssignSplit" >> beam.FlatMap(assign_split, AsSingleton(plan), self._settings)
             | "GroupByPart" >> beam.GroupByKey()
-            | "WritePart" >> beam.ParDo(self._write_part, AsSingleton(plan))
+            | "WritePart" >> beam.ParDo(self._write_part, *[AsSingleton(plan)] * self._takes_plan)
         )
         article_counts = (
             whole

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pagecast.render.breaking import clusters_of, line_starts
 from pagecast.render.fonts import default_font
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.oracle import HarfbuzzOracle
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
-    clusters_of,
     levels_of,
-    line_starts,
     runs_of,
     scripts_of,
     visual_order,

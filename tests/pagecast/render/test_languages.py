@@ -49,14 +49,14 @@ LANGUAGES = {
         "opentype/fonts-hosny-amiri/Amiri-Regular.ttf",
         "6f909d81f17de2919be4ce99fac51b07623794d9a46cfd1df53e2d6e669d9263",
         True,
-        "raqm",
+        "harfbuzz",
         "spaces",
     ),
     "hindi": Language(
         "truetype/lohit-devanagari/Lohit-Devanagari.ttf",
         "245eef612b94246c6ab9640d07ce21d3d886fabeba6d4ba5beaa859ba58bc7d0",
         True,
-        "raqm",
+        "harfbuzz",
         "spaces",
     ),
 }
