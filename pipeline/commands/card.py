@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -26,7 +25,6 @@ FORMS = {SHARDS: ["--image_shards"], NONE: ["--no_images"], FILES: list[str]()}
 BOUNDS = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B"]  # 10 ** 3 and so on
 LICENCE = "cc-by-sa-4.0"  # Wikipedia's
 KNOWN_MODES = [mode.name for mode in VISION_MODES]
-WIKI_ID = re.compile(r"([a-z][a-z0-9_-]*)wiki/")
 TAGS = ["vision-text-compression", "pagecast"]
 PAGE = "page.png"
 
@@ -120,7 +118,7 @@ def languages_of(paths: Iterable[str], example: Example | None) -> list[str]:
     """Return the codes of the Wikipedias that input is of, by FineWiki's directories or ids."""
     found = {match[1] for match in map(languages.SUBSET.search, paths) if match}
     if example is not None and not found:
-        found = {match[1] for match in [WIKI_ID.match(example.wiki_id)] if match}
+        found = {match[1] for match in [languages.WIKI_ID.match(example.wiki_id)] if match}
     return sorted(code.replace("_", "-") for code in found)
 
 

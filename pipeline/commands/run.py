@@ -13,13 +13,14 @@ import traceback
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from pagecast import storage
+from pagecast import PageReader, ReaderError, storage
 from pagecast.dataset.layout import ERRORS, MANIFEST, TRACE
 from pagecast.storage.errors import StoreError
 from pipeline import graph
@@ -40,6 +41,7 @@ from pipeline.runners.local import forget_directories, local_runner
 from transforms.redact import redact
 
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
+LOOKED_AT = 200  # samples at the end, for what their pages lack
 GO_ON = "finished shards are kept, and the same command goes on from there"
 # What Beam puts before the name of an exception, and the module that a trace has there.
 WRAPPERS = re.compile(r"^(?:RuntimeError: )*(?:\w+\.)*(?=\w+(?:Error|Exception|Exit)\b)")
@@ -257,8 +259,13 @@ def conclude(job: graph.Job, seconds: float) -> int:
     manifest = json.loads(storage.read_bytes(storage.join(job.output_dir, MANIFEST)))
     if not manifest["counts"]["samples"]:
         say(f"warning: {why_empty(manifest['counts'], options)}; the dataset is empty")
-    elif not manifest["split"]["val"]["samples"]:
-        say(_no_val(options))
+    else:
+        if not manifest["split"]["val"]["samples"]:
+            say(_no_val(options))
+        with contextlib.suppress(ReaderError, OSError, StoreError):  # `verify` is for these
+            train = PageReader(job.output_dir)["train"]
+            if lacking := languages.lacking(islice(train, LOOKED_AT)):
+                say(f"warning: {lacking}")
     if not options.no_report:
         _report(job.output_dir)
     tell(summary(manifest, job.output_dir, seconds))

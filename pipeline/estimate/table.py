@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipeline.launch.languages import MANY_MISSING
 from pipeline.progress.terminal import one_line, readable
 
 LABELS = {
@@ -17,7 +18,6 @@ LABELS = {
     "filtered.jsonl": "filtered.jsonl: --filtered",
 }
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-MANY_MISSING = 0.01  # of the characters on pages
 
 
 def table(found: Mapping[str, Any]) -> str:

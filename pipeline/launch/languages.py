@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -36,6 +36,8 @@ WIKIPEDIAS = {
 }  # fmt: skip
 SUBSET = re.compile(r"(?:^|/)data/([a-z][a-z0-9_-]*)wiki(?:/[^/]*)?$")  # or files there
 OWN_CHOICE = {"language", "layout", "line_break", "font"}
+WIKI_ID = re.compile(r"([a-z][a-z0-9_-]*)wiki/")  # of an article
+MANY_MISSING = 0.01  # of the characters on pages
 ENOUGH = 0.02  # of the letters of some articles, below which a script is none of theirs
 
 
@@ -149,4 +151,27 @@ def warning(texts: Iterable[str], layout: str, paths: Sequence[str] = ()) -> str
         f"layout basic cannot set {named} of the letters in the articles that were looked at: they "
         "do not join, or run the wrong way, whatever `missing_glyphs` says; give --layout harfbuzz "
         "--font auto, or --language with the code"
+    )
+
+
+def lacking(samples: Iterable[Mapping[str, Any]]) -> str | None:
+    """Say what share of the characters on the pages of samples has no glyph, and what mends it.
+
+    None where that is next to nothing.
+    """
+    characters = missing = 0
+    found = set()
+    for sample in samples:
+        characters += sum(not character.isspace() for character in sample["context_text"])
+        missing += max(page["missing_glyphs"] for page in sample["font_metadata"].values())
+        found.add(match[1] if (match := WIKI_ID.match(sample["wiki_id"])) else None)
+    if missing <= MANY_MISSING * characters:
+        return None
+    mends, (code, *others) = "--font auto", found
+    with suppress(UsageError):
+        if code and not others and preset(code):
+            mends = f"--language {code}"
+    return (
+        f"the fonts have no glyph for {missing / characters:.0%} of the characters on the pages "
+        f"that were looked at; {mends} and another --output_dir give pages that have"
     )

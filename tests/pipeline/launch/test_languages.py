@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,30 @@ def test_without_icu_there_is_the_warning_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "icu", None)
     asked = parse_run(["--input", "data/arwiki", "--output_dir", "o"])
     assert applied(asked, {"input"}) == asked
+
+
+@pytest.mark.parametrize(("ids", "mends"), [
+    (["jawiki/1", "jawiki/2"], "--language ja"), (["jawiki/1", "zhwiki/1"], "--font auto"),
+    (["enwiki/1"], "--font auto"), (["qqqwiki/1"], "--font auto"), (["own"], "--font auto"),
+])  # fmt: skip
+def test_pages_that_lack_characters_are_told_of_at_the_end(ids: list[str], mends: str) -> None:
+    def samples(missing: int) -> list[dict[str, Any]]:
+        pages = {"tiny": {"missing_glyphs": missing}}
+        return [
+            {"wiki_id": name, "context_text": "ab " * 50, "font_metadata": pages} for name in ids
+        ]
+
+    assert languages.lacking(samples(1)) is None
+    told = languages.lacking(samples(50))
+    assert told is not None and told.startswith("the fonts have no glyph for 50% of the characters")
+    assert f"; {mends} and another --output_dir" in told
+
+
+def test_a_run_ends_with_what_its_pages_lack(tmp_path: Path, run: RunCommand) -> None:
+    path = write_parquet(tmp_path / "in.parquet", articles("日本語 の 文章 です " * 20))
+    done = run(path, options=SMALL)
+    assert done.code == 0
+    assert "warning: the fonts have no glyph for 100% of the characters on the pages" in done.err
 
 
 def test_english_is_what_it_is_without(run: RunCommand) -> None:
