@@ -64,9 +64,7 @@ def synthetic_receipt(number: int) -> Receipt:
 class CountReferences(beam.DoFn):
     """Takes the place of WritePart."""
 
-    def process(
-        self, element: tuple[str, Iterable[ShardReferences]], _: SplitPlan
-    ) -> Iterator[tuple[str, int]]:
+    def process(self, element: tuple[str, Iterable[ShardReferences]]) -> Iterator[tuple[str, int]]:
         name, shards = element
         yield name, sum(len(packed) // REFERENCE.itemsize for _, _, packed in shards)
 
