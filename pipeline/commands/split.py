@@ -16,8 +16,8 @@ from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.shard import Failure, Shard, read_plan
 from pagecast.dataset.tables.arrow import sample_schema
 from pagecast.storage import local
-from pagecast.verify.dataset import Dataset, DatasetError, open_dataset
-from pipeline.launch import stores
+from pagecast.verify.dataset import Dataset
+from pipeline.commands.verify import find_dataset
 from pipeline.launch.output import directory, lock, ours
 from pipeline.options import SplitOptions, UsageError
 from pipeline.progress.streams import tell
@@ -63,14 +63,8 @@ def split(options: SplitOptions) -> int:
     """
     started = time.monotonic()
     be_quiet(options.quiet)
-    place = [("--output_dir", options.output_dir)]
-    stores.use(place, options.store_args, alone=options.workers == 1)
-    is_local = storage.is_local(options.output_dir)
-    source = os.path.abspath(options.output_dir) if is_local else options.output_dir.rstrip("/")
-    try:
-        dataset, config, shards = open_dataset(source)
-    except DatasetError as error:
-        raise UsageError(str(error)) from error
+    dataset, config, shards = find_dataset(options)
+    source = dataset.output_dir
     out = named_split(source, options.name)
     storage.protect(source)
     _refuse_foreign(out)

@@ -6,20 +6,40 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from pagecast import storage
 from pagecast.dataset.layout import MANIFEST, in_named_split
+from pagecast.dataset.shard import Shard
 from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 from pipeline.launch import stores
 from pipeline.launch.output import directory, lock, ours
-from pipeline.options import UsageError, VerifyOptions
+from pipeline.options import SplitOptions, UsageError, VerifyOptions
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, one_line, say
 from pipeline.runners.pool import workers
 
 DONE, FAULTY = 0, 1
+
+
+def find_dataset(
+    options: VerifyOptions | SplitOptions,
+) -> tuple[Dataset, dict[str, Any], list[Shard]]:
+    """Return the dataset that a command is asked to read, its configuration and its shards.
+
+    Raises:
+      UsageError: there is none.
+    """
+    place = [("--output_dir", options.output_dir)]
+    stores.use(place, options.store_args, alone=options.workers == 1)
+    local = storage.is_local(options.output_dir)
+    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
+    try:
+        return open_dataset(out)
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
 
 
 def verify(options: VerifyOptions) -> int:
@@ -29,14 +49,8 @@ def verify(options: VerifyOptions) -> int:
       UsageError: there is no dataset.
     """
     be_quiet(options.quiet)
-    place = [("--output_dir", options.output_dir)]
-    stores.use(place, options.store_args, alone=options.workers == 1)
-    local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
-    try:
-        dataset, config, shards = open_dataset(out)
-    except DatasetError as error:
-        raise UsageError(str(error)) from error
+    dataset, config, shards = find_dataset(options)
+    out = dataset.output_dir
     with ExitStack() as stack:
         if options.repair:  # what a run is writing may look damaged
             directory.refuse_links(out)
