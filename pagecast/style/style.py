@@ -33,6 +33,9 @@ class Margins(NamedTuple):
     left: float
 
 
+NARROW = Margins(0.05, 0.05, 0.05, 0.05)
+
+
 class StyleError(ValueError):
     """A style has a value that it cannot have; `field` is where."""
 
@@ -92,7 +95,7 @@ class PageStyle:
     size: int | Literal["fit"] = FIT
     min_size: int | None = None
     line_height: float = 1.2
-    margins: Margins = Margins(0.05, 0.05, 0.05, 0.05)
+    margins: Margins = NARROW
     ink: Colour = 0
     paper: Colour = 255
     align: str = "start"
@@ -128,16 +131,19 @@ class PageStyle:
             object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
         if self.ink == self.paper:
             raise StyleError("ink", f"it is the colour of the paper, {self.ink}")
+        self._require_room()
+        if self.layout == "raqm" and self.align == "justify":
+            raise StyleError("align", '"justify" needs layout "basic" or "harfbuzz", not "raqm"')
+        if self.layout == "raqm" and len(self.fonts) > 1:
+            raise StyleError("fonts", ONE_FONT)
+
+    def _require_room(self) -> None:
         top, right, bottom, left = self.margins
         width, height = (each / max(self.shape) for each in self.shape)
         if width <= left + right or height <= top + bottom:
             raise StyleError("margins", "nothing is left between them")
         if width - left - right <= self.column_gap * (self.columns - 1):
             raise StyleError("columns", f"there is no room for {self.columns}")
-        if self.layout == "raqm" and self.align == "justify":
-            raise StyleError("align", '"justify" needs layout "basic" or "harfbuzz", not "raqm"')
-        if self.layout == "raqm" and len(self.fonts) > 1:
-            raise StyleError("fonts", ONE_FONT)
 
     def page_size(self, px: int) -> tuple[int, int]:
         """Return the width and the height in pixels of pages whose longer side is `px`."""
@@ -229,7 +235,7 @@ def _margins(value: Any) -> Margins:
         if unknown := [str(name) for name in value if name not in Margins._fields]:
             sides = ", ".join(Margins._fields)
             raise StyleError("margins", f"{', '.join(unknown)} is none of {sides}")
-        value = [value.get(side, 0.05) for side in Margins._fields]
+        value = [value.get(*side) for side in NARROW._asdict().items()]
     if isinstance(value, str) or not isinstance(value, Sequence):
         value = [value] * 4
     if len(value) != 4:
