@@ -12,7 +12,7 @@ LAYOUTS = ("basic", "raqm", "harfbuzz")
 LINE_BREAKS = ("spaces", "unicode")
 ALIGNMENTS = ("start", "justify", "center")
 NEWLINES = ("space", "break", "mark")
-FIT = "fit"
+FIT: Literal["fit"] = "fit"
 SMALLEST, LARGEST_FIT, LARGEST = 4, 30, 200  # font sizes in px; `fit` goes from 4 to 30
 MAX_PAGES = 64  # of a context, where no other limit is given
 MOST_PAGES = 1000
@@ -159,7 +159,7 @@ class PageStyle:
     @property
     def sizes(self) -> tuple[int, int]:
         """The smallest and the largest font size, in pixels."""
-        if self.size != FIT:
+        if isinstance(self.size, int):
             return self.size, self.size
         return self.min_size or SMALLEST, LARGEST_FIT
 
