@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence, Set
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-LINE_BREAKS = ("spaces", "unicode")
+PILCROW = "\u00b6"
+# As `str.splitlines` has them.
+_NEWLINE = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ASCII = re.compile("[\\x00-\\x7f]*")
 _iterators = threading.local()  # each is for one thread at a time
@@ -25,6 +29,52 @@ class Unit(NamedTuple):
 
     start: int
     end: int
+
+
+class Source(NamedTuple):
+    """A text as it is set: its words joined by single spaces, and where its paragraphs start.
+
+    An empty paragraph starts where the next one does.
+    """
+
+    text: str
+    starts: list[int]
+
+    def paragraphs(self) -> list[str]:
+        """Return the texts of the paragraphs."""
+        return [
+            self.text[start : max(end - 1, start)]
+            for start, end in pairwise([*self.starts, len(self.text) + 1])
+        ]
+
+    def words(self) -> tuple[list[str], list[int]]:
+        """Return the words, and which of them starts each paragraph."""
+        if len(self.starts) < 2:  # as most are
+            return self.text.split(), [0] * len(self.starts)
+        counts = [len(text.split()) for text in self.paragraphs()]
+        return self.text.split(), list(accumulate(counts, initial=0))[:-1]
+
+    def units(self, line_break: str) -> tuple[list[Unit], list[int]]:
+        """Return what stays whole on a line, and which of these starts each paragraph."""
+        units: list[Unit] = []
+        firsts = []
+        for at, text in zip(self.starts, self.paragraphs(), strict=True):
+            firsts.append(len(units))
+            units += [Unit(at + start, at + end) for start, end in break_units(text, line_break)]
+        return units, firsts
+
+
+def source(text: str, newline: str) -> Source:
+    """Return a text as it is set where its line breaks are of a kind that a style has."""
+    if newline == "mark":
+        text = _NEWLINE.sub(f" {PILCROW} ", text)
+    if newline != "break":
+        whole = " ".join(text.split())
+        return Source(whole, [0] if whole else [])
+    paragraphs = [" ".join(line.split()) for line in text.splitlines()]
+    lengths = [len(line) + 1 if line else 0 for line in paragraphs]
+    starts = list(accumulate(lengths, initial=0))[:-1]
+    return Source(" ".join(filter(None, paragraphs)), starts)
 
 
 def require_icu() -> None:
@@ -79,6 +129,24 @@ def clusters(text: str, unit: Unit) -> list[Unit]:
         for start, end in zip(starts, [*starts[1:], unit.end], strict=True)
         if text[start:end] != " "
     ]
+
+
+def broken(
+    text: str, units: Sequence[Unit], starts: Sequence[int], wide: Set[int]
+) -> tuple[list[Unit], list[int]]:
+    """Return units, some of them broken into grapheme clusters, and what starts each paragraph.
+
+    Args:
+      starts: the unit that starts each paragraph.
+      wide: the units that are broken.
+    """
+    pieces: list[Unit] = []
+    firsts = []
+    for number, unit in enumerate(units):
+        firsts.append(len(pieces))
+        pieces += clusters(text, unit) if number in wide else [unit]
+    firsts.append(len(pieces))
+    return pieces, [firsts[start] for start in starts]
 
 
 def well_formed(text: str) -> str:

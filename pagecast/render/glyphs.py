@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import ImageFont
 
 from pagecast.render.faces import Faces
+from pagecast.style.style import LARGEST_FIT
 
 if TYPE_CHECKING:
     from PIL._imaging import ImagingCore
@@ -34,7 +35,6 @@ Mask: TypeAlias = "ImagingCore"  # Pillow's inner image, mode "L"
 
 Position = TypeVar("Position", int, Ints)
 
-MAX_FONT_SIZE = 30  # px
 COMPARED_AT = 2048  # px, where the least difference of kerning shows
 UNIT = 64  # FreeType's 26.6 fixed point: 64 units are a pixel
 MAX_CODEPOINTS = 0x110000
@@ -62,6 +62,7 @@ class GlyphAtlas:
     Args:
       font: a font, or several.
       before: what stands before a pair of characters whose kerning is measured.
+      largest: font size in px that is asked for.
       units_per_em: of a font whose kerning scales as HarfBuzz does it, so that it is measured once;
         0 where it is measured at each size.
     """
@@ -72,10 +73,11 @@ class GlyphAtlas:
         layout: ImageFont.Layout = ImageFont.Layout.BASIC,
         before: str = "",
         units_per_em: int = 0,
+        largest: int = LARGEST_FIT,
     ) -> None:
         fonts = [font] if isinstance(font, bytes) else font
         self.faces_of = [Faces(each, layout) for each in fonts]
-        self.before, self.units_per_em = before, units_per_em
+        self.before, self.units_per_em, self.largest = before, units_per_em, largest
         self.kerning: dict[tuple[int, int], int] = {}  # in units of an em, where it scales
         self.characters = [""]
         self.owners = [0]
@@ -186,7 +188,7 @@ class GlyphAtlas:
         return number
 
     def _may_be_kerned(self, pair: tuple[int, int]) -> bool:
-        """Tell whether two characters may be kerned at any size.
+        """Tell whether two characters may be kerned at any size up to the largest.
 
         FreeType scales the font's kerning to the size (and down once more below 25 px), then
         rounds to whole pixels: what is 0 at the largest size is 0 at all smaller ones.
@@ -194,7 +196,7 @@ class GlyphAtlas:
         if self.owners[pair[0]] != self.owners[pair[1]] or not self._unkerned.isdisjoint(pair):
             return False
         try:
-            return self.at(MAX_FONT_SIZE).kerning(pair) != 0
+            return self.at(self.largest).kerning(pair) != 0
         except OSError:  # a bitmap-only font without this size
             return True
 
@@ -229,6 +231,10 @@ class SizedGlyphs:
     def face_of(self, i: int) -> ImageFont.FreeTypeFont:
         """Return the face that a character is of."""
         return self._atlas.faces_of[self._atlas.owners[i]][self.size]
+
+    def is_space(self, i: int) -> bool:
+        """Tell whether a character is a space."""
+        return self._atlas.characters[i] == " "
 
     def measure(self, ids: set[int], pairs: set[int]) -> None:
         """See to it that the metrics of these characters and kerned pairs are known."""

@@ -6,53 +6,49 @@ measuring and drawing; nothing is cached, bounded or guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pagecast.render.breaking import Unit, break_units, clusters
+from pagecast.render.breaking import Unit, break_units, clusters, source
 from pagecast.render.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback, runs
 from pagecast.render.fonts import default_font
-from pagecast.render.page import Page, PageMetadata
+from pagecast.render.page import Page, PageMetadata, Pages
+from pagecast.style.style import PageStyle
 
 Piece = TypeVar("Piece")
+Ink = int | str  # as Pillow takes colours
 
-MARGIN = 0.05  # of the page's side, on all four sides
-LINE_SPACING = 1.2  # line height over font size
-MIN_FONT_SIZE, MAX_FONT_SIZE = 4, 30  # pixels
-PAPER, INK = 255, 0  # 8-bit gray
+PAPER, INK = 255, 0  # of a sheet that shows where ink goes: 8-bit gray
 LAYOUT_ENGINES = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
 
 
-def line_height(font_size: int) -> int:
-    """Return the distance in pixels from one line's top to the next."""
-    return int(font_size * LINE_SPACING)
-
-
-def wrap(pieces: list[Piece], box: int, width: Callable[[list[Piece]], int]) -> list[list[Piece]]:
-    """Break a text into lines, greedily: a piece joins a line while that fits into `box` pixels.
+def wrap(
+    pieces: list[Piece], first_box: int, box: int, width: Callable[[list[Piece]], int]
+) -> list[list[Piece]]:
+    """Break a paragraph into lines, greedily: a piece joins a line while that fits into its box.
 
     A piece wider than the box stands alone on its line.
     """
     lines: list[list[Piece]] = []
     for piece in pieces:
-        if lines and width([*lines[-1], piece]) <= box:
+        room = first_box if len(lines) == 1 else box
+        if lines and width([*lines[-1], piece]) <= room:
             lines[-1].append(piece)
         else:
             lines.append([piece])
-    return lines
+    return lines or [[]]
 
 
-def largest_fit(fits: Callable[[int], bool]) -> int:
+def largest_fit(fits: Callable[[int], bool], low: int, high: int) -> int:
     """Return the font size that a binary search for the rightmost fit ends at.
 
     `fits` need not be monotonic, so the order of the questions is part of the rule. The smallest
     size is never asked about: it is the answer when nothing larger fits.
     """
-    low, high = MIN_FONT_SIZE, MAX_FONT_SIZE
     while low < high:
         mid = (low + high + 1) // 2
         if fits(mid):
@@ -62,99 +58,213 @@ def largest_fit(fits: Callable[[int], bool]) -> int:
     return low
 
 
-class OracleRenderer:
-    """The plain renderer: a text and a size in, a page out.
+class Typesetting(Protocol):
+    """A text as an oracle sets it: lines are lists of the units on them."""
 
-    Args:
-      font: the bytes of a TrueType or OpenType file, or of several; DejaVu Sans 2.37 when None.
-      layout: "basic" or "raqm" (shaping and bidi, where Pillow has libraqm). Always named, since
-        Pillow's own default depends on the libraries of the machine.
-      line_break: where lines may end: "spaces", or "unicode" for the rules of UAX #14.
+    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
+        """Return the units of each paragraph, broken where they are wider than the box."""
+
+    def width(self, line: list[Unit], size: int) -> int:
+        """Return the width of a line in pixels."""
+
+    def is_rtl(self, paragraph: int) -> bool:
+        """Tell whether a paragraph runs from right to left."""
+
+    def draw(self, image: Image.Image, line: Line, size: int, ink: Ink) -> None:
+        """Draw a line."""
+
+
+class Line(NamedTuple):
+    """A line, and where on a page it goes.
+
+    ends: whether it is the last one of its paragraph. x, y: its top left corner, in pixels.
+    height: of the line. room: from its left to where it may end. extra: what its spaces take
+    beyond what they do by themselves.
+    """
+
+    units: list[Unit]
+    paragraph: int
+    begins: bool
+    ends: bool
+    x: int = 0
+    y: int = 0
+    height: int = 0
+    room: int = 0
+    extra: int = 0
+
+
+def draw_pages(style: PageStyle, px: int, text: Typesetting, missing: int) -> Pages:
+    """Draw a text on pages of a style, whose longer side is `px` pixels."""
+    width, height = (max(1, round(px * side / max(style.shape))) for side in style.shape)
+    top, right, bottom, left = (int(px * margin) for margin in style.margins)
+    gap = int(px * style.column_gap)
+    box = max(0, (width - left - right - gap * (style.columns - 1)) // style.columns)
+
+    def line_height(size: int) -> int:
+        return max(1, int(size * style.line_height))
+
+    def indent(size: int) -> int:
+        return min(int(size * style.indent), box // 2)
+
+    def lines_at(size: int) -> list[Line]:
+        lines = []
+        for number, units in enumerate(text.paragraphs(size, box - indent(size))):
+            wrapped = wrap(units, box - indent(size), box, lambda line: text.width(line, size))
+            for n, line in enumerate(wrapped):
+                lines.append(Line(line, number, n == 0, n == len(wrapped) - 1))
+        return lines
+
+    def rows(size: int) -> int:
+        return (height - top - bottom) // line_height(size)
+
+    low, high = style.sizes
+    size = largest_fit(lambda size: len(lines_at(size)) <= style.columns * rows(size), low, high)
+    lines = lines_at(size)
+    room = {n: box - indent(size) * line.begins for n, line in enumerate(lines)}
+
+    paper, ink = (
+        colour if isinstance(colour, str) or style.mode == "L" else "#" + 3 * f"{colour:02x}"
+        for colour in (style.paper, style.ink)
+    )
+    is_rtl = next((text.is_rtl(line.paragraph) for line in lines if line.units), False)
+    on_page = style.columns * rows(size)
+    rendered = min(len(lines), on_page * style.most_pages)
+    images = []
+    for first in range(0, rendered, on_page) if rendered else [0]:
+        image = Image.new(style.mode, (width, height), paper)
+        for column in range(style.columns):
+            number = style.columns - 1 - column if is_rtl else column
+            start = left + column * (box + gap)
+            # Ink of a column ends half-way to the next one.
+            cut = 0 if column == 0 else start - gap // 2
+            end = width if column == style.columns - 1 else start + box + gap - gap // 2
+            strip = Image.new(style.mode, (end - cut, height), paper)
+            for row in range(rows(size)):
+                n = first + number * rows(size) + row
+                if n < rendered and lines[n].units:
+                    line = lines[n]._replace(
+                        x=start - cut,
+                        y=top + row * line_height(size),
+                        height=line_height(size),
+                        room=room[n],
+                    )
+                    if not text.is_rtl(line.paragraph):
+                        line = line._replace(x=line.x + box - line.room)
+                    spare = max(0, line.room - text.width(line.units, size))
+                    if style.align == "center":
+                        line = line._replace(x=line.x + spare // 2, room=line.room - spare)
+                    if style.align == "justify" and not line.ends:
+                        line = line._replace(extra=spare)
+                    text.draw(strip, line, size, ink)
+            image.paste(strip, (cut, 0))
+        images.append(image)
+    metadata = PageMetadata(
+        font_size=size,
+        total_lines=len(lines),
+        rendered_lines=rendered,
+        is_truncated=rendered < len(lines),
+        clipped_lines=sum(
+            bool(line.units) and text.width(line.units, size) > room[n]
+            for n, line in enumerate(lines)
+        ),
+        missing_glyphs=missing,
+    )
+    return Pages(tuple(images), metadata)
+
+
+class OracleRenderer:
+    """The plain renderer of basic layout and of libraqm: a text and a size in, pages out.
 
     Raises:
       OSError: Pillow cannot open the font.
-      ValueError: unknown layout, or a font without a Unicode character map.
+      ValueError: a font has no Unicode character map.
     """
 
-    def __init__(
-        self,
-        font: bytes | Sequence[bytes] | None = None,
-        layout: str = "basic",
-        line_break: str = "spaces",
-    ) -> None:
-        if layout not in LAYOUT_ENGINES:
-            raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUT_ENGINES)}")
-        font = default_font() if font is None else font
-        self._fonts = [font] if isinstance(font, bytes) else list(font)
-        self._layout = layout
-        self._line_break = line_break
-        for each in self._fonts:
-            open_face(each, MAX_FONT_SIZE, LAYOUT_ENGINES[layout])
-        self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
-        self._missing = MissingGlyphs(self._fonts, layout)
+    def __init__(self, style: PageStyle | None = None) -> None:
+        self.style = style or PageStyle()
+        self.fonts = self.style.fonts or (default_font(),)
+        self.engine = LAYOUT_ENGINES[self.style.layout]
+        for each in self.fonts:
+            open_face(each, 30, self.engine)
+        self.fallback = Fallback([covered_codepoints(each) for each in self.fonts])
+        self._missing = MissingGlyphs(self.fonts, self.style.layout)
 
     def render(self, text: str, px: int) -> Page:
-        """Draw `text` as black words on a white square of `px` pixels, as large as fits.
+        """Draw the first page of a text."""
+        pages = self.pages(text, px)
+        return Page(pages.image, pages.metadata)
+
+    def pages(self, text: str, px: int) -> Pages:
+        """Draw a text on pages whose longer side is `px` pixels.
 
         Words are what `str.split` gives; an empty text is an empty page at the largest size.
         """
-        margin = int(px * MARGIN)
-        box = px - 2 * margin
-        words = " ".join(text.split())
-        owners = self._fallback.owners(words)
+        whole = source(text, self.style.newline).text
+        return draw_pages(self.style, px, TextByPillow(self, text), self._missing.count(whole))
 
+
+class TextByPillow:
+    """A text whose lines Pillow lays out, one by one."""
+
+    def __init__(self, renderer: OracleRenderer, text: str) -> None:
+        self._renderer, self._style = renderer, renderer.style
+        self._source = source(text, self._style.newline)
+        self._text = self._source.text
+        self._owners = renderer.fallback.owners(self._text)
+        used = set(self._owners)
         # Of a text that one font draws alone, the others do not even decide the baseline.
-        used = set(owners) if len(set(owners)) == 1 else range(len(self._fonts))
+        self._used = used if len(used) == 1 else set(range(len(renderer.fonts)))
 
-        def lines_at(size: int) -> list[Line]:
-            engine = LAYOUT_ENGINES[self._layout]
-            faces = {n: open_face(self._fonts[n], size, engine) for n in used}
-
-            def line_of(units: list[Unit]) -> Line:
-                first, last = units[0].start, units[-1].end
-                if len(faces) == 1:
-                    return LineOfOneFont(words[first:last], *faces.values())
-                return LineOfFonts(words[first:last], owners[first:last], faces)
-
-            def width(units: list[Unit]) -> int:
-                left, right = line_of(units).sides()
-                return right - left
-
-            units = break_units(words, self._line_break)
-            if self._line_break == "unicode":
+    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
+        """Return the units of each paragraph, broken where they are wider than the box."""
+        found = []
+        for start, text in zip(self._source.starts, self._source.paragraphs(), strict=True):
+            units = [
+                Unit(start + a, start + b) for a, b in break_units(text, self._style.line_break)
+            ]
+            if self._style.line_break == "unicode":
                 units = [
                     piece
                     for unit in units
-                    for piece in ([unit] if width([unit]) <= box else clusters(words, unit))
+                    for piece in (
+                        [unit] if self.width([unit], size) <= box else clusters(self._text, unit)
+                    )
                 ]
-            return [line_of(line) for line in wrap(units, box, width)]
+            found.append(units)
+        return found
 
-        def fits(size: int) -> bool:
-            return len(lines_at(size)) * line_height(size) <= box
+    def width(self, line: list[Unit], size: int) -> int:
+        """Return the width of a line in pixels."""
+        left, right = self._line(line[0].start, line[-1].end, size).sides()
+        return right - left
 
-        size = largest_fit(fits)
-        lines = lines_at(size)
-        image = Image.new("L", (px, px), PAPER)
-        rendered, y = 0, margin
-        for line in lines:
-            if y + line_height(size) > px - margin:
-                break
-            line.draw(image, margin, y)
-            rendered, y = rendered + 1, y + line_height(size)
+    def is_rtl(self, paragraph: int) -> bool:
+        """Tell whether a paragraph runs from right to left: all lines start at the left."""
+        return False
 
-        clipped = 0
-        for line in lines:
-            left, right = line.sides()
-            clipped += right - left > box
-        metadata = PageMetadata(
-            font_size=size,
-            total_lines=len(lines),
-            rendered_lines=rendered,
-            is_truncated=rendered < len(lines),
-            clipped_lines=clipped,
-            missing_glyphs=self._missing.count(text),
-        )
-        return Page(image, metadata)
+    def draw(self, image: Image.Image, line: Line, size: int, ink: Ink) -> None:
+        """Draw a line; if spaces take more, each word by itself, on a sheet first."""
+        start, end = line.units[0].start, line.units[-1].end
+        whole = self._line(start, end, size)
+        words = self._text[start:end].split(" ")
+        if not line.extra or len(words) == 1:
+            whole.draw(image, line.x, line.y, ink)
+            return
+        sheet = Image.new("L", image.size, PAPER)
+        at = 0
+        for number, word in enumerate(words):
+            x = line.x + whole.pixel(at) + line.extra * number // (len(words) - 1)
+            self._line(start + at, start + at + len(word), size).draw(sheet, x, line.y, INK)
+            at += len(word) + 1
+        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=ink)
+
+    def _line(self, start: int, end: int, size: int) -> LineOfOneFont | LineOfFonts:
+        faces = {
+            n: open_face(self._renderer.fonts[n], size, self._renderer.engine) for n in self._used
+        }
+        if len(faces) == 1:
+            return LineOfOneFont(self._text[start:end], *faces.values())
+        return LineOfFonts(self._text[start:end], self._owners[start:end], faces)
 
 
 class LineOfOneFont(NamedTuple):
@@ -168,9 +278,14 @@ class LineOfOneFont(NamedTuple):
         left, _, right, _ = self.face.getbbox(self.text)
         return int(left), int(right)
 
-    def draw(self, image: Image.Image, x: int, y: int) -> None:
+    def pixel(self, number: int) -> int:
+        """Return the pixel of the line that a character starts at."""
+        upto, last = self.text[: number + 1], self.text[number]
+        return nearest_pixel(self.face.getlength(upto) - self.face.getlength(last))
+
+    def draw(self, image: Image.Image, x: int, y: int, ink: Ink) -> None:
         """Draw the line with its top left corner at a pixel."""
-        ImageDraw.Draw(image).text((x, y), self.text, fill=INK, font=self.face)
+        ImageDraw.Draw(image).text((x, y), self.text, fill=ink, font=self.face)
 
 
 class Placed(NamedTuple):
@@ -209,7 +324,11 @@ class LineOfFonts(NamedTuple):
             first, last = min(first, x + int(left)), max(last, x + int(right))
         return first, last
 
-    def draw(self, image: Image.Image, x: int, y: int) -> None:
+    def pixel(self, number: int) -> int:
+        """Return the pixel of the line that a character starts at."""
+        return list(self.parts())[number].x
+
+    def draw(self, image: Image.Image, x: int, y: int, ink: Ink) -> None:
         """Draw the parts on a sheet of the page's size, and then print that."""
         sheet = Image.new("L", image.size, PAPER)
         baseline = y + self.faces[0].getmetrics()[0]
@@ -217,10 +336,7 @@ class LineOfFonts(NamedTuple):
             ImageDraw.Draw(sheet).text(
                 (x + start, baseline), text, fill=INK, font=face, anchor="ls"
             )
-        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=INK)
-
-
-Line = LineOfOneFont | LineOfFonts
+        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=ink)
 
 
 def nearest_pixel(position: float) -> int:

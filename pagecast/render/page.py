@@ -1,48 +1,21 @@
-"""A page: one image of one context, what is known about it, and how to make it fast.
-
-`PageRenderer` makes the pages that the oracle defines, pixel for pixel, by stamping masks of
-glyphs. Pillow itself blends the glyphs of a line into one mask and then that mask onto the page.
-On bare paper, glyph by glyph gives the same: black onto white is exact, and rounding is
-symmetric (under ink `b`, the paper that `a` leaves, `255 - a`, becomes `255 - over(a, b)`, for
-all values of 8 bits). Where a line meets ink of lines above, the two may differ by a rounding,
-so the glyphs of such a line are put together beforehand.
-"""
+"""A page: one image of one context, what is known about it, and how to make it fast."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
-from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image
 
-from pagecast.render.breaking import LINE_BREAKS, Unit, break_units, clusters, require_icu
-from pagecast.render.characters import MissingGlyphs, covered_codepoints
-from pagecast.render.faces import open_face
-from pagecast.render.fallback import Fallback
+from pagecast.render.breaking import source
+from pagecast.render.draw import draw_lines
 from pagecast.render.fonts import default_font
-from pagecast.render.glyphs import GlyphAtlas, Mask
 from pagecast.render.layouts.harfbuzz.pages import HarfbuzzPages
-from pagecast.render.layouts.raqm.raqm import ShapedText, raqm_text
-from pagecast.render.layouts.raqm.shaper import Shaper, require_raqm
-from pagecast.render.typeset import (
-    FIRST_SIZE_TRIED,
-    MARGIN,
-    InkedLine,
-    Text,
-    largest_fit,
-    line_height,
-)
-
-if TYPE_CHECKING:
-    from PIL._imaging import ImagingDraw
-
-PAPER, INK = 255, 0  # 8-bit gray
-ENGINES = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
-LAYOUTS = (*ENGINES, "harfbuzz")
-ONE_FONT = "layout 'raqm' takes one font; for several choose layout 'harfbuzz', or 'basic'"
+from pagecast.render.layouts.pillow import PillowPages
+from pagecast.render.lines import PlacedLine, SetIn, SetLines, largest_fit
+from pagecast.style.frame import Frame, frame
+from pagecast.style.style import LARGEST, LARGEST_FIT, PageStyle
 
 
 class PageMetadata(NamedTuple):
@@ -67,7 +40,7 @@ class PageMetadata(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A square 8-bit grayscale image (mode "L", black on white) and its metadata.
+    """An image of mode "L", or "RGB" where the style has colours, and its metadata.
 
     >>> image, metadata = PageRenderer().render("Two words", 640)
     >>> image.getextrema()
@@ -78,264 +51,215 @@ class Page(NamedTuple):
     metadata: PageMetadata
 
 
-class SetLines(Protocol):
-    """A text set in type of one size; lines are lists of their first words' numbers."""
+class Pages(NamedTuple):
+    """The pages of one text, in order, at least one; and how it was set on them."""
 
-    def lines(self, box: int, most: int | None = None) -> list[int]:
-        """Break the text into lines of `box` px, or give up with `most + 1` of them."""
+    images: tuple[Image.Image, ...]
+    metadata: PageMetadata
 
-    def clipped(self, firsts: list[int], box: int) -> int:
-        """Count the lines wider than `box` px."""
-
-    def wide(self, box: int) -> list[int]:
-        """Return the words that are wider than `box` px by themselves."""
-
-    def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return what to stamp for the first `rendered` lines, those without ink left out."""
-
-
-SetIn = Callable[[int, int], SetLines]  # a text in type of so many px, for a box of so many
-ALL = -1  # what is kept of glyphs for texts that take more than one font
+    @property
+    def image(self) -> Image.Image:
+        """The first page."""
+        return self.images[0]
 
 
 class PageRenderer:
-    """Makes pages: a text and a size in, a page out; each as the oracle would draw it.
+    """Makes pages of a style: a text and a size in, pages out; each as the oracle would draw it.
 
     >>> page = PageRenderer().render("Two words", 640)
     >>> page.image.size, page.image.mode, page.metadata.font_size
     ((640, 640), 'L', 30)
 
-    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only fonts
-    and settings travel); it is for one thread at a time.
+    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only its
+    style travels); it is for one thread at a time.
 
     Args:
-      font: the bytes of a TrueType or OpenType file, or of several: each character is drawn by the
-        first that has it. DejaVu Sans 2.37 when None.
-      layout: "basic"; "harfbuzz" for scripts that need shaping or run from right to left; "raqm"
-        as Pillow draws them in one font where it has libraqm.
-      line_break: "spaces", or "unicode" for scripts without spaces: lines may end where UAX #14
-        says, and inside a word that is wider than a line.
+      style: black on white, as large as fits, when None.
 
     Raises:
       OSError: Pillow cannot open a font.
-      ValueError: unknown layout or line break, a layout that this Pillow cannot do or not with
-        several fonts, or a font without a Unicode character map.
+      ValueError: this Pillow cannot do the style's layout, a library for it is not installed, or a
+        font has no Unicode character map.
     """
 
-    def __init__(
-        self,
-        font: bytes | Sequence[bytes] | None = None,
-        layout: str = "basic",
-        line_break: str = "spaces",
-    ) -> None:
-        if layout not in LAYOUTS:
-            raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
-        if line_break not in LINE_BREAKS:
-            raise ValueError(f"line_break {line_break!r} is not one of {', '.join(LINE_BREAKS)}")
-        font = default_font() if font is None else font
-        self._fonts = (font,) if isinstance(font, bytes) else tuple(font)
-        self._layout, self._line_break = layout, line_break
-        self._kept: dict[int, GlyphAtlas | Shaper] = {}
-        self._shaped: HarfbuzzPages | None = None
-        if layout == "harfbuzz":
-            self._shaped = HarfbuzzPages(self._fonts, line_break)
-            return
-        if line_break == "unicode":
-            require_icu()
-        if layout == "raqm":
-            require_raqm()
-            if len(self._fonts) > 1:
-                raise ValueError(ONE_FONT)
-        for each in self._fonts:
-            open_face(each, FIRST_SIZE_TRIED, ENGINES[layout])
-        self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
-        self._missing = MissingGlyphs(self._fonts, layout)
+    def __init__(self, style: PageStyle | None = None) -> None:
+        self._style = style or PageStyle()
+        self._frames: dict[int, Frame] = {}
+        fonts, layout, line_break, largest = self._needs()
+        self._setter = (
+            HarfbuzzPages(fonts, line_break)
+            if layout == "harfbuzz"
+            else PillowPages(fonts, layout, line_break, largest)
+        )
 
-    def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
-        return PageRenderer, (self._fonts, self._layout, self._line_break)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PageRenderer, (self._style,)
+
+    def _needs(self) -> tuple[tuple[bytes, ...], str, str, int]:
+        """Return what of the style decides how glyphs are set."""
+        style = self._style
+        largest = LARGEST if style.sizes[1] > LARGEST_FIT else LARGEST_FIT
+        return self.fonts, style.layout, style.line_break, largest
+
+    @property
+    def style(self) -> PageStyle:
+        """The style of the pages."""
+        return self._style
 
     @property
     def fonts(self) -> tuple[bytes, ...]:
         """The fonts, in the order in which they are asked for a character."""
-        return self._fonts
+        return self._style.fonts or (default_font(),)
+
+    def with_style(self, style: PageStyle) -> PageRenderer:
+        """Return a renderer of another style; with the same fonts and layout they share glyphs."""
+        other = PageRenderer.__new__(PageRenderer)
+        other._style, other._frames = style, {}
+        if other._needs() != self._needs():
+            return PageRenderer(style)
+        other._setter = self._setter
+        return other
 
     def render(self, text: str, px: int) -> Page:
-        """Draw `text` as black words on a white square of `px` pixels, as large as fits.
+        """Draw `text` on a page whose longer side is `px` pixels; the first page if it takes more.
 
         Words are what `str.split` gives; an empty text is an empty page at the largest size.
         """
-        return next(self.render_sizes(text, [px]))
+        pages = next(self.render_sizes(text, [px]))
+        return Page(pages.image, pages.metadata)
 
-    def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Page]:
-        """Yield a page of `text` for each size in pixels, as `render` does; quicker together."""
-        set_in, missing = self._prepare(text)
+    def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Pages]:
+        """Yield the pages of `text` for each size in pixels, as `render` does; quicker together."""
+        set_in, count_missing = self._prepare(text)
+        missing = count_missing()
         for px in sizes:
-            page = fit(set_in, px)
-            yield Page(draw(page), describe(page, missing))
+            fitted = fit(set_in, self._frame(px))
+            images = tuple(draw(fitted, page) for page in range(fitted.pages))
+            yield Pages(images, describe(fitted, missing))
 
-    def draw(self, text: str, px: int, font_size: int | None = None) -> Image.Image:
-        """Return the image that `render` does; quicker if its `font_size` is known."""
-        set_in = self._shaped.prepare(text)[0] if self._shaped else self._set_in(text)
-        return draw(fit(set_in, px, font_size))
+    def draw(self, text: str, px: int, font_size: int | None = None, page: int = 0) -> Image.Image:
+        """Return the image that `render` does, or a later one; quicker if `font_size` is known.
+
+        Raises:
+          IndexError: the text has no such page.
+        """
+        fitted = fit(self._prepare(text)[0], self._frame(px), font_size)
+        if not 0 <= page < fitted.pages:
+            raise IndexError(f"page {page} of a text that has {fitted.pages}")
+        return draw(fitted, page)
 
     def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
         """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
-        set_in, missing = self._prepare(text)
+        set_in, count_missing = self._prepare(text)
+        missing = count_missing()
         for px in sizes:
-            yield describe(fit(set_in, px), missing)
+            yield describe(fit(set_in, self._frame(px)), missing)
 
-    def _prepare(self, text: str) -> tuple[SetIn, int]:
-        """Return how to set a text, and how many of its characters no font shows."""
-        if self._shaped is not None:
-            return self._shaped.prepare(text)
-        return self._set_in(text), self._missing.count(text)
+    def _prepare(self, text: str) -> tuple[SetIn, Callable[[], int]]:
+        """Return how to set a text, and what counts the characters that no font shows."""
+        return self._setter.prepare(source(text, self._style.newline))
 
-    def _set_in(self, text: str) -> SetIn:
-        words = text.split()
-        whole = " ".join(words)
-        owners = self._fallback.owners(whole) if len(self._fonts) > 1 else [0]
-        used = set(owners) or {0}
-        glyphs = self._glyphs_for(used.pop() if len(used) == 1 else ALL)
-
-        def text_of(words: list[str], spaced: list[int] | None) -> Text | ShapedText:
-            if isinstance(glyphs, GlyphAtlas):
-                return Text(words, glyphs, spaced, owners if glyphs.is_mixed else None)
-            return raqm_text(words, glyphs, spaced)
-
-        # What is set at a size is kept here and not by the text: it refers to the text, and such a
-        # circle would keep a page's worth of tables until the garbage collector comes by.
-        if self._line_break == "spaces":
-            set_at = cached_at(text_of(words, None))
-            return lambda size, _: set_at(size)
-        return set_broken(whole, text_of)
-
-    def _glyphs_for(self, font: int) -> GlyphAtlas | Shaper:
-        """Return what is kept for texts that are drawn by one font alone, or by `ALL`."""
-        kept = self._kept.get(font)
-        if kept is None or kept.is_full():
-            if self._layout == "basic":
-                kept = GlyphAtlas(self._fonts if font == ALL else self._fonts[font])
-            else:
-                kept = Shaper(self._fonts[0])
-            self._kept[font] = kept
-        return kept
-
-    @property
-    def _glyphs(self) -> GlyphAtlas | Shaper | None:
-        """What is kept for texts that are drawn by the first font alone."""
-        return self._kept.get(0)
+    def _frame(self, px: int) -> Frame:
+        if px not in self._frames:
+            self._frames[px] = frame(self._style, px)
+        return self._frames[px]
 
 
-def cached_at(text: Text | ShapedText) -> Callable[[int], SetLines]:
-    """Return a text's `at`, which sets it in type of a size, once a size."""
+class Span(NamedTuple):
+    """The words of a line, `after` not included; whether it begins and ends a paragraph."""
 
-    @cache
-    def set_at(size: int) -> SetLines:
-        return text.at(size)
-
-    return set_at
-
-
-def set_broken(
-    text: str, text_of: Callable[[list[str], list[int] | None], Text | ShapedText]
-) -> SetIn:
-    """Return how to set a text whose lines may end where the rules of Unicode let them.
-
-    Units that are wider than the box are broken into grapheme clusters.
-    """
-
-    def text_of_units(units: list[Unit]) -> Text | ShapedText:
-        words = [text[start:end] for start, end in units]
-        ends = [end for _, end in units[:-1]]
-        gaps = [start - end for (start, _), end in zip(units[1:], ends, strict=True)]
-        return text_of(words, [*gaps, 0][: len(units)])
-
-    units = break_units(text, "unicode")
-    set_at = cached_at(text_of_units(units))
-
-    @cache
-    def set_in(size: int, box: int) -> SetLines:
-        whole = set_at(size)
-        if not (wide := set(whole.wide(box))):
-            return whole
-        broken: list[Unit] = []
-        for number, unit in enumerate(units):
-            broken += clusters(text, unit) if number in wide else [unit]
-        return text_of_units(broken).at(size)
-
-    return set_in
+    first: int
+    after: int
+    begins: bool
+    ends: bool
 
 
 class Fitted(NamedTuple):
-    """A text fitted to a page of `px` pixels: the font size, the lines, and how many of them fit.
+    """A text fitted to pages: the font size, the lines, and how many of them there is room for.
 
-    lines: the first word of each line.
+    lines: the first word of each line. pages: how many there are, at least one.
     """
 
-    px: int
-    margin: int
-    box: int
+    frame: Frame
     size: int
     set_text: SetLines
     lines: list[int]
     rendered: int
+    pages: int
+
+    def spans(self, lines: range) -> Iterator[Span]:
+        """Yield what is on some of the lines."""
+        starts, words = set(self.set_text.paragraphs), self.set_text.words
+        ends = [*self.lines[lines.start + 1 : lines.stop + 1], words]
+        for first, after in zip(self.lines[lines.start : lines.stop], ends, strict=False):
+            yield Span(first, after, first in starts, after in starts or after == words)
 
 
-def fit(set_in: SetIn, px: int, known: int | None = None) -> Fitted:
-    """Find the size and the lines of a text on a page of `px` pixels."""
-    margin = int(px * MARGIN)
-    box = px - 2 * margin
+def fit(set_in: SetIn, frame: Frame, known: int | None = None) -> Fitted:
+    """Find the size and the lines of a text on the pages of a frame."""
 
     def fits(size: int) -> bool:
-        most = box // line_height(size)
-        return len(set_in(size, box).lines(box, most)) <= most
+        most = frame.lines(size)
+        return len(set_in(size, frame.measure(size)).lines(frame.measure(size), most)) <= most
 
-    size = largest_fit(fits, known)
-    set_text = set_in(size, box)
-    lines = set_text.lines(box)
-    rendered = min(len(lines), box // line_height(size))
-    return Fitted(px, margin, box, size, set_text, lines, rendered)
+    size = largest_fit(fits, frame.style.sizes, known)
+    set_text = set_in(size, frame.measure(size))
+    lines = set_text.lines(frame.measure(size))
+    rendered = min(len(lines), frame.style.most_pages * frame.lines(size))
+    return Fitted(frame, size, set_text, lines, rendered, frame.pages(size, rendered))
 
 
-def draw(page: Fitted) -> Image.Image:
-    """Draw the lines of a page that fit."""
-    image = Image.new("L", (page.px, page.px), PAPER)
-    draw_lines(image, page.set_text.marks(page.lines, page.rendered, page.margin))
+def draw(fitted: Fitted, page: int) -> Image.Image:
+    """Draw a page of a text that is fitted."""
+    frame, rows = fitted.frame, fitted.frame.rows(fitted.size)
+    width, height = frame.size
+    first = page * frame.lines(fitted.size)
+    columns = []
+    for column, (start, end) in enumerate(pairwise(frame.cuts)):
+        number = len(frame.lefts) - 1 - column if fitted.set_text.is_rtl(0) else column
+        lines = range(first + number * rows, min(first + (number + 1) * rows, fitted.rendered))
+        marks = fitted.set_text.marks(list(place(fitted, lines, frame.lefts[column] - start)))
+        columns.append(draw_lines((end - start, height), marks, frame.style))
+    if len(columns) == 1:
+        return columns[0]
+    image = Image.new(frame.style.mode, (width, height))
+    for strip, start in zip(columns, frame.cuts, strict=False):
+        image.paste(strip, (start, 0))
     return image
 
 
-def describe(page: Fitted, missing: int) -> PageMetadata:
-    """Return the metadata of a page whose text has `missing` characters without glyph."""
+def place(fitted: Fitted, lines: range, left: int) -> Iterator[PlacedLine]:
+    """Yield where lines go in a column, whose first pixel is `left`."""
+    frame, text = fitted.frame, fitted.set_text
+    measure, height = frame.measure(fitted.size), frame.line_height(fitted.size)
+    align = frame.style.align
+    for row, (first, after, begins, ends) in enumerate(fitted.spans(lines)):
+        indent = measure.indent if begins else 0
+        room = measure.box - indent
+        x, y = left + (0 if text.is_rtl(first) else indent), frame.top + row * height
+        if first == after or align == "start" or (align == "justify" and ends):
+            yield PlacedLine(first, after, x, y, height, room)
+            continue
+        spare = max(0, room - text.width(first, after))
+        if align == "justify":
+            yield PlacedLine(first, after, x, y, height, room, spare)
+        else:
+            yield PlacedLine(first, after, x + spare // 2, y, height, room - spare)
+
+
+def describe(fitted: Fitted, missing: int) -> PageMetadata:
+    """Return the metadata of pages whose text has `missing` characters without glyph."""
+    text, measure = fitted.set_text, fitted.frame.measure(fitted.size)
+    clipped = sum(
+        text.is_wider(first, after, measure.narrowest if begins else measure.box)
+        for first, after, begins, _ in fitted.spans(range(len(fitted.lines)))
+        if after == first + 1  # only a word that has a line for itself can be wider
+    )
     return PageMetadata(
-        font_size=page.size,
-        total_lines=len(page.lines),
-        rendered_lines=page.rendered,
-        is_truncated=page.rendered < len(page.lines),
-        clipped_lines=page.set_text.clipped(page.lines, page.box),
+        font_size=fitted.size,
+        total_lines=len(fitted.lines),
+        rendered_lines=fitted.rendered,
+        is_truncated=fitted.rendered < len(fitted.lines),
+        clipped_lines=clipped,
         missing_glyphs=missing,
     )
-
-
-def draw_lines(image: Image.Image, lines: list[InkedLine]) -> None:
-    """Draw lines from the top down, one mask at a time wherever that is exact."""
-    drawing = ImageDraw.Draw(image).draw
-    inked_to = 0
-    for line in lines:
-        if line.top < inked_to and len(line.masks) > 1:
-            drawing.draw_bitmap((0, line.top), joined(line, image.width), INK)
-        else:
-            stamp(drawing, line)
-        inked_to = max(inked_to, line.bottom)
-
-
-def stamp(drawing: ImagingDraw, line: InkedLine) -> None:
-    """Put ink through each mask of a line at its place, cut at the image's edges."""
-    deque(map(drawing.draw_bitmap, line.places, line.masks, repeat(INK)), maxlen=0)  # a quick loop
-
-
-def joined(line: InkedLine, width: int) -> Mask:
-    """Put the masks of a line into one, `width` px wide, as Pillow does."""
-    strip = Image.new("L", (width, line.bottom - line.top), PAPER)
-    places = [(x, y - line.top) for x, y in line.places]
-    stamp(ImageDraw.Draw(strip).draw, line._replace(places=places))
-    return ImageChops.invert(strip).im

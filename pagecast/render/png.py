@@ -1,4 +1,4 @@
-"""PNG files of gray pages: small, quick to write, readable by every decoder."""
+"""PNG files of pages: small, quick to write, readable by every decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from PIL import Image
 from zlib_ng import zlib_ng
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-BIT_DEPTH, GRAYSCALE = 8, 0  # of IHDR; its last three fields are 0: deflate, filters, no interlace
+BIT_DEPTH = 8  # of IHDR; its last three fields are 0: deflate, filters, no interlace
+COLOUR_TYPES = {"L": 0, "RGB": 2}
 NO_FILTER = 0  # pages are flat: differences between pixels deflate worse than the pixels
 LEVELS = range(1, 10)
 
@@ -21,11 +22,12 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def filtered_rows(image: Image.Image) -> bytes:
     """Return the image's rows of pixels, each behind its filter byte: what PNG deflates."""
     # With a stride one longer than a row, Pillow puts a 0 behind each: the next row's filter byte.
-    return bytes([NO_FILTER]) + image.tobytes("raw", "L", image.width + 1)[:-1]
+    stride = image.width * len(image.mode) + 1
+    return bytes([NO_FILTER]) + image.tobytes("raw", image.mode, stride)[:-1]
 
 
 def encode_png(image: Image.Image, level: int = 5) -> bytes:
-    """Encode a grayscale image (mode "L") as an 8-bit grayscale PNG.
+    """Encode an image of mode "L" or "RGB" as a PNG of 8 bits a sample.
 
     Args:
       level: zlib-ng's effort from 1 (fast) to 9 (small).
@@ -33,12 +35,13 @@ def encode_png(image: Image.Image, level: int = 5) -> bytes:
     Raises:
       ValueError: another mode, an image without pixels, or no such level.
     """
-    if image.mode != "L":
-        raise ValueError(f'the image has mode "{image.mode}"; only pages, mode "L", are encoded')
+    if image.mode not in COLOUR_TYPES:
+        raise ValueError(f'the image has mode "{image.mode}"; pages have mode "L" or "RGB"')
     if not (image.width and image.height):
         raise ValueError(f"a PNG cannot be {image.width} by {image.height} pixels")
     if level not in LEVELS:
         raise ValueError(f"PNG level {level} is not one of {LEVELS.start} to {LEVELS.stop - 1}")
-    header = struct.pack(">IIBBBBB", image.width, image.height, BIT_DEPTH, GRAYSCALE, 0, 0, 0)
+    kind = COLOUR_TYPES[image.mode]
+    header = struct.pack(">IIBBBBB", image.width, image.height, BIT_DEPTH, kind, 0, 0, 0)
     pixels = zlib_ng.compress(filtered_rows(image), level)
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")

@@ -15,84 +15,21 @@ definition, that of the boxes of its characters, so there is nobody to ask.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pagecast.render.glyphs import (
-    MAX_FONT_SIZE,
     UNIT,
     GlyphAtlas,
     Ints,
-    Mask,
     SizedGlyphs,
     distinct,
     nearest_pixel,
 )
-
-# The numbers of the rule, as in the oracle, which shares no code with what it checks.
-MARGIN = 0.05  # of the page's side, on all four sides
-LINE_SPACING = 1.2  # line height over font size
-MIN_FONT_SIZE = 4  # pixels
-FIRST_SIZE_TRIED = (MIN_FONT_SIZE + MAX_FONT_SIZE + 1) // 2  # by every search
-
-
-def line_height(font_size: int) -> int:
-    """Return the distance in pixels from one line's top to the next."""
-    return int(font_size * LINE_SPACING)
-
-
-def largest_fit(fits: Callable[[int], bool], known: int | None = None) -> int:
-    """Return the font size at which a binary search for the rightmost fit ends.
-
-    `fits` is not always monotonic, so the search asks exactly what the oracle's does. A size that
-    is `known` to be its end is only checked to be one: it fits, and the next does not.
-    """
-    low, high = MIN_FONT_SIZE, MAX_FONT_SIZE
-    if (
-        known is not None
-        and low <= known <= high
-        and (known == low or fits(known))
-        and (known == high or not fits(known + 1))
-    ):
-        return known
-    while low < high:
-        mid = (low + high + 1) // 2
-        low, high = (mid, high) if fits(mid) else (low, mid - 1)
-    return low
-
-
-class InkedLine(NamedTuple):
-    """The glyphs of one line: their places and masks in order, and the rows their ink is in.
-
-    places: x and y of each mask's top left pixel on the page.
-    top, bottom: the first row with ink, and the one below the last.
-    """
-
-    places: list[tuple[int, int]]
-    masks: list[Mask]
-    top: int
-    bottom: int
-
-
-def inked_lines(
-    line: Ints, left: Ints, top: Ints, bottom: Ints, masks: list[Mask]
-) -> list[InkedLine]:
-    """Return glyphs that have ink line by line; each array has a glyph's value at its number.
-
-    Args:
-      line: the number of each glyph's line, which never falls.
-      left, top, bottom: each mask's first column and row on the page, and the row below its last.
-    """
-    places = list(zip(left.tolist(), top.tolist(), strict=True))
-    heads = np.flatnonzero(np.diff(line, prepend=-1))  # the first glyph of each line
-    tops, bottoms = np.minimum.reduceat(top, heads), np.maximum.reduceat(bottom, heads)
-    ends = [*heads.tolist(), len(line)][1:]
-    return [
-        InkedLine(places[a:b], masks[a:b], y0, y1)
-        for a, b, y0, y1 in zip(heads.tolist(), ends, tops.tolist(), bottoms.tolist(), strict=True)
-    ]
+from pagecast.render.lines import InkedLine, PlacedLine, break_lines, inked_lines
+from pagecast.style.frame import Measure
 
 
 class Text:
@@ -102,6 +39,7 @@ class Text:
     kerned_at, kerned_pairs: positions of the first characters of kerned pairs, and the pairs.
 
     Args:
+      paragraphs: the first word of each paragraph.
       spaced: how many spaces, 1 or none, follow each word, where a line may end elsewhere too.
       owners: which of the atlas's fonts each character is of.
     """
@@ -110,10 +48,11 @@ class Text:
         self,
         words: list[str],
         atlas: GlyphAtlas,
+        paragraphs: Sequence[int],
         spaced: Sequence[int] | None = None,
         owners: Sequence[int] | None = None,
     ) -> None:
-        self.words, self.atlas = words, atlas
+        self.words, self.atlas, self.paragraphs = words, atlas, paragraphs
         self.string = " ".join(words) if spaced is None else joined(words, spaced)
         self.ids = atlas.intern(self.string, owners)
         lengths = np.fromiter(map(len, words), np.int64, len(words))
@@ -182,17 +121,23 @@ class SetText:
         self._fits_to = _limit(late[first], least).tolist()
         self._too_wide_from = _limit(early[first], sure_left[first]).tolist()
 
-    def lines(self, box: int, most: int | None = None) -> list[int]:
-        """Return the first word of each line, the lines being at most `box` px wide.
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+        return len(self.text.words)
 
-        With `most`, stop when there are more lines than that.
-        """
-        firsts: list[int] = []
-        word, words = 0, len(self._furthest)
-        while word < words and (most is None or len(firsts) <= most):
-            firsts.append(word)
-            word = self.line_end(word, box)
-        return firsts
+    @property
+    def paragraphs(self) -> Sequence[int]:
+        """The first word of each paragraph."""
+        return self.text.paragraphs
+
+    def is_rtl(self, first: int) -> bool:
+        """Tell whether the paragraph of a word runs from right to left: here none does."""
+        return False
+
+    def lines(self, measure: Measure, most: int | None = None) -> list[int]:
+        """Return the first word of each line; with `most`, stop when there are more lines."""
+        return break_lines(self.paragraphs, self.words, measure, self.line_end, most)
 
     def line_end(self, first: int, box: int) -> int:
         """Return the word after the line that starts with `first`."""
@@ -203,29 +148,31 @@ class SetText:
             word += 1
         return word
 
-    def clipped(self, firsts: list[int], box: int) -> int:
-        """Count the lines wider than `box` px: only a word that has a line of its own can be."""
-        nexts = [*firsts, len(self._furthest)][1:]
-        alone = (a for a, b in zip(firsts, nexts, strict=True) if b == a + 1)
-        return sum(self._is_wider(word, word, box) for word in alone)
+    def is_wider(self, first: int, after: int, box: int) -> bool:
+        """Tell whether a line is wider than `box` px."""
+        return self._is_wider(first, after - 1, box)
 
     def wide(self, box: int) -> list[int]:
         """Return the words that are wider than `box` px by themselves."""
         return [word for word in range(len(self._furthest)) if self._is_wider(word, word, box)]
 
-    def marks(
-        self, firsts: list[int], rendered: int, margin: int, above: int = 0
-    ) -> list[InkedLine]:
-        """Return where the glyphs of the first `rendered` lines go, for the lines that have ink.
+    def width(self, first: int, after: int) -> int:
+        """Return the width of a line in px."""
+        last = after - 1
+        most = self._furthest[last] - self._fits_to[first]
+        least = self._surely[last] - self._too_wide_from[first]
+        if (width := max(-(-most // UNIT), 0)) == max(-(-least // UNIT), 0):
+            return width
+        return self._width(first, last)
 
-        Args:
-          above: how many lines the page has above these.
-        """
-        if not rendered:
+    def marks(self, lines: Sequence[PlacedLine]) -> list[InkedLine]:
+        """Return where the glyphs of lines that follow each other go, for those that have ink."""
+        lines = [line for line in lines if line.first < line.after]
+        if not lines:
             return []
         text, glyphs = self.text, self.glyphs
-        begin = text.starts[firsts[:rendered]]
-        end = text.ends[np.array([*firsts, len(text.words)])[1 : rendered + 1] - 1]
+        firsts, afters, x, y, _, _, extra = np.array(lines).T
+        begin, end = text.starts[firsts], text.ends[afters - 1]
         nexts = np.append(begin[1:], end[-1] + 1)  # a space between lines counts with the first
         origin = begin[0]
         ids = text.ids[origin : end[-1]]
@@ -234,11 +181,14 @@ class SetText:
         inked = glyphs.bottom[ids] > glyphs.top[ids]
         # Spaces between lines are not drawn, whatever they look like.
         inked[end[:-1][end[:-1] < nexts[:-1]] - origin] = False
+        line = np.repeat(np.arange(len(lines)), nexts - begin)
+        if extra.any():
+            left = self._spread(begin, end, line, extra, inked)
+        else:
+            left = nearest_pixel(self.pen[origin : end[-1]] - self.pen[begin][line[: len(ids)]])
         at = np.flatnonzero(inked)
-        line = np.repeat(np.arange(rendered), nexts - begin)[at]
-        ids = ids[at]
-        x = margin + nearest_pixel(self.pen[origin:][at] - self.pen[begin][line]) + glyphs.dx[ids]
-        y = margin + (line + above) * line_height(glyphs.size)
+        line, ids = line[at], ids[at]
+        x, y = x[line] + left[at] + glyphs.dx[ids], y[line]
         top, bottom = y + glyphs.top[ids], y + glyphs.bottom[ids]
         masks = list(map(glyphs.masks.__getitem__, ids.tolist()))
         return inked_lines(line, x, top, bottom, masks)
@@ -249,14 +199,43 @@ class SetText:
             return False
         if self._surely[last] > self._too_wide_from[first] + box * UNIT:
             return True
+        return self._width(first, last) > box
+
+    def _width(self, first: int, last: int) -> int:
+        """Ask for the width of a line of these words, the last included."""
         if self.text.atlas.is_mixed:
             begin, end = self.text.starts[first], self.text.ends[last]
             pen, ids = self.pen[begin:end], self.text.ids[begin:end]
             far = nearest_pixel(int((pen + self.glyphs.reach[ids]).max() - pen[0]))
             near = nearest_pixel(int((pen + self.glyphs.left[ids]).min() - pen[0]))
-            return far - near > box  # the first character's box has the pixel 0
+            return far - near  # the first character's box has the pixel 0
         left, _, right, _ = self.glyphs.face.getbbox(self.text.stretch(first, last))
-        return right - left > box
+        return round(right - left)
+
+    def _spread(
+        self, begin: Ints, end: Ints, line: Ints, extra: Ints, inked: NDArray[np.bool_]
+    ) -> Ints:
+        """Return the pixel of each glyph in its line, where spaces share out what is left.
+
+        Each word is set by itself where the pen is at its start. In such a line no space has ink.
+        """
+        ids = self.text.ids[begin[0] : end[-1]]
+        pen, line = self.pen[begin[0] : end[-1]], line[: len(ids)]
+        spaces = np.isin(ids, [i for i in self.text.used_ids if self.glyphs.is_space(i)])
+        inked[spaces & (extra[line] > 0)] = False
+        heads = begin - begin[0]  # of lines
+        before: Ints = np.cumsum(spaces) - spaces
+        before -= before[heads][line]  # spaces of its line before each glyph
+        within = end - begin
+        ends = heads + within - 1
+        gaps = np.maximum(before[ends] + spaces[ends], 1)
+        starts = np.zeros(len(ids), np.int64)  # of the word of each glyph
+        starts[1:][spaces[:-1]] = np.flatnonzero(spaces[:-1]) + 1
+        starts[heads] = heads
+        starts = np.maximum.accumulate(starts)
+        apart = nearest_pixel(pen[starts] - pen[heads][line]) + nearest_pixel(pen - pen[starts])
+        spread = apart + extra[line] * before // gaps[line]
+        return np.where(extra[line] > 0, spread, nearest_pixel(pen - pen[heads][line]))
 
 
 def _limit(start: Ints, left: Ints) -> Ints:

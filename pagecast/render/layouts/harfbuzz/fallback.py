@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pagecast.render.breaking import clusters_of
 from pagecast.render.characters import DEFAULT_IGNORABLE
@@ -22,7 +23,7 @@ class ClusterFallback:
             return [0] * len(text)
         owners: list[int] = []
         starts, before = clusters_of(text), 0
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        for start, end in pairwise([*starts, len(text)]):
             cluster = text[start:end]
             if not (cluster.isspace() and self._has(before, cluster)):
                 if cluster not in self._met:

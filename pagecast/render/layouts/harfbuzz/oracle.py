@@ -10,11 +10,17 @@ the right margin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PIL import Image, ImageChops, ImageDraw
 
-from pagecast.render.breaking import Unit, break_units, clusters, clusters_of, well_formed
+from pagecast.render.breaking import (
+    Unit,
+    break_units,
+    clusters,
+    clusters_of,
+    source,
+    well_formed,
+)
+from pagecast.render.fonts import default_font
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
@@ -23,104 +29,120 @@ from pagecast.render.layouts.harfbuzz.paragraph import (
     visual_order,
 )
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Typesetter, rasterize
-from pagecast.render.oracle import INK, MARGIN, PAPER, largest_fit, line_height, wrap
-from pagecast.render.page import Page, PageMetadata
+from pagecast.render.oracle import INK, PAPER, Ink, Line, draw_pages
+from pagecast.render.page import Page, Pages
+from pagecast.style.style import PageStyle
 
 
 class HarfbuzzOracle:
-    """The plain renderer: a text and a size in, a page out. See `OracleRenderer`."""
+    """The plain renderer: a text and a size in, pages out. See `OracleRenderer`."""
 
-    def __init__(self, fonts: Sequence[bytes], line_break: str = "spaces") -> None:
-        self._setter = Typesetter(fonts)
-        self._fallback = ClusterFallback(self._setter.covered)
-        self._line_break = line_break
+    def __init__(self, style: PageStyle) -> None:
+        self.style = style
+        self.setter = Typesetter(style.fonts or (default_font(),))
+        self.fallback = ClusterFallback(self.setter.covered)
 
     def render(self, text: str, px: int) -> Page:
-        """Draw `text` on a white square of `px` pixels, as large as fits."""
-        margin = int(px * MARGIN)
-        box = px - 2 * margin
-        text = " ".join(well_formed(text).split())
-        base, levels = levels_of(text)
-        runs = runs_of(text, self._fallback.owners(text), levels)
+        """Draw the first page of a text."""
+        pages = self.pages(text, px)
+        return Page(pages.image, pages.metadata)
 
-        def shaped(units: list[Unit]) -> list[tuple[Run, Glyphs]]:
-            """Return the runs of a line from left to right, each shaped by itself."""
-            first, last = units[0].start, units[-1].end
-            inside = [
-                run._replace(start=max(run.start, first), end=min(run.end, last))
-                for run in runs
-                if run.start < last and run.end > first
-            ]
-            return [(run, self._setter.shape(text, run)) for run in visual_order(inside)]
+    def pages(self, text: str, px: int) -> Pages:
+        """Draw a text on pages whose longer side is `px` pixels."""
+        by_harfbuzz = TextByHarfbuzz(self, text)
+        return draw_pages(self.style, px, by_harfbuzz, by_harfbuzz.missing())
 
-        whole = [self._setter.shape(text, run) for run in runs]
 
-        def width(units: list[Unit], size: int) -> int:
-            advance = sum(
-                int(advance)
-                for glyphs in whole
-                for cluster, advance in zip(glyphs.cluster, glyphs.advance, strict=True)
-                if units[0].start <= cluster < units[-1].end
-            )
-            return self._setter.pixel(advance, size)
+class TextByHarfbuzz:
+    """A text each of whose lines is shaped by itself."""
 
-        def lines_at(size: int) -> list[list[Unit]]:
-            units = break_units(text, self._line_break)
-            if self._line_break == "unicode":
+    def __init__(self, renderer: HarfbuzzOracle, text: str) -> None:
+        self._setter, self._style = renderer.setter, renderer.style
+        found = source(text, self._style.newline)
+        self._source = found._replace(text=well_formed(found.text))
+        self._text = self._source.text
+        self._bases, levels = [], [0] * len(self._text)
+        for start, paragraph in zip(self._source.starts, self._source.paragraphs(), strict=True):
+            base, inside = levels_of(paragraph)
+            self._bases.append(base)
+            levels[start : start + len(paragraph) + 1] = [*inside, base]
+        levels = levels[: len(self._text)]
+        self._runs = runs_of(self._text, renderer.fallback.owners(self._text), levels)
+        self._whole = [self._setter.shape(self._text, run) for run in self._runs]
+
+    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
+        """Return the units of each paragraph, broken where they are wider than the box."""
+        found = []
+        for start, text in zip(self._source.starts, self._source.paragraphs(), strict=True):
+            line_break = self._style.line_break
+            units = [Unit(start + a, start + b) for a, b in break_units(text, line_break)]
+            if line_break == "unicode":
                 units = [
                     piece
                     for unit in units
-                    for piece in ([unit] if width([unit], size) <= box else clusters(text, unit))
+                    for piece in (
+                        [unit] if self.width([unit], size) <= box else clusters(self._text, unit)
+                    )
                 ]
-            return wrap(units, box, lambda line: width(line, size))
+            found.append(units)
+        return found
 
-        size = largest_fit(lambda size: len(lines_at(size)) * line_height(size) <= box)
-        lines = lines_at(size)
-        image = Image.new("L", (px, px), PAPER)
-        rendered, y = 0, margin
-        for line in lines:
-            if y + line_height(size) > px - margin:
-                break
-            drawn = shaped(line)
-            advance = sum(int(glyphs.advance.sum()) for _, glyphs in drawn)
-            left = px - margin - self._setter.pixel(advance, size) if base % 2 else margin
-            self._draw(image, drawn, left, y + self._setter.baseline(size), size)
-            rendered, y = rendered + 1, y + line_height(size)
-        metadata = PageMetadata(
-            font_size=size,
-            total_lines=len(lines),
-            rendered_lines=rendered,
-            is_truncated=rendered < len(lines),
-            clipped_lines=sum(width(line, size) > box for line in lines),
-            missing_glyphs=self._missing(text, runs),
+    def width(self, line: list[Unit], size: int) -> int:
+        """Return the width of a line in pixels: the sum of its advances in the whole text."""
+        advance = sum(
+            int(advance)
+            for glyphs in self._whole
+            for cluster, advance in zip(glyphs.cluster, glyphs.advance, strict=True)
+            if line[0].start <= cluster < line[-1].end
         )
-        return Page(image, metadata)
+        return self._setter.pixel(advance, size)
 
-    def _draw(
-        self, image: Image.Image, line: list[tuple[Run, Glyphs]], x: int, baseline: int, size: int
-    ) -> None:
+    def is_rtl(self, paragraph: int) -> bool:
+        """Tell whether a paragraph runs from right to left."""
+        return self._bases[paragraph] % 2 == 1
+
+    def draw(self, image: Image.Image, line: Line, size: int, ink: Ink) -> None:
         """Draw a line on a sheet of the page's size, and then print that."""
         sheet = Image.new("L", image.size, PAPER)
-        pen = 0
-        for run, glyphs in line:
-            for glyph, _, advance, dx, dy, _ in zip(*glyphs, strict=True):
-                if stamp := rasterize(self._setter.fonts[run.font], int(glyph), size):
-                    left = x + self._setter.pixel(int(pen + dx), size) + stamp.dx
-                    top = baseline - self._setter.pixel(int(dy), size) + stamp.dy
-                    ImageDraw.Draw(sheet).draw.draw_bitmap((left, top), stamp.mask, INK)
-                pen += int(advance)
-        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=INK)
+        shaped = self._shaped(line.units)
+        x, baseline = line.x, line.y + self._setter.baseline(size, line.height)
+        glyphs = [(run, glyph) for run, found in shaped for glyph in zip(*found, strict=True)]
+        gaps = sum(self._text[glyph[1]] == " " for _, glyph in glyphs)
+        extra = line.extra if gaps else 0
+        if self.is_rtl(line.paragraph):
+            advance = sum(int(glyphs.advance.sum()) for _, glyphs in shaped)
+            x += line.room - extra - self._setter.pixel(advance, size)
+        pen = spaces = 0
+        for run, (glyph, cluster, advance, dx, dy, _) in glyphs:
+            if stamp := rasterize(self._setter.fonts[run.font], int(glyph), size):
+                left = x + self._setter.pixel(int(pen + dx), size) + stamp.dx
+                left += extra * spaces // max(gaps, 1)
+                top = baseline - self._setter.pixel(int(dy), size) + stamp.dy
+                ImageDraw.Draw(sheet).draw.draw_bitmap((left, top), stamp.mask, INK)
+            pen += int(advance)
+            spaces += self._text[cluster] == " "
+        ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=ink)
 
-    def _missing(self, text: str, runs: list[Run]) -> int:
+    def _shaped(self, units: list[Unit]) -> list[tuple[Run, Glyphs]]:
+        """Return the runs of a line from left to right, each shaped by itself."""
+        first, last = units[0].start, units[-1].end
+        inside = [
+            run._replace(start=max(run.start, first), end=min(run.end, last))
+            for run in self._runs
+            if run.start < last and run.end > first
+        ]
+        return [(run, self._setter.shape(self._text, run)) for run in visual_order(inside)]
+
+    def missing(self) -> int:
         """Count the grapheme clusters of which some font shows a box instead."""
         at = {
             int(cluster)
-            for run in runs
-            for glyph, cluster, *_ in zip(*self._setter.shape(text, run), strict=True)
+            for glyphs in self._whole
+            for glyph, cluster, *_ in zip(*glyphs, strict=True)
             if glyph == 0
         }
-        starts = clusters_of(text)
-        ends = [*starts, len(text)][1:]
+        starts = clusters_of(self._text)
+        ends = [*starts, len(self._text)][1:]
         return sum(
             any(start <= place < end for place in at)
             for start, end in zip(starts, ends, strict=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
 
-from pagecast.render.breaking import clusters
-
-if TYPE_CHECKING:
-    from pagecast.render.layouts.harfbuzz.setting import SetParagraph
+from pagecast.render.breaking import Source, broken, well_formed
+from pagecast.render.lines import SetIn, SetLines
+from pagecast.style.frame import Measure
 
 
 class HarfbuzzPages:
@@ -32,22 +30,19 @@ class HarfbuzzPages:
         self._setter = shaping.Typesetter(fonts)
         self._fallback = fallback.ClusterFallback(self._setter.covered)
 
-    def prepare(self, text: str) -> tuple[Callable[[int, int], SetParagraph], int]:
-        """Return how to set a text at a size for a box, and how many clusters no font shows."""
+    def prepare(self, source: Source) -> tuple[SetIn, Callable[[], int]]:
+        """Return how to set a text, and what counts the clusters that no font shows."""
         if self._setter.is_full():
             self._setter = self._new_setter(self._fonts)
-        paragraph = self._setting.Paragraph(text, self._setter, self._fallback, self._line_break)
+        source = source._replace(text=well_formed(source.text))
+        text = self._setting.ShapedText(source, self._setter, self._fallback, self._line_break)
 
         @cache
-        def set_in(size: int, box: int) -> SetParagraph:
-            set_text = self._setting.SetParagraph(paragraph, paragraph.units, size, box)
-            if not (paragraph.is_broken_by_rules and (wide := set(set_text.wide(box)))):
+        def set_in(size: int, measure: Measure) -> SetLines:
+            set_text = self._setting.SetParagraphs(text, text.units, text.starts, size)
+            if self._line_break == "spaces" or not (wide := set(set_text.wide(measure.narrowest))):
                 return set_text
-            units = [
-                piece
-                for number, unit in enumerate(paragraph.units)
-                for piece in (clusters(paragraph.text, unit) if number in wide else [unit])
-            ]
-            return self._setting.SetParagraph(paragraph, units, size, box)
+            pieces = broken(text.text, text.units, text.starts, wide)
+            return self._setting.SetParagraphs(text, *pieces, size)
 
-        return set_in, paragraph.missing
+        return set_in, lambda: text.missing

@@ -14,7 +14,7 @@ import icu
 import numpy as np
 from numpy.typing import NDArray
 
-from pagecast.render.breaking import utf16_starts
+from pagecast.render.breaking import Source, utf16_starts
 
 # Without any of these a text runs from left to right all through: right-to-left letters, Arabic
 # digits, and the marks, embeddings, overrides and isolates of the bidirectional algorithm.
@@ -43,6 +43,16 @@ def levels_of(text: str) -> tuple[int, Sequence[int]]:
     whole = icu.UnicodeString(text)  # it has to outlive what refers to it
     bidi.setPara(whole, icu.Bidi.DEFAULT_LTR)
     return bidi.getParaLevel(), np.array(bidi.getLevels(), np.uint8)[utf16_starts(text)].tolist()
+
+
+def levels_of_all(source: Source) -> tuple[list[int], Sequence[int]]:
+    """Return the level of each paragraph of a text, and each character's."""
+    bases, levels = [], list[int]()
+    for text in source.paragraphs():
+        base, inside = levels_of(text)
+        bases.append(base)
+        levels += [*inside, base] if text else []  # the space before the next one
+    return bases, levels[: len(source.text)]
 
 
 def visual_order(runs: Sequence[Run]) -> list[Run]:

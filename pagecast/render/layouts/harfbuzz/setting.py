@@ -1,8 +1,8 @@
-"""Setting a paragraph quickly: each run is shaped once, for all lines, sizes and pages.
+"""Setting a text quickly: each run is shaped once, for all lines, sizes and pages.
 
 A line's width is a difference of two sums, by the rule. Where HarfBuzz says that a text may be
 broken before a cluster, each side is what it would be by itself: so between two such places a
-line's glyphs are a stretch of the paragraph's. Where a line begins or ends elsewhere (a letter
+line's glyphs are a stretch of the text's. Where a line begins or ends elsewhere (a letter
 kerned with the space after it, say), its run is shaped again by itself, once for all sizes.
 """
 
@@ -14,32 +14,33 @@ from functools import cached_property
 
 import numpy as np
 
-from pagecast.render.breaking import Unit, break_units, clusters_of, well_formed
+from pagecast.render.breaking import Source, Unit, clusters_of
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
-    levels_of,
+    levels_of_all,
     runs_of,
     visual_order,
 )
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Ints, Typesetter
-from pagecast.render.typeset import InkedLine, inked_lines, line_height
+from pagecast.render.lines import InkedLine, PlacedLine, break_lines, inked_lines
+from pagecast.style.frame import Measure
 
 
-class Paragraph:
+class ShapedText:
     """A text, its runs and their glyphs. See `oracle` for the rule."""
 
     def __init__(
-        self, text: str, setter: Typesetter, fallback: ClusterFallback, line_break: str
+        self, source: Source, setter: Typesetter, fallback: ClusterFallback, line_break: str
     ) -> None:
-        self.text = " ".join(well_formed(text).split())
+        self.text = source.text
         self.setter = setter
-        self.base, levels = levels_of(self.text)
+        self.bases, levels = levels_of_all(source)
         self.runs = runs_of(self.text, fallback.owners(self.text), levels)
         self._run_ends = [run.end for run in self.runs]
         self._reshaped: dict[tuple[int, int, int], Glyphs] = {}
         self.is_broken_by_rules = line_break == "unicode"
-        self.units = break_units(self.text, line_break)
+        self.units, self.starts = source.units(line_break)
 
         edges = {edge for unit in self.units for edge in unit}
         self._glyphs = [setter.shape(self.text, run, edges) for run in self.runs]
@@ -56,6 +57,11 @@ class Paragraph:
         self.pen: Ints = np.cumsum(advance)
         self.breaks = breaks
         self.is_monotonic = not (advance < 0).any()
+        self.is_space = np.frombuffer(self.text.encode("utf-32-le"), np.uint32) == ord(" ")
+
+    def count_spaces(self, glyphs: Glyphs) -> int:
+        """Count the glyphs of spaces: what a justified line can stretch."""
+        return int(self.is_space[glyphs.cluster].sum())
 
     @cached_property
     def missing(self) -> int:
@@ -98,77 +104,94 @@ class Paragraph:
         return self._reshaped[key]
 
 
-class SetParagraph:
-    """A paragraph in type of one size, for a box of one width; see `page.SetLines`."""
+class SetParagraphs:
+    """A text in type of one size, in lines of a measure; see `typeset.SetLines`.
 
-    def __init__(self, paragraph: Paragraph, units: Sequence[Unit], size: int, box: int) -> None:
-        self._paragraph, self._units = paragraph, units
-        self._size, self._box = size, box
+    Args:
+      units: what stays whole on a line.
+      paragraphs: the first unit of each paragraph.
+    """
+
+    def __init__(
+        self, text: ShapedText, units: Sequence[Unit], paragraphs: Sequence[int], size: int
+    ) -> None:
+        self._text, self._size = text, size
+        self.words, self.paragraphs = len(units), paragraphs
         self._starts = [unit.start for unit in units]
         self._ends = [unit.end for unit in units]
-        ends = np.array(self._ends, np.int64)
-        self._end_pens = paragraph.pen[ends]
-        unit = paragraph.setter.unit
-        # The largest sum of advances that is `box` px, rounded.
-        self._most = ((2 * box + 1) * unit - 1) // (2 * size)
+        self._end_pens = text.pen[np.array(self._ends, np.int64)]
 
-    def lines(self, _: int, most: int | None = None) -> list[int]:
+    def _most(self, box: int) -> int:
+        """Return the largest sum of advances that is `box` px, rounded."""
+        return ((2 * box + 1) * self._text.setter.unit - 1) // (2 * self._size)
+
+    def lines(self, measure: Measure, most: int | None = None) -> list[int]:
         """Return the first unit of each line; with `most`, stop when there are more than that."""
-        firsts: list[int] = []
-        at, count = 0, len(self._units)
-        while at < count and (most is None or len(firsts) <= most):
-            firsts.append(at)
-            at = self._next(at)
-        return firsts
+        return break_lines(self.paragraphs, self.words, measure, self._line_end, most)
 
-    def _next(self, first: int) -> int:
+    def _line_end(self, first: int, box: int) -> int:
         """Return the first unit that does not fit on a line with this one and those between."""
-        reach = int(self._paragraph.pen[self._starts[first]]) + self._most
-        if self._paragraph.is_monotonic:
+        reach = int(self._text.pen[self._starts[first]]) + self._most(box)
+        if self._text.is_monotonic:
             return max(int(np.searchsorted(self._end_pens, reach, "right")), first + 1)
         too_far = np.flatnonzero(self._end_pens[first + 1 :] > reach)
-        return first + 1 + int(too_far[0]) if len(too_far) else len(self._units)
+        return first + 1 + int(too_far[0]) if len(too_far) else self.words
 
-    def clipped(self, firsts: list[int], _: int) -> int:
-        """Count the lines that are wider than the box."""
-        pen = self._paragraph.pen
-        return sum(int(pen[end] - pen[start]) > self._most for start, end in self._lines(firsts))
+    def is_wider(self, first: int, after: int, box: int) -> bool:
+        """Tell whether a line is wider than `box` px."""
+        return self._advance(first, after) > self._most(box)
 
-    def wide(self, _: int) -> list[int]:
-        """Return the units that are wider than the box by themselves."""
-        widths = self._end_pens - self._paragraph.pen[np.array(self._starts, np.int64)]
-        return np.flatnonzero(widths > self._most).tolist()
+    def wide(self, box: int) -> list[int]:
+        """Return the units that are wider than `box` px by themselves."""
+        widths = self._end_pens - self._text.pen[np.array(self._starts, np.int64)]
+        return np.flatnonzero(widths > self._most(box)).tolist()
 
-    def _lines(self, firsts: list[int]) -> Iterator[tuple[int, int]]:
-        for first, after in zip(firsts, [*firsts, len(self._units)][1:], strict=True):
-            yield self._starts[first], self._ends[after - 1]
+    def width(self, first: int, after: int) -> int:
+        """Return the width of a line in px."""
+        return self._text.setter.pixel(self._advance(first, after), self._size)
 
-    def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return where the masks of the first `rendered` lines go, for lines that have ink."""
-        setter, size = self._paragraph.setter, self._size
+    def _advance(self, first: int, after: int) -> int:
+        return int(self._end_pens[after - 1] - self._text.pen[self._starts[first]])
+
+    def is_rtl(self, first: int) -> bool:
+        """Tell whether the paragraph of a unit runs from right to left."""
+        paragraph = bisect_right(self.paragraphs, first) - 1
+        return bool(self._text.bases) and self._text.bases[paragraph] % 2 == 1
+
+    def marks(self, lines: Sequence[PlacedLine]) -> list[InkedLine]:
+        """Return where the masks of lines go, for those that have ink."""
+        setter, size = self._text.setter, self._size
         stretches: list[Glyphs] = []
-        pens, lefts, fonts, numbers = [], [], [], []
-        for number, (start, end) in zip(range(rendered), self._lines(firsts), strict=False):
-            left, pen = margin, 0
-            line = self._paragraph.line(start, end)
-            if self._paragraph.base % 2:
+        pens, lefts, fonts, rows = [], [], [], []
+        for row, (first, after, start, *_, room, extra) in enumerate(lines):
+            if first == after:
+                continue
+            line = self._text.line(self._starts[first], self._ends[after - 1])
+            left, pen, spaces = start, 0, 0
+            gaps = sum(self._text.count_spaces(glyphs) for _, glyphs in line) if extra else 0
+            if self.is_rtl(first):
                 advance = sum(int(glyphs.advance.sum()) for _, glyphs in line)
-                left += self._box - setter.pixel(advance, size)
+                left += room - setter.pixel(advance, size) - (extra if gaps else 0)
             for run, glyphs in line:
                 stretches.append(glyphs)
                 sums = np.cumsum(glyphs.advance)
                 pens.append(pen + sums - glyphs.advance + glyphs.dx)
                 pen += int(sums[-1]) if len(sums) else 0
-                lefts.append(left)
+                lefts.append(np.full(len(glyphs.id), left))
+                if gaps:
+                    is_space = self._text.is_space[glyphs.cluster]
+                    lefts[-1] += extra * (spaces + np.cumsum(is_space) - is_space) // gaps
+                    spaces += int(is_space.sum())
                 fonts.append(run.font)
-                numbers.append(number)
+                rows.append(row)
         if not stretches:
             return []
         lengths = [len(glyphs.id) for glyphs in stretches]
         ids = np.concatenate([glyphs.id for glyphs in stretches])
-        owners, row = np.repeat(fonts, lengths), np.repeat(numbers, lengths)
-        x = np.repeat(lefts, lengths) + setter.pixel(np.concatenate(pens), size)
-        y = margin + row * line_height(size) + setter.baseline(size)
+        owners, row_of = np.repeat(fonts, lengths), np.repeat(rows, lengths)
+        x = np.concatenate(lefts) + setter.pixel(np.concatenate(pens), size)
+        y = np.array([line.y for line in lines])[row_of]
+        y += setter.baseline(size, lines[0].height)
         y -= setter.pixel(np.concatenate([glyphs.dy for glyphs in stretches]), size)
         bottom = y.copy()
         masks = np.empty(len(ids), object)
@@ -185,4 +208,4 @@ class SetParagraph:
         at = np.flatnonzero(bottom > y)
         if not len(at):
             return []
-        return inked_lines(row[at], x[at], y[at], bottom[at], masks[at].tolist())
+        return inked_lines(row_of[at], x[at], y[at], bottom[at], masks[at].tolist())

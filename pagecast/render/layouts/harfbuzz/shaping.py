@@ -16,7 +16,6 @@ from PIL import Image
 
 from pagecast.render.glyphs import Mask
 from pagecast.render.layouts.harfbuzz.paragraph import Run
-from pagecast.render.typeset import line_height
 
 Ints = NDArray[np.int64]
 Position = TypeVar("Position", int, Ints)
@@ -126,12 +125,12 @@ class Typesetter:
             breaks[place] = not infos[place].flags & hb.GlyphFlags.UNSAFE_TO_BREAK
         return Glyphs(ids, cluster, advance * factor, dx * factor, dy * factor, breaks)
 
-    def baseline(self, size: int) -> int:
-        """Return how far below a line's top the baseline is, in px.
+    def baseline(self, size: int, line: int) -> int:
+        """Return how far below the top of a line of so many px the baseline is, in px.
 
         The first font's ascent and descent are in the middle of a line, whether they fit or not.
         """
-        font, line = self.fonts[0], line_height(size)
+        font = self.fonts[0]
         extents, em = font.get_font_extents("ltr"), font.face.upem
         return (line * em + (extents.ascender + extents.descender) * size + em) // (2 * em)
 

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import accumulate, count, pairwise
+from itertools import accumulate, count, groupby
 from operator import add
 
 import numpy as np
@@ -26,28 +26,34 @@ from pagecast.render.layouts.raqm.units import (
     plain_script,
     word_script,
 )
-from pagecast.render.typeset import InkedLine, SetText, Text, joined, line_height
+from pagecast.render.lines import InkedLine, PlacedLine, break_lines
+from pagecast.render.typeset import SetText, Text, joined
+from pagecast.style.frame import Measure
 
 JOINING = 3  # em, by which a word at most makes the line before it narrower
 FEW = 8  # one word in so many may be odd in a text of units
 
 
 def raqm_text(
-    words: list[str], shaper: Shaper, spaced: Sequence[int] | None = None
+    words: list[str],
+    shaper: Shaper,
+    paragraphs: Sequence[int],
+    spaced: Sequence[int] | None = None,
 ) -> UnitText | ShapedText:
     """Return the words of a text, to be set by a shaper.
 
     Args:
+      paragraphs: the first word of each paragraph.
       spaced: how many spaces, 1 or none, follow each word, where a line may end elsewhere too.
     """
     if shaper.rules.words_stand_alone and (spaced is None or all(spaced[:-1])):
         scripts = Counter(map(word_script, words))
         script = max(PLAIN_SCRIPTS, key=lambda name: scripts[name])
         if scripts[script]:
-            text = UnitText(words, shaper.words(script))
+            text = UnitText(words, shaper.words(script), paragraphs)
             if len(text.odd) * FEW <= len(words):
                 return text
-    return ShapedText(words, shaper, spaced)
+    return ShapedText(words, shaper, paragraphs, spaced)
 
 
 class UnitText(Text):
@@ -56,8 +62,8 @@ class UnitText(Text):
     odd: the numbers of the odd words.
     """
 
-    def __init__(self, words: list[str], met: Words) -> None:
-        self.words, self.atlas = words, met.atlas
+    def __init__(self, words: list[str], met: Words, paragraphs: Sequence[int]) -> None:
+        self.words, self.atlas, self.paragraphs = words, met.atlas, paragraphs
         self.string = " ".join(words)
         found = [met.of(word) for word in words]
         for number in [n for n, word in enumerate(found) if word.is_guest]:
@@ -117,22 +123,18 @@ class UnitLines(SetText):
 
     text: UnitText
 
-    def marks(
-        self, firsts: list[int], rendered: int, margin: int, above: int = 0
-    ) -> list[InkedLine]:
+    def marks(self, lines: Sequence[PlacedLine]) -> list[InkedLine]:
         """Return what to stamp: glyphs, and a mask of Pillow's for each line with an odd word."""
-        nexts = np.array([*firsts, len(self.text.words)][1 : rendered + 1])
-        odd = np.unique(np.searchsorted(nexts, self.text.odd, "right"))
         marks: list[InkedLine] = []
-        line = 0
-        for stop in [*odd[odd < rendered].tolist(), rendered]:
-            if stop > line:
-                some = [*firsts[line:stop], *firsts[stop : stop + 1]]
-                marks += super().marks(some, stop - line, margin, above + line)
-            if stop < rendered:
-                words = self.text.stretch(firsts[stop], int(nexts[stop]) - 1)
-                marks.append(line_mask(self.glyphs.face, words, self.glyphs.size, margin, stop))
-            line = stop + 1
+        odd = self.text.odd
+        for is_odd, some in groupby(
+            lines, lambda line: bool(np.diff(np.searchsorted(odd, line[:2]))[0])
+        ):
+            if is_odd:
+                face, text = self.glyphs.face, self.text
+                marks += [line_mask(face, text.stretch(a, b - 1), x, y) for a, b, x, y, *_ in some]
+            else:
+                marks += super().marks(list(some))
         return marks
 
 
@@ -144,9 +146,13 @@ class ShapedText:
     """
 
     def __init__(
-        self, words: list[str], shaper: Shaper, spaced: Sequence[int] | None = None
+        self,
+        words: list[str],
+        shaper: Shaper,
+        paragraphs: Sequence[int],
+        spaced: Sequence[int] | None = None,
     ) -> None:
-        self.words, self.shaper = words, shaper
+        self.words, self.shaper, self.paragraphs = words, shaper, paragraphs
         spaced = [1] * len(words) if spaced is None else spaced
         self.string = joined(words, spaced)
         self._starts = list(accumulate(map(add, map(len, words), spaced), initial=0))
@@ -174,24 +180,31 @@ class ShapedLines:
     def __init__(self, text: ShapedText, size: int) -> None:
         self._text, self._size = text, size
         self._face = text.shaper.faces[size]
-        self._known: dict[int, list[int]] = {}  # by box
+        self._known: dict[Measure, list[int]] = {}
         self._words_in_line = 1  # about as many as in the line before, less one
 
-    def lines(self, box: int, most: int | None = None) -> list[int]:
-        """Return the first word of each line, the lines being at most `box` px wide.
+    @property
+    def words(self) -> int:
+        """How many words there are."""
+        return len(self._text.words)
 
-        With `most`, stop when there are more lines than that.
-        """
-        if box in self._known:
-            return self._known[box]
-        firsts: list[int] = []
-        word, words = 0, len(self._text.words)
-        while word < words and (most is None or len(firsts) <= most):
-            firsts.append(word)
-            word = self._line_end(word, box)
-        if word == words:
-            self._known[box] = firsts
-        return firsts
+    @property
+    def paragraphs(self) -> Sequence[int]:
+        """The first word of each paragraph."""
+        return self._text.paragraphs
+
+    def is_rtl(self, first: int) -> bool:
+        """Tell whether the paragraph of a word runs from right to left: lines start at the left."""
+        return False
+
+    def lines(self, measure: Measure, most: int | None = None) -> list[int]:
+        """Return the first word of each line; with `most`, stop when there are more lines."""
+        if measure in self._known:
+            return self._known[measure]
+        lines = break_lines(self.paragraphs, self.words, measure, self._line_end, most)
+        if most is None or len(lines) <= most:
+            self._known[measure] = lines
+        return lines
 
     def _line_end(self, first: int, box: int) -> int:
         """Return the word after the line that starts with `first`.
@@ -234,34 +247,34 @@ class ShapedLines:
         start, end = self._text.stretch(first, last)
         return self._text.word_at(start + int((end - start) * box / max(1, width(last))))
 
-    def clipped(self, firsts: list[int], box: int) -> int:
-        """Count the lines wider than `box` px: only a word that has a line of its own can be."""
-        lines = pairwise([*firsts, len(self._text.words)])
-        return sum(self._width(a, a) > box for a, b in lines if b == a + 1)
+    def is_wider(self, first: int, after: int, box: int) -> bool:
+        """Tell whether a line is wider than `box` px."""
+        return self.width(first, after) > box
 
     def wide(self, box: int) -> list[int]:
         """Return the words that are wider than `box` px by themselves."""
-        return [word for word in range(len(self._text.words)) if self._width(word, word) > box]
+        return [word for word in range(self.words) if self.width(word, word + 1) > box]
+
+    def width(self, first: int, after: int) -> int:
+        """Return the width of a line in px."""
+        return round(self._width(first, after - 1))
 
     def _width(self, first: int, last: int) -> float:
         start, end = self._text.stretch(first, last)
         left, _, right, _ = self._face.getbbox(self._text.string[start:end])
         return right - left
 
-    def marks(self, firsts: list[int], rendered: int, margin: int) -> list[InkedLine]:
-        """Return one mask, Pillow's, for each of the first `rendered` lines."""
+    def marks(self, lines: Sequence[PlacedLine]) -> list[InkedLine]:
+        """Return one mask, Pillow's, for each line."""
         marks = []
-        for number, (a, b) in enumerate(pairwise([*firsts, len(self._text.words)][: rendered + 1])):
-            start, end = self._text.stretch(a, b - 1)
-            words = self._text.string[start:end]
-            marks.append(line_mask(self._face, words, self._size, margin, number))
+        for first, after, x, y, *_ in lines:
+            if first < after:
+                start, end = self._text.stretch(first, after - 1)
+                marks.append(line_mask(self._face, self._text.string[start:end], x, y))
         return marks
 
 
-def line_mask(
-    face: ImageFont.FreeTypeFont, text: str, size: int, margin: int, number: int
-) -> InkedLine:
-    """Return a line of a page as Pillow draws it."""
+def line_mask(face: ImageFont.FreeTypeFont, text: str, x: int, y: int) -> InkedLine:
+    """Return a line with its top left corner at a pixel, as Pillow draws it."""
     mask, (dx, dy) = face.getmask2(text, "L")
-    y = margin + number * line_height(size) + dy
-    return InkedLine([(margin + dx, y)], [mask], y, y + mask.size[1])
+    return InkedLine([x + dx], [y + dy], [mask], y + dy, y + dy + mask.size[1])

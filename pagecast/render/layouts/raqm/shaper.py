@@ -8,6 +8,7 @@ from pagecast.render.faces import Faces
 from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.layouts.raqm.rules import read_rules
 from pagecast.render.layouts.raqm.units import PLAIN_SCRIPTS, Words
+from pagecast.style.style import LARGEST_FIT
 
 
 def require_raqm() -> None:
@@ -30,10 +31,10 @@ def require_raqm() -> None:
 class Shaper:
     """A font under libraqm: its faces and rules, and the words met of each plain script."""
 
-    def __init__(self, font: bytes) -> None:
+    def __init__(self, font: bytes, largest: int = LARGEST_FIT) -> None:
         self.faces = Faces(font, ImageFont.Layout.RAQM)
         self.rules = read_rules(font)
-        self._font = font
+        self._font, self._largest = font, largest
         self._words: dict[str, Words] = {}
 
     def is_full(self) -> bool:
@@ -45,6 +46,6 @@ class Shaper:
         if script not in self._words:
             before = PLAIN_SCRIPTS[script] + " "
             em = self.rules.units_per_em
-            atlas = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before, em)
+            atlas = GlyphAtlas(self._font, ImageFont.Layout.RAQM, before, em, self._largest)
             self._words[script] = Words(script, atlas, self.faces, self.rules)
         return self._words[script]

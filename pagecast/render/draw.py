@@ -1,0 +1,94 @@
+"""Drawing lines of glyphs by stamping masks, pixel for pixel as Pillow draws each line.
+
+Pillow itself blends the glyphs of a line into one mask and then that mask onto the page. On bare
+paper, glyph by glyph gives the same in black and white: black onto white is exact, and rounding is
+symmetric (under ink `b`, the paper that `a` leaves, `255 - a`, becomes `255 - over(a, b)`, for
+all values of 8 bits). Other colours are what each shade of gray stands for. Where a line meets ink
+of lines above, the two may differ by a rounding, so the glyphs of such a line are put together
+beforehand.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageChops, ImageDraw
+
+from pagecast.render.lines import InkedLine
+from pagecast.style.style import Colour, PageStyle
+
+if TYPE_CHECKING:
+    from PIL._imaging import ImagingDraw
+
+WHITE, BLACK = 255, 0
+
+
+def draw_lines(size: tuple[int, int], lines: Sequence[InkedLine], style: PageStyle) -> Image.Image:
+    """Return an image of a size, in the colours of a style, with lines drawn from the top down."""
+    meets, inked_to = [], 0
+    for line in lines:
+        meets.append(line.top < inked_to)
+        inked_to = max(inked_to, line.bottom)
+    colours = style.paper, style.ink
+    if colours != (WHITE, BLACK) and any(meets):
+        return _draw_lines_whole(size, lines, style)
+    image = Image.new("L", size, WHITE)
+    drawing = ImageDraw.Draw(image).draw
+    for line, meets_ink in zip(lines, meets, strict=True):
+        if meets_ink and len(line.masks) > 1:
+            drawing.draw_bitmap((0, line.top), _strip(line, size[0]).im, BLACK)
+        else:
+            _stamp(drawing, line)
+    return image if colours == (WHITE, BLACK) else _coloured(image, *colours)
+
+
+def _draw_lines_whole(
+    size: tuple[int, int], lines: Sequence[InkedLine], style: PageStyle
+) -> Image.Image:
+    """Draw lines that meet, each as one mask: a second coat of paint is rounded once more."""
+    gray = style.mode == "L"
+    image = Image.new(style.mode, size, _fill(style.paper, gray))
+    drawing = ImageDraw.Draw(image)
+    for line in lines:
+        drawing.bitmap((0, line.top), _strip(line, size[0]), fill=_fill(style.ink, gray))
+    return image
+
+
+def _stamp(drawing: ImagingDraw, line: InkedLine) -> None:
+    """Put black ink through each mask of a line at its place, cut at the image's edges."""
+    places = zip(line.lefts, line.tops, strict=True)
+    deque(map(drawing.draw_bitmap, places, line.masks, repeat(BLACK)), maxlen=0)  # a quick loop
+
+
+def _strip(line: InkedLine, width: int) -> Image.Image:
+    """Put the masks of a line into one, `width` px wide, as Pillow does."""
+    strip = Image.new("L", (width, line.bottom - line.top), WHITE)
+    tops = [top - line.top for top in line.tops]
+    _stamp(ImageDraw.Draw(strip).draw, line._replace(tops=tops))
+    return ImageChops.invert(strip)
+
+
+def _coloured(image: Image.Image, paper: Colour, ink: Colour) -> Image.Image:
+    """Return a black and white image in other colours."""
+    bands = _shades(paper, ink)
+    shades = [image.point(band) for band in bands]
+    return shades[0] if len(shades) == 1 else Image.merge("RGB", shades)
+
+
+@lru_cache(maxsize=1024)
+def _shades(paper: Colour, ink: Colour) -> list[list[int]]:
+    """Return for each band of an image what each gray, 0 for full ink, is: painted by Pillow."""
+    ramp = Image.frombytes("L", (256, 1), bytes(range(255, -1, -1)))
+    gray = isinstance(paper, int) and isinstance(ink, int)
+    painted = Image.new("L" if gray else "RGB", ramp.size, _fill(paper, gray))
+    ImageDraw.Draw(painted).bitmap((0, 0), ramp, fill=_fill(ink, gray))
+    return [list(band.tobytes()) for band in painted.split()]
+
+
+def _fill(colour: Colour, gray: bool) -> Colour:
+    """Return a colour as Pillow takes it: a gray in an image of three bands by its name."""
+    return colour if gray or isinstance(colour, str) else f"#{colour:02x}{colour:02x}{colour:02x}"
