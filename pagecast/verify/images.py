@@ -16,7 +16,7 @@ from pagecast.dataset.layout import image_name, tar_name
 from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
 from pagecast.probe import others, unlike
-from pagecast.render.typeset import MARGIN
+MARGIN = 0.05
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
 

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pagecast.render.faces import open_face
 from pagecast.render.fonts import default_font
-from pagecast.render.glyphs import MAX_FONT_SIZE, UNIT, GlyphAtlas, nearest_pixel
+from pagecast.render.glyphs import UNIT, GlyphAtlas, nearest_pixel
+from pagecast.style.style import LARGEST_FIT
 
 # A font to be nasty with. Per character: its advance and its corners, in 1/1000 em.
 SHAPES: dict[str, tuple[int, list[tuple[int, int]]]] = {
@@ -129,7 +130,7 @@ def test_kerning_is_measured_where_there_is_some() -> None:
     at, pairs = atlas.intern_kerning(ids)
     assert at.tolist() == [0]
     assert [atlas.kerned_pairs[i] for i in pairs] == [(ids[0], ids[1])]
-    glyphs = atlas.at(MAX_FONT_SIZE)
+    glyphs = atlas.at(LARGEST_FIT)
     glyphs.measure(set(ids.tolist()), set(pairs.tolist()))
     # FreeType: -180/1000 of 30 px, in whole pixels; Pillow takes these for 1/64 px.
     assert glyphs.kern[pairs].tolist() == [-5]
@@ -148,7 +149,7 @@ def test_pairs_are_measured_at_each_size_if_the_largest_cannot_be_opened() -> No
         """The faces of a font of bitmaps, which has some sizes only."""
 
         def __getitem__(self, size: int) -> ImageFont.FreeTypeFont:
-            if size == MAX_FONT_SIZE:
+            if size == LARGEST_FIT:
                 raise OSError("invalid pixel size")
             return open_face(tiny_font(), size, ImageFont.Layout.BASIC)
 

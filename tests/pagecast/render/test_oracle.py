@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pagecast.render.oracle import OracleRenderer, largest_fit, line_height, wrap
+from pagecast.render.oracle import OracleRenderer, largest_fit, wrap
 from pagecast.render.page import PageMetadata
 from tests.pagecast.render.test_glyphs import tiny_font
 
@@ -22,7 +22,7 @@ def joined_length(words: list[str]) -> int:
 @pytest.mark.parametrize(
     ("words", "box", "lines"),
     [
-        ("", 5, []),
+        ("", 5, [""]),
         ("a b c", 5, ["a b c"]),
         ("a b c", 4, ["a b", "c"]),
         ("a b c", 1, ["a", "b", "c"]),
@@ -32,7 +32,7 @@ def joined_length(words: list[str]) -> int:
     ],
 )
 def test_wrap(words: str, box: int, lines: list[str]) -> None:
-    assert [" ".join(line) for line in wrap(words.split(), box, joined_length)] == lines
+    assert [" ".join(line) for line in wrap(words.split(), box, box, joined_length)] == lines
 
 
 def test_wrap_asks_about_each_longer_line() -> None:
@@ -43,18 +43,13 @@ def test_wrap_asks_about_each_longer_line() -> None:
         asked.append(line)
         return 0 if line == "a b c" else 9  # a line may be narrower than its beginning
 
-    assert wrap(["a", "b", "c"], 5, width) == [["a"], ["b"], ["c"]]
+    assert wrap(["a", "b", "c"], 5, 5, width) == [["a"], ["b"], ["c"]]
     assert asked == ["a b", "b c"]
-
-
-@pytest.mark.parametrize(("size", "height"), [(4, 4), (5, 6), (10, 12), (29, 34), (30, 36)])
-def test_line_height(size: int, height: int) -> None:
-    assert line_height(size) == height
 
 
 @pytest.mark.parametrize("limit", range(3, 32))
 def test_largest_fit(limit: int) -> None:
-    assert largest_fit(lambda size: size <= limit) == min(30, max(4, limit))
+    assert largest_fit(lambda size: size <= limit, 4, 30) == min(30, max(4, limit))
 
 
 @pytest.mark.parametrize("line", [0, 37])

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from pagecast.render import Page, PageMetadata, PageRenderer
+from pagecast.render.draw import _stamp, draw_lines
+from pagecast.render.lines import InkedLine
 from pagecast.render.oracle import OracleRenderer
-from pagecast.render.page import draw_lines, stamp
-from pagecast.render.typeset import InkedLine
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
 GOLDEN = Path(__file__).parents[2] / "data" / "sample.golden.jsonl"
@@ -175,9 +176,11 @@ def test_overlapping_lines_need_the_strip(monkeypatch: pytest.MonkeyPatch) -> No
     renderer = PageRenderer(tiny_font())
     assert renderer.render(text, px).image.tobytes() == expected
 
-    def one_by_one(image: Image.Image, lines: list[InkedLine]) -> None:
+    def one_by_one(size: tuple[int, int], lines: list[InkedLine], _: PageStyle) -> Image.Image:
+        image = Image.new("L", size, 255)
         for line in lines:
-            stamp(ImageDraw.Draw(image).draw, line)
+            _stamp(ImageDraw.Draw(image).draw, line)
+        return image
 
     monkeypatch.setattr("pagecast.render.page.draw_lines", one_by_one)
     assert renderer.render(text, px).image.tobytes() != expected
@@ -186,13 +189,12 @@ def test_overlapping_lines_need_the_strip(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_line_may_reach_below_the_next_one() -> None:
     """Two faint masks on ink of the line before the last: 100, where one by one gives 99."""
     ink = {value: Image.new("L", (1, 9), value).im for value in (2, 90, 100)}
-    page = Image.new("L", (20, 20), 255)
     lines = [
-        InkedLine([(3, 0)], [ink[100]], 0, 9),
-        InkedLine([(7, 1)], [ink[2].crop((0, 0, 1, 1))], 1, 2),
-        InkedLine([(3, 8), (3, 8)], [ink[90], ink[2]], 8, 17),
+        InkedLine([3], [0], [ink[100]], 0, 9),
+        InkedLine([7], [1], [ink[2].crop((0, 0, 1, 1))], 1, 2),
+        InkedLine([3, 3], [8, 8], [ink[90], ink[2]], 8, 17),
     ]
-    draw_lines(page, lines)
+    page = draw_lines((20, 20), lines, PageStyle())
     assert [page.getpixel((3, y)) for y in (0, 7, 8, 9, 16, 17)] == [155, 155, 100, 164, 164, 255]
 
 
@@ -202,8 +204,8 @@ def test_any_two_masks_blend_alike() -> None:
     for a in range(256):
         first = Image.new("L", (256, 1), a)
         second = Image.frombytes("L", (256, 1), values)
-        page = Image.new("L", (256, 1), 255)
-        draw_lines(page, [InkedLine([(0, 0), (0, 0)], [first.im, second.im], 0, 1)])
+        line = InkedLine([0, 0], [0, 0], [first.im, second.im], 0, 1)
+        page = draw_lines((256, 1), [line], PageStyle())
         assert list(page.tobytes()) == [255 - (b + divided(a * (255 - b))) for b in values]
 
 
@@ -241,7 +243,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for start in range(0x100, 0x1000, 60):
         text = " ".join(chr(start + i) + chr(start + i + 1) for i in range(60))
         assert_same(renderer.render(text, 80), RENDERERS["DejaVu"][1].render(text, 80))
-        atlas = renderer._glyphs
+        atlas = renderer._setter._kept.get(0)
         assert atlas is not None
         most = max(most, len(atlas.characters))  # type: ignore[union-attr]
     assert 100 < most <= 100 + 62
@@ -254,7 +256,7 @@ def test_what_is_replaced_is_freed_at_once(layout: str, monkeypatch: pytest.Monk
     gc.disable()
     try:
         renderer.render("Some words, (1997) office. " * 9, 90)
-        glyphs = renderer._glyphs
+        glyphs = renderer._setter._kept.get(0)
         assert glyphs is not None
         monkeypatch.setattr(type(glyphs), "is_full", lambda _: True)
         old = weakref.ref(glyphs)

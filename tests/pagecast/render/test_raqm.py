@@ -384,7 +384,7 @@ def test_what_is_kept_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
     for start in range(0, 60, 4):
         text = " ".join(f"fi{start + i}" for i in range(4))
         assert_same(renderer.render(text, 80), oracle.render(text, 80))
-        kept.append(renderer._glyphs)
+        kept.append(renderer._setter._kept.get(0))
     assert 1 < len(set(map(id, kept))) < len(kept)
 
 

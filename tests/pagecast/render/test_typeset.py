@@ -6,24 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagecast.render import glyphs, oracle, typeset
+from pagecast.render import oracle
 from pagecast.render.fonts import default_font
 from pagecast.render.glyphs import GlyphAtlas
-from pagecast.render.typeset import SetText, Text, largest_fit, line_height
+from pagecast.render.layouts import pillow
+from pagecast.render.lines import PlacedLine, largest_fit
+from pagecast.render.typeset import SetText, Text
+from pagecast.style.frame import Measure
 from tests.pagecast.render.test_glyphs import KERNING, SHAPES, tiny_font
 
 DEJAVU, TINY = GlyphAtlas(default_font()), GlyphAtlas(tiny_font())
 
 
 def set_words(words: list[str], atlas: GlyphAtlas, size: int) -> SetText:
-    return Text(words, atlas).at(size)
+    return Text(words, atlas, [0] if words else []).at(size)
 
 
 def oracle_lines(words: list[str], atlas: GlyphAtlas, size: int, box: int) -> list[int]:
     """Return the first word of each line by the oracle's rule, measured by Pillow."""
-    lines = oracle.wrap(words, box, lambda line: width(" ".join(line), atlas, size))
+    lines = oracle.wrap(words, box, box, lambda line: width(" ".join(line), atlas, size))
     firsts = [0]
-    for line in lines:
+    for line in filter(None, lines):
         firsts.append(firsts[-1] + len(line))
     return firsts[:-1]
 
@@ -31,19 +34,6 @@ def oracle_lines(words: list[str], atlas: GlyphAtlas, size: int, box: int) -> li
 def width(line: str, atlas: GlyphAtlas, size: int) -> int:
     left, _, right, _ = atlas.faces[size].getbbox(line)
     return int(right - left)
-
-
-def test_the_rule_has_the_oracles_numbers() -> None:
-    names = ("MARGIN", "LINE_SPACING", "MIN_FONT_SIZE", "MAX_FONT_SIZE")
-    assert [getattr(typeset, name) for name in names] == [getattr(oracle, name) for name in names]
-    assert glyphs.MAX_FONT_SIZE == oracle.MAX_FONT_SIZE
-    for size in range(oracle.MIN_FONT_SIZE, oracle.MAX_FONT_SIZE + 1):
-        assert line_height(size) == oracle.line_height(size)
-
-
-@pytest.mark.parametrize(("size", "height"), [(4, 4), (5, 6), (9, 10), (14, 16), (30, 36)])
-def test_line_height(size: int, height: int) -> None:
-    assert line_height(size) == height
 
 
 @pytest.mark.parametrize(
@@ -64,10 +54,10 @@ def test_largest_fit_asks_in_order(fitting: set[int], size: int, asked: list[int
         questions.append(candidate)
         return candidate in fitting
 
-    assert largest_fit(fits) == size
+    assert largest_fit(fits, (4, 30)) == size
     assert questions == asked
-    assert oracle.largest_fit(lambda candidate: candidate in fitting) == size
-    assert questions[0] == typeset.FIRST_SIZE_TRIED
+    assert oracle.largest_fit(lambda candidate: candidate in fitting, 4, 30) == size
+    assert questions[0] == pillow.FIRST_SIZE_TRIED
 
 
 @pytest.mark.parametrize(
@@ -86,7 +76,7 @@ def test_a_known_fit_is_only_checked(known: int, size: int, asked: list[int]) ->
         questions.append(candidate)
         return candidate <= 12
 
-    assert largest_fit(fits, known) == size
+    assert largest_fit(fits, (4, 30), known) == size
     assert questions == asked
 
 
@@ -112,7 +102,7 @@ def test_a_known_fit_is_only_checked(known: int, size: int, asked: list[int]) ->
 )
 def test_lines_of_known_widths(words: list[str], box: int, firsts: list[int]) -> None:
     assert oracle_lines(words, TINY, 10, box) == firsts
-    assert set_words(words, TINY, 10).lines(box) == firsts
+    assert set_words(words, TINY, 10).lines(Measure(box)) == firsts
 
 
 WORDS = st.lists(
@@ -128,12 +118,12 @@ WORDS = st.lists(
 def check_lines(words: list[str], atlas: GlyphAtlas, size: int, box: int) -> None:
     """Compare lines, and how many are clipped, with what Pillow measures."""
     set_text = set_words(words, atlas, size)
-    lines = set_text.lines(box)
+    lines = set_text.lines(Measure(box))
     assert lines == oracle_lines(words, atlas, size, box)
     ends = [*lines, len(words)][1:]
     texts = [" ".join(words[a:b]) for a, b in zip(lines, ends, strict=True)]
     wide = [width(line, atlas, size) > box for line in texts]
-    assert set_text.clipped(lines, box) == sum(wide)
+    assert [set_text.is_wider(a, b, box) for a, b in zip(lines, ends, strict=True)] == wide
 
 
 @settings(derandomize=True, deadline=None, max_examples=150)
@@ -150,18 +140,18 @@ def test_the_border_is_hit_to_the_pixel() -> None:
         set_text = set_words(words, DEJAVU, size)
         widths = [width(" ".join(words[:end]), DEJAVU, size) for end in range(1, len(words) + 1)]
         for end, exact in enumerate(widths[:-1], 1):
-            assert set_text.lines(exact)[1] == end
+            assert set_text.lines(Measure(exact))[1] == end
             if end > 1:
-                assert set_text.lines(exact - 1)[1] < end
+                assert set_text.lines(Measure(exact - 1))[1] < end
 
 
 def test_lines_may_stop_early() -> None:
     words = ["word"] * 40
     set_text = set_words(words, DEJAVU, 10)
-    whole = set_text.lines(100)
+    whole = set_text.lines(Measure(100))
     assert len(whole) > 5
-    assert set_text.lines(100, 4) == whole[:5]
-    assert set_text.lines(100, len(whole)) == whole
+    assert set_text.lines(Measure(100), 4) == whole[:5]
+    assert set_text.lines(Measure(100), len(whole)) == whole
 
 
 def test_a_pen_that_runs_backwards() -> None:
@@ -181,24 +171,57 @@ def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("Pillow was asked about a line")
 
     monkeypatch.setattr("PIL.ImageFont.FreeTypeFont.getbbox", refuse)
-    assert len(set_text.lines(300)) > 50
+    assert len(set_text.lines(Measure(300))) > 50
 
 
 def test_marks_are_where_the_glyphs_are() -> None:
     words = ["x", "\u00a4", "jx", "x"]
     set_text = set_words(words, TINY, 10)
-    lines = set_text.lines(9)
-    assert lines == [0, 2, 3]
-    marks = set_text.marks(lines, 3, 20)
-    first, second, third = marks = set_text.marks(lines, 3, 20)
-    # Margin 20, ascent 9: the first baseline is at 29, each next one 12 lower.
-    assert (first.places, first.top, first.bottom) == ([(20, 24)], 24, 29)
-    assert (second.places, second.top, second.bottom) == ([(16, 35), (23, 36)], 35, 44)
-    assert (third.places, third.top, third.bottom) == ([(20, 48)], 48, 53)
+    assert set_text.lines(Measure(9)) == [0, 2, 3]
+    # Ascent 9: the first baseline is at 29.
+    lines = [
+        PlacedLine(first, after, 20, 20 + 12 * row, 12, 9)
+        for row, (first, after) in enumerate([(0, 2), (2, 3), (3, 4)])
+    ]
+    first, second, third = marks = set_text.marks(lines)
+    assert (first.lefts, first.tops, first.top, first.bottom) == ([20], [24], 24, 29)
+    assert (second.lefts, second.tops) == ([16, 23], [35, 36])
+    assert (second.top, second.bottom) == (35, 44)
+    assert (third.lefts, third.tops, third.top, third.bottom) == ([20], [48], 48, 53)
     assert first.masks == third.masks == second.masks[1:]
-    assert set_text.marks(lines, 1, 20) == marks[:1]
-    assert set_text.marks(lines, 0, 20) == []
-    assert set_words(["\u00a4"], TINY, 10).marks([0], 1, 20) == []
+    assert set_text.marks(lines[:1]) == marks[:1]
+    assert set_text.marks([]) == []
+    assert set_words(["\u00a4"], TINY, 10).marks([PlacedLine(0, 1, 20, 20, 12, 9)]) == []
+
+
+def test_spaces_share_out_what_is_left() -> None:
+    words = ["x", "jx", "x", "x"]
+    set_text = set_words(words, TINY, 10)
+    (plain,) = set_text.marks([PlacedLine(0, 4, 0, 0, 12, 90)])
+    (spread,) = set_text.marks([PlacedLine(0, 4, 0, 0, 12, 90, 10)])
+    moved = [after - before for before, after in zip(plain.lefts, spread.lefts, strict=True)]
+    assert moved == [0, 3, 3, 6, 10]
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(WORDS, st.integers(4, 30))
+def test_widths_are_pillows(words: list[str], size: int) -> None:
+    for atlas in (DEJAVU, TINY):
+        set_text = set_words(words, atlas, size)
+        for after in range(1, len(words) + 1):
+            for first in {0, after - 1}:
+                exact = width(" ".join(words[first:after]), atlas, size)
+                assert set_text.width(first, after) == exact
+
+
+def test_paragraphs_begin_lines_and_empty_ones_are_lines() -> None:
+    words = ["x"] * 6
+    set_text = Text(words, TINY, [0, 0, 3, 6]).at(10)
+    assert set_text.lines(Measure(1000)) == [0, 0, 3, 6]
+    assert set_text.lines(Measure(10)) == [0, 0, 2, 3, 5, 6]
+    assert set_text.lines(Measure(10, 6)) == [0, 0, 1, 3, 4, 6]
+    assert set_text.lines(Measure(10), 2) == [0, 0, 2]
+    assert Text([], TINY, [0, 0]).at(10).lines(Measure(10)) == [0, 0]
 
 
 def test_kerned_pairs_of_the_tiny_font_matter() -> None:
