@@ -14,7 +14,7 @@ from typing import Any
 
 from pagecast.dataset.versions import page_versions
 from pagecast.render import PageRenderer
-from pagecast.render.characters import covered_codepoints
+from pagecast.render.fonts.characters import covered_codepoints
 
 PROBE = "probe"  # in a configuration and a manifest: mode to SHA-256
 # Letters with and without accents, composed and not; kerning and ligatures; digits, punctuation.

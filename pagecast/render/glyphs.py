@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from pagecast.render.faces import Faces
+from pagecast.render.fonts.faces import Faces
 from pagecast.style.style import LARGEST_FIT
 
 if TYPE_CHECKING:

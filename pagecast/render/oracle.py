@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol, TypeVar
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from pagecast.render.breaking import Unit, break_units, clusters, source
-from pagecast.render.characters import MissingGlyphs, covered_codepoints
-from pagecast.render.faces import open_face
-from pagecast.render.fallback import Fallback, runs
 from pagecast.render.fonts import default_font
+from pagecast.render.fonts.characters import MissingGlyphs, covered_codepoints
+from pagecast.render.fonts.faces import open_face
+from pagecast.render.fonts.fallback import Fallback, runs
 from pagecast.render.page import Page, PageMetadata, Pages
 from pagecast.style.style import PageStyle
 

@@ -16,9 +16,10 @@ from pagecast.dataset.layout import image_name, tar_name
 from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
 from pagecast.probe import others, unlike
-MARGIN = 0.05
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
+
+MARGIN = 0.05
 
 
 def images_faults(

@@ -23,7 +23,7 @@ from pagecast.dataset.split import sample_key
 from pagecast.dataset.tables.arrow import sample_schema, to_batch
 from pagecast.dataset.tables.parquet import COMPRESSION
 from pagecast.render import PageRenderer
-from pagecast.render.characters import MissingGlyphs, script_of
+from pagecast.render.fonts.characters import MissingGlyphs, script_of
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice

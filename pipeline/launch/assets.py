@@ -14,8 +14,8 @@ from pagecast.dataset.assets import DamagedAssetError, read_asset
 from pagecast.dataset.layout import asset_path
 from pagecast.render import PageRenderer
 from pagecast.render.breaking import require_icu
-from pagecast.render.characters import require_outlines
 from pagecast.render.fonts import default_font
+from pagecast.render.fonts.characters import require_outlines
 from pagecast.storage.errors import StoreError
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.data import data_file

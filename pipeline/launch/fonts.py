@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
-from pagecast.render.characters import COLOUR, DEFAULT_IGNORABLE, OUTLINES, script_of
+from pagecast.render.fonts.characters import COLOUR, DEFAULT_IGNORABLE, OUTLINES, script_of
 from pipeline.options import BUILTIN
 from pipeline.progress.terminal import note, say
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 from PIL import ImageFont
 
 from pagecast.render.breaking import Source, Unit, broken, require_icu
-from pagecast.render.characters import MissingGlyphs, covered_codepoints
-from pagecast.render.faces import open_face
-from pagecast.render.fallback import Fallback
+from pagecast.render.fonts.characters import MissingGlyphs, covered_codepoints
+from pagecast.render.fonts.faces import open_face
+from pagecast.render.fonts.fallback import Fallback
 from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.layouts.raqm.raqm import ShapedText, raqm_text
 from pagecast.render.layouts.raqm.shaper import Shaper, require_raqm

@@ -16,14 +16,14 @@ from fontTools.ttLib.tables.DefaultTable import DefaultTable
 from fontTools.ttLib.tables.otTables import PaintFormat
 
 from pagecast.render import PageRenderer
-from pagecast.render.characters import (
+from pagecast.render.fonts import default_font
+from pagecast.render.fonts.characters import (
     DEFAULT_IGNORABLE,
     MissingGlyphs,
     covered_codepoints,
     require_outlines,
 )
-from pagecast.render.faces import open_face
-from pagecast.render.fonts import default_font
+from pagecast.render.fonts.faces import open_face
 from pagecast.render.page import ENGINES
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 

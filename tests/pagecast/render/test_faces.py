@@ -8,14 +8,14 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
-from pagecast.render.faces import Faces, largest_glyph, open_face
 from pagecast.render.fonts import default_font
+from pagecast.render.fonts.faces import Faces, largest_glyph, open_face
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
 
 def test_open_faces_are_bounded_by_the_fonts_size(monkeypatch: pytest.MonkeyPatch) -> None:
     font = tiny_font()
-    monkeypatch.setattr("pagecast.render.faces.MAX_FACE_BYTES", 3 * len(font))
+    monkeypatch.setattr("pagecast.render.fonts.faces.MAX_FACE_BYTES", 3 * len(font))
     faces = Faces(font, ImageFont.Layout.BASIC)
     kept = [faces[size] for size in (5, 6, 7)]
     assert [faces[size] for size in (5, 6, 7)] == kept

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagecast.render import PageRenderer
-from pagecast.render.fallback import Fallback, clings, runs
 from pagecast.render.fonts import default_font
+from pagecast.render.fonts.fallback import Fallback, clings, runs
 from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.oracle import OracleRenderer
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font

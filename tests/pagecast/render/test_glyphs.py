@@ -13,8 +13,8 @@ from fontTools.ttLib import newTable
 from fontTools.ttLib.tables._k_e_r_n import KernTable_format_0
 from PIL import Image, ImageDraw, ImageFont
 
-from pagecast.render.faces import open_face
 from pagecast.render.fonts import default_font
+from pagecast.render.fonts.faces import open_face
 from pagecast.render.glyphs import UNIT, GlyphAtlas, nearest_pixel
 from pagecast.style.style import LARGEST_FIT
 

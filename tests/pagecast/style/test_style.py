@@ -69,9 +69,7 @@ def test_ways_to_say_the_same() -> None:
 
 def test_changed_fields() -> None:
     assert PageStyle(size=9).with_fields({"align": "center"}) == PageStyle(size=9, align="center")
-    with pytest.raises(
-        StyleError, match=r"^sise: is no field of a style; these are: fonts, l"
-    ):
+    with pytest.raises(StyleError, match=r"^sise: is no field of a style; these are: fonts, l"):
         PageStyle().with_fields({"sise": 9})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from pagecast.render.breaking import clusters_of
-from pagecast.render.characters import DEFAULT_IGNORABLE
+from pagecast.render.fonts.characters import DEFAULT_IGNORABLE
 
 
 class ClusterFallback:

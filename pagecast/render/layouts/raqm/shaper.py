@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import ImageFont, features
 
-from pagecast.render.faces import Faces
+from pagecast.render.fonts.faces import Faces
 from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.layouts.raqm.rules import read_rules
 from pagecast.render.layouts.raqm.units import PLAIN_SCRIPTS, Words

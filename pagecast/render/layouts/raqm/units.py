@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from fontTools.unicodedata import script as unicode_script
 
-from pagecast.render.faces import Faces
+from pagecast.render.fonts.faces import Faces
 from pagecast.render.glyphs import COMPARED_AT, UNIT, GlyphAtlas
 from pagecast.render.layouts.raqm.rules import Rules
 

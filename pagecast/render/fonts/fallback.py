@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import groupby
 
-from pagecast.render.characters import DEFAULT_IGNORABLE
+from pagecast.render.fonts.characters import DEFAULT_IGNORABLE
 
 
 def clings(character: str) -> bool:

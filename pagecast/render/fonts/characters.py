@@ -18,7 +18,7 @@ from fontTools.ttLib import TTFont, TTLibError
 from fontTools.unicodedata import script, script_name
 from PIL import ImageFont
 
-from pagecast.render.faces import open_face
+from pagecast.render.fonts.faces import open_face
 from pagecast.render.glyphs import Mask
 
 # Default_Ignorable_Code_Point of Unicode 16 (DerivedCoreProperties.txt): joiners, variation
