@@ -7,6 +7,15 @@ from typing import NamedTuple
 CELL = 64  # pixels of a page's side that DeepSeek-OCR's encoder turns into one row of vision tokens
 
 
+def vision_tokens(width: int, height: int) -> int | None:
+    """Return how many tokens the encoder makes of a page: cells, a newline a row, a separator.
+
+    None where a side in pixels is not a whole number of cells: the encoder takes no such page.
+    """
+    columns, rows = width // CELL, height // CELL
+    return None if width % CELL or height % CELL else rows * (columns + 1) + 1
+
+
 class VisionMode(NamedTuple):
     """A named page size: the side of a square, in pixels.
 
@@ -21,12 +30,8 @@ class VisionMode(NamedTuple):
 
     @property
     def vision_tokens(self) -> int | None:
-        """Tokens the encoder makes of a page: a square of cells, a newline a row, a separator.
-
-        None where the side is not a whole number of cells: the encoder takes no such page.
-        """
-        cells, rest = divmod(self.px, CELL)
-        return None if rest else cells * cells + cells + 1
+        """Tokens the encoder makes of a square page; None where it takes no such page."""
+        return vision_tokens(self.px, self.px)
 
     def ratio(self, context_tokens: int) -> float | None:
         """Return how many context tokens there are for each vision token, to one decimal."""

@@ -44,7 +44,7 @@ _SPLITS = f"(?P<split>{TRAIN}|{VAL})"
 _PART = rf"{_SPLITS}-\d{{5,}}-of-(?P<of>\d{{5,}})"
 _MODE = "[a-z][a-z0-9_]*"
 _IMAGE = re.compile(
-    rf"{IMAGES}/(?P<mode>{_MODE})/(?:sample_(?P<row>\d{{6,}})_chunk_\d+\.png|(?P<shard>\d{{5,}})\.tar)"
+    rf"{IMAGES}/(?P<mode>{_MODE})/(?:sample_(?P<row>\d{{6,}})_chunk_\d+(?:_p\d+)?\.png|(?P<shard>\d{{5,}})\.tar)"
 )
 _SPLIT_FILE = re.compile(
     rf"{_SPLITS}(?:-\d{{5,}}-of-\d{{5,}})?\.jsonl"
@@ -72,14 +72,23 @@ _DIRECTORY = re.compile(
 )
 
 
-def image_name(mode: str, sample: str) -> str:
-    """Return the path of an image relative to the output directory."""
-    return f"{IMAGES}/{mode}/{sample}.png"
+def image_name(mode: str, page: str) -> str:
+    """Return the path of an image, by its name, relative to the output directory."""
+    return f"{IMAGES}/{mode}/{page}.png"
 
 
 def tar_name(mode: str, shard: int) -> str:
     """Return the path of a shard's tar relative to the output directory."""
     return f"{IMAGES}/{mode}/{shard:05d}.tar"
+
+
+def member_name(page: str) -> str:
+    """Return what an image is called in a tar: what follows the first dot tells pages apart.
+
+    >>> member_name("sample_000001_chunk_0"), member_name("sample_000001_chunk_0_p1")
+    ('sample_000001_chunk_0.png', 'sample_000001_chunk_0.p1.png')
+    """
+    return f"{page.replace('_p', '.p')}.png"
 
 
 class ImageName(NamedTuple):

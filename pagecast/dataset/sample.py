@@ -6,12 +6,15 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import count, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # reasons for a drop
+
+PAGE = "_p"  # before the number of a page in the name of an image
 
 Tokens = npt.NDArray[np.int32]
 
@@ -42,7 +45,7 @@ class StoredImage(NamedTuple):
 
 
 class ModeImages(NamedTuple):
-    """A shard's images of one mode: sample id to image, in input order.
+    """A shard's images of one mode: name, of `page_names`, to image, in input order.
 
     tar: the file that holds them all, relative to the output directory; None where each image is
     a file of its own. size: of the tar, or of all the files together, in bytes.
@@ -57,6 +60,19 @@ class ModeImages(NamedTuple):
         """Bytes of the images alone."""
         return sum(image.length for image in self.places.values())
 
+    def names_of(self, sample: str) -> list[str]:
+        """Return what the images of a sample are called, in the order of its pages.
+
+        Raises:
+          KeyError: there are none.
+        """
+        if sample in self.places:
+            return [sample]
+        pages = takewhile(self.places.__contains__, (f"{sample}{PAGE}{n}" for n in count()))
+        if names := list(pages):
+            return names
+        raise KeyError(sample)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -70,7 +86,7 @@ class Sample:
     context_tokens: Tokens
     continuation_tokens: Tokens
     context_text: str
-    images: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str | list[str]] = field(default_factory=dict)
     font_metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -117,6 +133,25 @@ class Sample:
 def sample_id(row: int, chunk_index: int) -> str:
     """Return the name of a chunk, from its article's global row: what is kept does not matter."""
     return f"sample_{row:06d}_chunk_{chunk_index}"
+
+
+def page_names(sample: str, pages: int | None) -> list[str]:
+    """Return what the images of a sample are called: its id, where a sample is a single page.
+
+    Args:
+      pages: how many it has; None where all samples of the dataset are single pages.
+
+    >>> page_names("sample_000001_chunk_0", None)
+    ['sample_000001_chunk_0']
+    >>> page_names("sample_000001_chunk_0", 2)
+    ['sample_000001_chunk_0_p0', 'sample_000001_chunk_0_p1']
+    """
+    return [sample] if pages is None else [f"{sample}{PAGE}{number}" for number in range(pages)]
+
+
+def sample_of(page: str) -> str:
+    """Return the id of the sample that an image is of, from the image's name."""
+    return page.partition(PAGE)[0]
 
 
 def fallback_id(path: str, row: int) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pagecast import storage
-from pagecast.dataset.layout import END_OF_TAR, image_name, tar_name
-from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
+from pagecast.dataset.layout import END_OF_TAR, image_name, member_name, tar_name
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of, sample_of
 
 
 def tar_member(name: str, content: bytes) -> bytes:
@@ -24,11 +24,14 @@ def tar_member(name: str, content: bytes) -> bytes:
     return header.tobuf(tarfile.USTAR_FORMAT) + content + padding
 
 
+Pngs = Mapping[str, bytes]  # the images of a sample in one mode: name to PNG
+
+
 class ImageSink(Protocol):
     """Takes the images of one shard."""
 
-    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
-        """Take the images of a rendered sample, mode to PNG."""
+    def add(self, sample: Sample, pngs: Mapping[str, Pngs]) -> None:
+        """Take the images of a rendered sample, by mode."""
 
     def commit(self) -> dict[str, ModeImages]:
         """Make what was taken last, and say where it is."""
@@ -51,21 +54,24 @@ class ImageFiles:
         self._samples: set[str] = set()
         self._uploads = storage.Uploads()
 
-    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+    def add(self, sample: Sample, pngs: Mapping[str, Pngs]) -> None:
         """Write the images."""
         self._samples.add(sample.id)
-        for mode, png in pngs.items():
-            # Noted first: a file that could only be written in part is to be discarded too.
-            self._written.setdefault(mode, {})[sample.id] = StoredImage(0, len(png), digest_of(png))
-            self._uploads.write(self._path(mode, sample.id), png)
+        for mode, pages in pngs.items():
+            written = self._written.setdefault(mode, {})
+            for page, png in pages.items():
+                # Noted first: a file that could only be written in part is to be discarded too.
+                written[page] = StoredImage(0, len(png), digest_of(png))
+                self._uploads.write(self._path(mode, page), png)
 
     def commit(self) -> dict[str, ModeImages]:
         """Return the shard's images, the earlier ones too."""
         self._uploads.wait()
         stored = dict(self._written)
         for mode, (_, _, places) in self._earlier.items():
-            storage.remove(self._path(mode, s) for s in places if s not in self._samples)
-            stored[mode] = {s: image for s, image in places.items() if s in self._samples}
+            gone = {page for page in places if sample_of(page) not in self._samples}
+            storage.remove(self._path(mode, page) for page in gone)
+            stored[mode] = {page: image for page, image in places.items() if page not in gone}
         return {
             mode: ModeImages(None, sum(image.length for image in places.values()), places)
             for mode, places in stored.items()
@@ -75,16 +81,17 @@ class ImageFiles:
         """Remove the files that were written."""
         self._uploads.abandon()
         for mode, places in self._written.items():
-            storage.remove(self._path(mode, sample) for sample in places)
+            storage.remove(self._path(mode, page) for page in places)
 
-    def _path(self, mode: str, sample: str) -> str:
-        return storage.join(self._output_dir, image_name(mode, sample))
+    def _path(self, mode: str, page: str) -> str:
+        return storage.join(self._output_dir, image_name(mode, page))
 
 
 class ImageTars:
     """An uncompressed tar for each mode, in WebDataset's naming; without samples there is none.
 
-    A sample's image is `{id}.png`; the tar of the first mode also has its record, `{id}.json`.
+    A sample's image is `{id}.png`, or its pages `{id}.p0.png` and so on; the tar of the first mode
+    also has its record, `{id}.json`.
     """
 
     def __init__(self, output_dir: str, shard: int, modes: Sequence[str]) -> None:
@@ -94,13 +101,14 @@ class ImageTars:
         self._writers: dict[str, storage.Writer] = {}
         self._places: dict[str, dict[str, StoredImage]] = {mode: {} for mode in modes}
 
-    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
-        """Append the images, and the record behind the first of them."""
+    def add(self, sample: Sample, pngs: Mapping[str, Pngs]) -> None:
+        """Append the images, and the record behind those of the first mode."""
         for mode in self._names:
-            png, writer = pngs[mode], self._writer(mode)
-            offset = writer.size + tarfile.BLOCKSIZE
-            self._places[mode][sample.id] = StoredImage(offset, len(png), digest_of(png))
-            writer.write(tar_member(f"{sample.id}.png", png))
+            writer = self._writer(mode)
+            for page, png in pngs[mode].items():
+                offset = writer.size + tarfile.BLOCKSIZE
+                self._places[mode][page] = StoredImage(offset, len(png), digest_of(png))
+                writer.write(tar_member(member_name(page), png))
             if mode == self._first:
                 writer.write(tar_member(f"{sample.id}.json", sample.json_line().rstrip()))
 
@@ -130,7 +138,7 @@ class ImageTars:
 class NoImages:
     """Stores nothing."""
 
-    def add(self, sample: Sample, pngs: Mapping[str, bytes]) -> None:
+    def add(self, sample: Sample, pngs: Mapping[str, Pngs]) -> None:
         """Take nothing."""
 
     def commit(self) -> dict[str, ModeImages]:

@@ -45,11 +45,15 @@ def of_file(references: Sequence[Reference], path: str) -> Sequence[Reference]:
     return references[first:end]
 
 
+# The images of a sample, in the order of the modes, and the pages of each.
+Pages = Sequence[Sequence[Place]]
+
+
 def find_places(
     references: Sequence[Reference], modes: Sequence[str], output_dir: str
-) -> list[list[Place]]:
-    """Return where the images of samples are, each sample's by mode: shard by shard is quick."""
-    found: list[list[Place]] = [[] for _ in references]
+) -> Sequence[Pages]:
+    """Return where the images of samples are: shard by shard is quick."""
+    found: list[list[list[Place]]] = [[] for _ in references]
     if not modes:
         return found
     wanted: dict[int, list[int]] = defaultdict(list)
@@ -61,15 +65,18 @@ def find_places(
             raise ImageError(f"the receipt {receipt_path(output_dir, shard)} is gone")
         images = read_images(content)
         for number in numbers:
-            name = references[number].id
-            for mode in modes:
-                file = images[mode].tar or image_name(mode, name)
-                found[number].append(Place(file, images[mode].places[name]))
+            for mode, stored in ((mode, images[mode]) for mode in modes):
+                found[number].append(
+                    [
+                        Place(stored.tar or image_name(mode, name), stored.places[name])
+                        for name in stored.names_of(references[number].id)
+                    ]
+                )
     return found
 
 
 def row_groups(
-    lines: Iterator[bytes], places: Sequence[Sequence[Place]], output_dir: str
+    lines: Iterator[bytes], places: Sequence[Pages], output_dir: str
 ) -> Iterator[RowGroup]:
     """Yield samples with their images, as many together as a row group holds.
 
@@ -81,11 +88,12 @@ def row_groups(
         count = size = 0
         for images in places[: parquet.GROUP_ROWS]:
             count += 1
-            size += sum(place.image.length for place in images)
+            size += sum(place.image.length for pages in images for place in pages)
             if size >= parquet.GROUP_BYTES:
                 break
-        pngs = _read([place for images in places[:count] for place in images], output_dir)
-        images_of = [[next(pngs) for _ in images] for images in places[:count]]
+        some = places[:count]
+        pngs = _read([place for images in some for pages in images for place in pages], output_dir)
+        images_of = [[[next(pngs) for _ in pages] for pages in images] for images in some]
         yield RowGroup(list(islice(lines, count)), images_of)
         places = places[count:]
 

@@ -20,27 +20,36 @@ import pyarrow.json
 from pagecast import storage
 from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, IMAGES, arrow_directory
 from pagecast.render.page import PageMetadata
+from pagecast.style.record import PAGES, RATIO, VISION_TOKENS
 
 BATCH_BYTES = 8 << 20  # JSON lines are made into record batches of about that much
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # an encapsulated message of no length
 NO_IMAGES = pa.field(IMAGES, pa.struct([]))  # as they are in lines where none are stored
 INT, TOKENS = pa.int32(), pa.list_(pa.int32())
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # as `datasets` has its `Image`
-FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
+FEATURE_TYPES = {
+    pa.string(): "string", INT: "int32", pa.bool_(): "bool", pa.float64(): "float64",
+}  # fmt: skip
+COSTS = {PAGES: INT, VISION_TOKENS: INT, RATIO: pa.float64()}
 
 
-def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
+def sample_schema(modes: Sequence[str], stored: bool, paged: bool = False) -> pa.Schema:
     """Return the columns of samples rendered at `modes`, with images stored or not.
 
     Where none are stored there is no column `images`: Parquet has no struct without fields. The
     schema carries the description of the columns that `datasets` reads.
+
+    Args:
+      paged: whether a sample has a list of pages in each mode.
     """
     page = pa.struct(
         [
             (name, pa.bool_() if kind is bool else INT)
             for name, kind in get_type_hints(PageMetadata).items()
         ]
+        + list(COSTS.items()) * paged
     )
+    image = pa.list_(pa.string()) if paged else pa.string()
     columns = [
         ("id", pa.string()),
         ("wiki_id", pa.string()),
@@ -50,7 +59,7 @@ def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
         ("context_tokens", TOKENS),
         ("continuation_tokens", TOKENS),
         ("context_text", pa.string()),
-        *[(IMAGES, pa.struct([(mode, pa.string()) for mode in modes]))] * stored,
+        *[(IMAGES, pa.struct([(mode, image) for mode in modes]))] * stored,
         ("font_metadata", pa.struct([(mode, page) for mode in modes])),
     ]
     return described(pa.schema(columns))

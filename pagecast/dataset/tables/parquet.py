@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -23,10 +24,10 @@ GROUP_ROWS, GROUP_BYTES = 100, 32 << 20  # of a row group, whichever is reached 
 
 
 class RowGroup(NamedTuple):
-    """Samples that stand together: their JSON lines, and their images, each sample's by mode."""
+    """Samples that stand together: their JSON lines, and their images by sample, mode and page."""
 
     lines: Sequence[bytes]
-    images: Sequence[Sequence[bytes]]
+    images: Sequence[Sequence[Sequence[bytes]]]
 
 
 def with_bytes(schema: pa.Schema) -> pa.Schema:
@@ -36,7 +37,12 @@ def with_bytes(schema: pa.Schema) -> pa.Schema:
     """
     place = schema.get_field_index(IMAGES)
     if place >= 0:
-        images = pa.struct([(field.name, arrow.IMAGE) for field in schema.field(place).type])
+        images = pa.struct(
+            [
+                (field.name, pa.list_(arrow.IMAGE) if _is_list(field.type) else arrow.IMAGE)
+                for field in schema.field(place).type
+            ]
+        )
         schema = schema.set(place, pa.field(IMAGES, images))
     return arrow.described(schema)
 
@@ -50,14 +56,27 @@ def to_batch(group: RowGroup, schema: pa.Schema) -> pa.RecordBatch:
         of_modes = zip(*group.images, strict=True) if group.images else [()] * len(modes(schema))
         columns[IMAGES] = pa.StructArray.from_arrays(
             [
-                pa.StructArray.from_arrays(
-                    [pa.array(pngs, pa.binary()), paths], fields=list(arrow.IMAGE)
-                )
-                for pngs, paths in zip(of_modes, columns[IMAGES].flatten(), strict=True)
+                _images(list(pages), paths)
+                for pages, paths in zip(of_modes, columns[IMAGES].flatten(), strict=True)
             ],
             fields=list(wanted.field(IMAGES).type),
         )
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=wanted)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind))
+
+
+def _images(pages: Sequence[Sequence[bytes]], paths: pa.Array) -> pa.Array:
+    """Return the images of a mode, each sample's pages in a list where its paths are in one."""
+    pngs = pa.array([png for each in pages for png in each], pa.binary())
+    values = paths.flatten() if _is_list(paths.type) else paths
+    images = pa.StructArray.from_arrays([pngs, values], fields=list(arrow.IMAGE))
+    if not _is_list(paths.type):
+        return images
+    ends = pa.array([0, *accumulate(map(len, pages))], pa.int32())
+    return pa.ListArray.from_arrays(ends, images, type=pa.list_(arrow.IMAGE))
 
 
 def modes(schema: pa.Schema) -> list[str]:
