@@ -23,9 +23,11 @@ from PIL import Image, ImageDraw, features
 from zlib_ng import zlib_ng
 
 from pagecast.render import PageRenderer, encode_png
+from pagecast.render.draw import WHITE, _stamp
 from pagecast.render.oracle import OracleRenderer
-from pagecast.render.page import PAPER, draw, fit, stamp
+from pagecast.render.page import draw, fit, place
 from pagecast.render.png import filtered_rows
+from pagecast.style import PageStyle
 
 CONTEXTS = Path(__file__).parent.parent / "tests" / "data" / "sample.golden.jsonl"
 SIZES = (512, 640, 1024, 1280)
@@ -75,17 +77,19 @@ def steps(clock: Clock, renderer: PageRenderer, text: str, level: int) -> None:
     """Time the steps one by one, and what they cannot do without: stamping and deflating."""
     settable, _ = clock.time("prepare", renderer._prepare, text)
     for px in SIZES:
-        page = clock.time("fit", fit, settable, px)
-        image = clock.time("stamp", draw, page)
+        page = clock.time("fit", fit, settable, renderer._frame(px))
+        image = clock.time("stamp", draw, page, 0)
         clock.time("encode", encode_png, image, level)
 
-        lines = page.set_text.marks(page.lines, page.rendered, page.margin)
-        places = [place for line in lines for place in line.places]
-        masks = [mask for line in lines for mask in line.masks]
-        paper, rows = Image.new("L", (px, px), PAPER), filtered_rows(image)
-        whole = lines[0]._replace(places=places, masks=masks)
+        lines = page.set_text.marks(list(place(page, range(page.rendered), page.frame.lefts[0])))
+        lefts, tops, masks = (
+            [one for line in lines for one in column]
+            for column in ([line[n] for line in lines] for n in range(3))
+        )
+        paper, rows = Image.new("L", (px, px), WHITE), filtered_rows(image)
+        whole = lines[0]._replace(lefts=lefts, tops=tops, masks=masks)
         drawing = ImageDraw.Draw(paper).draw
-        clock.time("bare stamping", stamp, drawing, whole)
+        clock.time("bare stamping", _stamp, drawing, whole)
         clock.time("bare zlib-ng", zlib_ng.compress, rows, level)
 
 
@@ -99,7 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
     texts = contexts(options.samples)
 
     clock, size = Clock(), {"plain": 0, "ours": 0}
-    oracle, renderer = OracleRenderer(layout=options.layout), PageRenderer(layout=options.layout)
+    style = PageStyle(layout=options.layout)
+    oracle, renderer = OracleRenderer(style), PageRenderer(style)
     basic = PageRenderer() if options.layout != "basic" else None
     for text in texts:
         plain = clock.time("oracle", plainly, oracle, text)

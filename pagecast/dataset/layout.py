@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pagecast import storage
+from pagecast.dataset.sample import page_names
 from pagecast.dataset.split import TRAIN, VAL, SplitPlan, part_count
 
 SAMPLES = "samples.jsonl"  # every sample, in input order
@@ -75,6 +76,12 @@ _DIRECTORY = re.compile(
 def image_name(mode: str, page: str) -> str:
     """Return the path of an image, by its name, relative to the output directory."""
     return f"{IMAGES}/{mode}/{page}.png"
+
+
+def image_names(mode: str, sample: str, pages: int | None) -> str | list[str]:
+    """Return what a sample says of its images in a mode: a path, or those of so many pages."""
+    names = [image_name(mode, page) for page in page_names(sample, pages)]
+    return names[0] if pages is None else names
 
 
 def tar_name(mode: str, shard: int) -> str:

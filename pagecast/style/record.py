@@ -17,17 +17,22 @@ def pages_of(record: Mapping[str, Any]) -> int | None:
     return record.get(PAGES)
 
 
-def costs(
-    style: PageStyle, px: int, metadata: Mapping[str, Any], context_tokens: int
+def page_record(
+    metadata: Mapping[str, Any], style: PageStyle, px: int, context_tokens: int, is_paged: bool
 ) -> dict[str, Any]:
-    """Return how many pages there are, their vision tokens together, and the ratio to these.
+    """Return what the `font_metadata` of a sample say of one mode.
 
     Args:
-      metadata: of the pages. context_tokens: of the text.
+      metadata: how the text was set. px: of the mode. context_tokens: of the text.
+      is_paged: whether samples of the dataset are lists of pages: then also how many there are,
+        their vision tokens together, and the ratio to these.
     """
+    if not is_paged:
+        return dict(metadata)
     pages = frame(style, px).pages(metadata["font_size"], metadata["rendered_lines"])
     tokens = vision_tokens(*style.page_size(px))
     return {
+        **metadata,
         PAGES: pages,
         VISION_TOKENS: None if tokens is None else tokens * pages,
         RATIO: None if tokens is None else round(context_tokens / (tokens * pages), 1),

@@ -11,43 +11,52 @@ import apache_beam as beam
 
 from pagecast import pulse, storage
 from pagecast.dataset.assets import PageSettings, load_renderer
-from pagecast.dataset.layout import FILES, NONE, image_name
-from pagecast.dataset.sample import ModeImages, Sample
+from pagecast.dataset.layout import FILES, NONE, image_names
+from pagecast.dataset.sample import ModeImages, Sample, page_names
 from pagecast.dataset.shard import ShardSamples
-from pagecast.render import PageRenderer, encode_png
+from pagecast.modes import VisionMode
+from pagecast.render import PageMetadata, PageRenderer, encode_png
+from pagecast.style.record import page_record, pages_of
 from transforms import metrics
 from transforms.errors import map_with_errors
 from transforms.render import sinks
-from transforms.render.sinks import ImageFiles, ImageSink, ImageTars
+from transforms.render.sinks import ImageFiles, ImageSink, ImageTars, Pngs
 
 
 def render_sample(
     sample: Sample, settings: PageSettings, renderer: PageRenderer
-) -> tuple[Sample, dict[str, bytes]]:
+) -> tuple[Sample, dict[str, Pngs]]:
     """Draw the context at the modes that the sample has no metadata for.
 
-    Returns the sample with the metadata of all modes, smallest page first, and the new images,
-    mode to PNG; none where images are not stored.
+    Returns the sample with the metadata of all modes, smallest page first, and the new images by
+    mode; none where images are not stored.
     """
-    modes = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
-    sizes = [mode.px for mode in modes]
-    metadata: dict[str, dict[str, Any]] = dict(sample.font_metadata)
-    pngs = {}
+    wanted = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
+    sizes = [mode.px for mode in wanted]
+    text, style = sample.context_text, renderer.style
+    records: dict[str, dict[str, Any]] = dict(sample.font_metadata)
+    pngs: dict[str, Pngs] = {}
+
+    def note(mode: VisionMode, metadata: PageMetadata) -> list[str]:
+        """Keep what is known of the pages of a mode, and return what their images are called."""
+        found, tokens = metadata._asdict(), len(sample.context_tokens)
+        record = page_record(found, style, mode.px, tokens, style.most_pages > 1)
+        records[mode.name] = record
+        return page_names(sample.id, pages_of(record))
+
     if settings.form == NONE:
-        for mode, described in zip(
-            modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
-        ):
-            metadata[mode.name] = described._asdict()
+        for mode, metadata in zip(wanted, renderer.describe_sizes(text, sizes), strict=True):
+            note(mode, metadata)
     else:
-        pages = renderer.render_sizes(sample.context_text, sizes)
-        for mode, page in zip(modes, pages, strict=True):
-            pngs[mode.name] = encode_png(page.image, settings.png_level)
-            metadata[mode.name] = page.metadata._asdict()
+        for mode, pages in zip(wanted, renderer.render_sizes(text, sizes), strict=True):
+            encoded = [encode_png(image, settings.png_level) for image in pages.images]
+            pngs[mode.name] = dict(zip(note(mode, pages.metadata), encoded, strict=True))
     names = [mode.name for mode in settings.modes]
+    stored = [] if settings.form == NONE else names
     rendered = replace(
         sample,
-        images={} if settings.form == NONE else {n: image_name(n, sample.id) for n in names},
-        font_metadata={name: metadata[name] for name in names},
+        images={n: image_names(n, sample.id, pages_of(records[n])) for n in stored},
+        font_metadata={name: records[name] for name in names},
     )
     return rendered, pngs
 
@@ -55,7 +64,7 @@ def render_sample(
 def render_shard(
     batch: ShardSamples,
     open_sink: Callable[[], ImageSink],
-    render: Callable[[Sample], tuple[Sample, dict[str, bytes]]],
+    render: Callable[[Sample], tuple[Sample, dict[str, Pngs]]],
 ) -> ShardSamples:
     """Render a shard's samples into a sink; an article is in with all its pages or not at all.
 
@@ -113,17 +122,19 @@ class RenderPages(beam.DoFn):
 
     def _render(
         self, stored: dict[str, ModeImages], earlier: storage.RangeReader, sample: Sample
-    ) -> tuple[Sample, dict[str, bytes]]:
+    ) -> tuple[Sample, dict[str, Pngs]]:
         """Render what a sample lacks; a tar written again gets the images of the old one too."""
         settings = self._settings
         renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
         rendered, pngs = render_sample(sample, self._settings, renderer)
         pulse.beat()
-        for mode, (tar, _, places) in stored.items():
-            if tar is not None:
-                offset, length, _ = places[sample.id]
-                path = storage.join(self._output_dir, tar)
-                pngs[mode] = earlier.read(path, offset, length)
+        for mode, images in stored.items():
+            if images.tar is not None:
+                path = storage.join(self._output_dir, images.tar)
+                pngs[mode] = {
+                    name: earlier.read(path, *images.places[name][:2])
+                    for name in images.names_of(sample.id)
+                }
         return rendered, pngs
 
     def _sink(self, batch: ShardSamples) -> ImageSink:
