@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import icu
 
-from pagecast import VISION_MODES, PageMetadata, PageRenderer
+from pagecast import VISION_MODES, PageMetadata, PageRenderer, PageStyle
 from pagecast.render import encode_png
 from pipeline.launch.fonts import choose, files, installed, read_face
 
@@ -100,7 +100,7 @@ def main() -> None:
                 Path(font.path).read_bytes()
                 for font in chosen
             ]  # fmt: skip
-            kept[names] = PageRenderer(contents or None, "harfbuzz", "unicode")
+            kept[names] = PageRenderer(PageStyle(tuple(contents), "harfbuzz", "unicode"))
         if given.pages:
             page = kept[names].render(text[:SMALL_CHARACTERS], SMALL_PAGE)
             (given.pages / f"{code}.png").write_bytes(encode_png(page.image, 9))

@@ -26,6 +26,7 @@ from pagecast.render import PageRenderer, encode_png
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.page import PAPER, draw, fit, stamp
 from pagecast.render.png import filtered_rows
+from pagecast.style import PageStyle
 
 CONTEXTS = Path(__file__).parent.parent / "tests" / "data" / "sample.golden.jsonl"
 SIZES = (512, 640, 1024, 1280)
@@ -99,7 +100,8 @@ def main(arguments: list[str] | None = None) -> None:
     texts = contexts(options.samples)
 
     clock, size = Clock(), {"plain": 0, "ours": 0}
-    oracle, renderer = OracleRenderer(layout=options.layout), PageRenderer(layout=options.layout)
+    style = PageStyle(layout=options.layout)
+    oracle, renderer = OracleRenderer(style), PageRenderer(style)
     basic = PageRenderer() if options.layout != "basic" else None
     for text in texts:
         plain = clock.time("oracle", plainly, oracle, text)

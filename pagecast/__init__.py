@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pagecast.modes import VISION_MODES, VisionMode
     from pagecast.reader import PageReader, ReaderError, Split
     from pagecast.render import Page, PageMetadata, PageRenderer
+    from pagecast.style import PageStyle
 
 __all__ = [
     "VISION_MODES",
@@ -20,12 +21,13 @@ __all__ = [
     "PageMetadata",
     "PageReader",
     "PageRenderer",
+    "PageStyle",
     "ReaderError",
     "Split",
     "VisionMode",
 ]
 _MODULES = {"VISION_MODES": "modes", "VisionMode": "modes", "PageReader": "reader",
-            "ReaderError": "reader", "Split": "reader"}  # fmt: skip
+            "ReaderError": "reader", "Split": "reader", "PageStyle": "style"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

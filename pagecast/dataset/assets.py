@@ -10,6 +10,7 @@ from pagecast import storage
 from pagecast.dataset.layout import FILES
 from pagecast.modes import VisionMode
 from pagecast.render import PageRenderer
+from pagecast.style import PageStyle
 
 
 class DamagedAssetError(OSError):
@@ -51,7 +52,7 @@ def load_renderer(
     """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
     key = font_paths, layout, line_break
     if getattr(_loaded, "key", None) != key:
-        fonts = [read_asset(path) for path in font_paths]
-        _loaded.renderer = PageRenderer(fonts, layout, line_break)
+        fonts = tuple(read_asset(path) for path in font_paths)
+        _loaded.renderer = PageRenderer(PageStyle(fonts, layout, line_break))
         _loaded.key = key
     return _loaded.renderer

@@ -34,6 +34,7 @@ from pagecast.dataset.sample import ModeImages, digest_of, parse_sample_id
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.probe import made_by, remedy, unlike
 from pagecast.render import PageRenderer
+from pagecast.style import PageStyle
 
 MOST_RECEIPTS = 256  # kept in memory as they are; some tens of kilobytes each
 CHUNK_BITS = 20  # of the key of a sample within its shard
@@ -187,12 +188,12 @@ class OpenDataset:
             return self._renderer
         try:
             if self._renderer is None:
-                fonts = [
+                fonts = tuple(
                     read_asset(asset_path(self._output_dir, font, ".ttf"))
                     for font in manifest.fonts
-                ]
-                layout = manifest.made["layout"]
-                self._renderer = PageRenderer(fonts, layout, manifest.line_break)
+                )
+                style = PageStyle(fonts, manifest.made["layout"], manifest.line_break)
+                self._renderer = PageRenderer(style)
             renderer = self._renderer
             why = unlike(manifest.made, lambda: renderer, {mode: manifest.modes[mode]})
         except DamagedAssetError as error:

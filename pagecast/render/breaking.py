@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LINE_BREAKS = ("spaces", "unicode")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ASCII = re.compile("[\\x00-\\x7f]*")
 _iterators = threading.local()  # each is for one thread at a time

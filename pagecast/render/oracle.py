@@ -6,7 +6,7 @@ measuring and drawing; nothing is cached, bounded or guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
@@ -17,6 +17,7 @@ from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback, runs
 from pagecast.render.fonts import default_font
 from pagecast.render.page import Page, PageMetadata
+from pagecast.style import PageStyle
 
 Piece = TypeVar("Piece")
 
@@ -66,32 +67,25 @@ class OracleRenderer:
     """The plain renderer: a text and a size in, a page out.
 
     Args:
-      font: the bytes of a TrueType or OpenType file, or of several; DejaVu Sans 2.37 when None.
-      layout: "basic" or "raqm" (shaping and bidi, where Pillow has libraqm). Always named, since
-        Pillow's own default depends on the libraries of the machine.
-      line_break: where lines may end: "spaces", or "unicode" for the rules of UAX #14.
+      style: how pages look, of layout "basic", or "raqm" where Pillow has libraqm; the layout is
+        always named, since Pillow's own default depends on the libraries of the machine.
 
     Raises:
       OSError: Pillow cannot open the font.
-      ValueError: unknown layout, or a font without a Unicode character map.
+      ValueError: another layout, or a font without a Unicode character map.
     """
 
-    def __init__(
-        self,
-        font: bytes | Sequence[bytes] | None = None,
-        layout: str = "basic",
-        line_break: str = "spaces",
-    ) -> None:
-        if layout not in LAYOUT_ENGINES:
-            raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUT_ENGINES)}")
-        font = default_font() if font is None else font
-        self._fonts = [font] if isinstance(font, bytes) else list(font)
-        self._layout = layout
-        self._line_break = line_break
+    def __init__(self, style: PageStyle | None = None) -> None:
+        style = style or PageStyle()
+        if style.layout not in LAYOUT_ENGINES:
+            raise ValueError(f"layout {style.layout!r} is not one of {', '.join(LAYOUT_ENGINES)}")
+        self._fonts = list(style.fonts) or [default_font()]
+        self._layout = style.layout
+        self._line_break = style.line_break
         for each in self._fonts:
-            open_face(each, MAX_FONT_SIZE, LAYOUT_ENGINES[layout])
+            open_face(each, MAX_FONT_SIZE, LAYOUT_ENGINES[style.layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
-        self._missing = MissingGlyphs(self._fonts, layout)
+        self._missing = MissingGlyphs(self._fonts, style.layout)
 
     def render(self, text: str, px: int) -> Page:
         """Draw `text` as black words on a white square of `px` pixels, as large as fits.

@@ -11,14 +11,14 @@ so the glyphs of such a line are put together beforehand.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pagecast.render.breaking import LINE_BREAKS, Unit, break_units, clusters, require_icu
+from pagecast.render.breaking import Unit, break_units, clusters, require_icu
 from pagecast.render.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.faces import open_face
 from pagecast.render.fallback import Fallback
@@ -35,14 +35,13 @@ from pagecast.render.typeset import (
     largest_fit,
     line_height,
 )
+from pagecast.style import PageStyle
 
 if TYPE_CHECKING:
     from PIL._imaging import ImagingDraw
 
 PAPER, INK = 255, 0  # 8-bit gray
 ENGINES = {"basic": ImageFont.Layout.BASIC, "raqm": ImageFont.Layout.RAQM}
-LAYOUTS = (*ENGINES, "harfbuzz")
-ONE_FONT = "layout 'raqm' takes one font; for several choose layout 'harfbuzz', or 'basic'"
 
 
 class PageMetadata(NamedTuple):
@@ -105,54 +104,59 @@ class PageRenderer:
     >>> page.image.size, page.image.mode, page.metadata.font_size
     ((640, 640), 'L', 30)
 
-    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only fonts
-    and settings travel); it is for one thread at a time.
+    Glyphs are kept between calls, within bounds. A renderer can be pickled and forked (only the
+    style travels); it is for one thread at a time.
 
     Args:
-      font: the bytes of a TrueType or OpenType file, or of several: each character is drawn by the
-        first that has it. DejaVu Sans 2.37 when None.
-      layout: "basic"; "harfbuzz" for scripts that need shaping or run from right to left; "raqm"
-        as Pillow draws them in one font where it has libraqm.
-      line_break: "spaces", or "unicode" for scripts without spaces: lines may end where UAX #14
-        says, and inside a word that is wider than a line.
+      style: how pages look; the default style when None.
 
     Raises:
       OSError: Pillow cannot open a font.
-      ValueError: unknown layout or line break, a layout that this Pillow cannot do or not with
-        several fonts, or a font without a Unicode character map.
+      ValueError: a layout or line break that cannot be done here, or a font without a Unicode
+        character map.
     """
 
-    def __init__(
-        self,
-        font: bytes | Sequence[bytes] | None = None,
-        layout: str = "basic",
-        line_break: str = "spaces",
-    ) -> None:
-        if layout not in LAYOUTS:
-            raise ValueError(f"layout {layout!r} is not one of {', '.join(LAYOUTS)}")
-        if line_break not in LINE_BREAKS:
-            raise ValueError(f"line_break {line_break!r} is not one of {', '.join(LINE_BREAKS)}")
-        font = default_font() if font is None else font
-        self._fonts = (font,) if isinstance(font, bytes) else tuple(font)
-        self._layout, self._line_break = layout, line_break
+    def __init__(self, style: PageStyle | None = None) -> None:
+        self._style = style or PageStyle()
+        self._fonts = self._style.fonts or (default_font(),)
+        self._layout, self._line_break = self._style.layout, self._style.line_break
         self._kept: dict[int, GlyphAtlas | Shaper] = {}
         self._shaped: HarfbuzzPages | None = None
-        if layout == "harfbuzz":
-            self._shaped = HarfbuzzPages(self._fonts, line_break)
+        if self._layout == "harfbuzz":
+            self._shaped = HarfbuzzPages(self._fonts, self._line_break)
             return
-        if line_break == "unicode":
+        if self._line_break == "unicode":
             require_icu()
-        if layout == "raqm":
+        if self._layout == "raqm":
             require_raqm()
-            if len(self._fonts) > 1:
-                raise ValueError(ONE_FONT)
         for each in self._fonts:
-            open_face(each, FIRST_SIZE_TRIED, ENGINES[layout])
+            open_face(each, FIRST_SIZE_TRIED, ENGINES[self._layout])
         self._fallback = Fallback([covered_codepoints(each) for each in self._fonts])
-        self._missing = MissingGlyphs(self._fonts, layout)
+        self._missing = MissingGlyphs(self._fonts, self._layout)
 
-    def __reduce__(self) -> tuple[type[PageRenderer], tuple[tuple[bytes, ...], str, str]]:
-        return PageRenderer, (self._fonts, self._layout, self._line_break)
+    def __reduce__(self) -> tuple[type[PageRenderer], tuple[PageStyle]]:
+        return PageRenderer, (self._style,)
+
+    @property
+    def style(self) -> PageStyle:
+        """How its pages look."""
+        return self._style
+
+    def with_style(self, style: PageStyle) -> PageRenderer:
+        """Return a renderer of pages of another style.
+
+        Where fonts, layout and line break are the same it shares what is kept of glyphs, and costs
+        nothing to make; the two are for one thread together then.
+        """
+        if (style.fonts or (default_font(),), style.layout, style.line_break) != (
+            self._fonts,
+            self._layout,
+            self._line_break,
+        ):
+            return type(self)(style)
+        other = object.__new__(type(self))  # `copy` would make it from its style alone
+        other.__dict__ |= {**self.__dict__, "_style": style}
+        return other
 
     @property
     def fonts(self) -> tuple[bytes, ...]:

@@ -105,7 +105,7 @@ def make_card(
         splits={split: manifest["split"][split] for split in ("train", "val")},
         modes=manifest["vision_modes"],
         command=command_of(manifest),
-        renderer=", ".join(_renderer(manifest)),
+        renderer=f"PageStyle({style})" if (style := ", ".join(_style(manifest))) else "",
         fonts=fonts_of(manifest),
         **{key: manifest[key] for key in ("options", "versions", "counts", "tokenizer")},
         context_tokens=manifest["options"]["context_tokens"],
@@ -153,11 +153,11 @@ def command_of(manifest: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _renderer(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the arguments of the renderer that draws the pages, where they are not the defaults."""
+def _style(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields of the pages' style, in Python, where they are not the default's."""
     fonts = fonts_of(manifest)
     if [font["name"] for font in fonts] != [DEFAULT_FONT]:
-        yield "[open(name, 'rb').read() for name in fonts]"
+        yield "tuple(open(name, 'rb').read() for name in fonts)"
     for name in ("layout", "line_break"):
         value = manifest["options"].get(name)
         if value not in (None, getattr(RunOptions, name)):

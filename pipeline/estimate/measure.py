@@ -24,6 +24,7 @@ from pagecast.dataset.tables.arrow import sample_schema, to_batch
 from pagecast.dataset.tables.parquet import COMPRESSION
 from pagecast.render import PageRenderer
 from pagecast.render.characters import MissingGlyphs, script_of
+from pagecast.style import PageStyle
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice
@@ -88,7 +89,7 @@ class Measuring:
         self._options, self._block = options, block
         self._tokenizer = ArticleTokenizer(sources.tokenizer.content, sources.quick_tokenizer)
         fonts = [font.content for font in sources.fonts]
-        self._renderer = PageRenderer(fonts, options.layout, options.line_break)
+        self._renderer = PageRenderer(PageStyle(tuple(fonts), options.layout, options.line_break))
         self._lacking = MissingGlyphs(fonts, options.layout)
         self._schema = sample_schema([mode.name for mode in options.modes], not options.no_images)
         self._clock = 0.0

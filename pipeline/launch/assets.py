@@ -17,6 +17,7 @@ from pagecast.render.breaking import require_icu
 from pagecast.render.characters import require_outlines
 from pagecast.render.fonts import default_font
 from pagecast.storage.errors import StoreError
+from pagecast.style import PageStyle
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.data import data_file
 from pipeline.launch.convert import check_size, converted, fetch
@@ -184,7 +185,7 @@ def resolve_fonts(options: RunOptions, found: Sequence[str] = ()) -> list[Asset]
     fonts = [_resolve_font(name, options.layout) for name in names]
     if len(fonts) > 1:
         try:
-            PageRenderer([font.content for font in fonts], options.layout)
+            PageRenderer(PageStyle(tuple(font.content for font in fonts), options.layout))
         except Exception as error:  # each by itself was fine
             raise UsageError(f"several --font with --layout {options.layout}: {error}") from error
     return fonts
@@ -196,7 +197,7 @@ def _resolve_font(given: str, layout: str) -> Asset:
         content = default_font() if given == BUILTIN else _font_file(given)
         if given != BUILTIN:
             require_outlines(content)
-        PageRenderer(content, layout)
+        PageRenderer(PageStyle((content,), layout))
     except (OSError, StoreError) as error:
         raise UsageError(f"--font {name} cannot be opened: {error}") from error
     except Exception as error:  # a damaged font fails in many ways

@@ -14,6 +14,7 @@ from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import more_versions, versions
 from pagecast.probe import PROBE, probe
 from pagecast.render import PageRenderer
+from pagecast.style import PageStyle
 from pipeline import graph
 from pipeline.cli import configfile
 from pipeline.launch import fonts, inputs, languages, source, trial
@@ -141,7 +142,9 @@ def configuration(
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
         **fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
         PROBE: probe(
-            PageRenderer([font.content for font in fonts], options.layout, options.line_break),
+            PageRenderer(
+                PageStyle(tuple(font.content for font in fonts), options.layout, options.line_break)
+            ),
             {mode.name: mode.px for mode in options.modes},
         ),
         "versions": versions(*more_versions(options.layout, options.line_break, len(fonts))),

@@ -13,6 +13,7 @@ import pagecast
 from pagecast import modes
 from pagecast.reader import pages, splits
 from pagecast.render import page
+from pagecast.style import style
 from tests.conftest import Outcome
 
 LIGHT = """
@@ -37,7 +38,7 @@ def test_nothing_is_imported_that_nobody_asked_for() -> None:
     subprocess.run([sys.executable, "-c", LIGHT], check=True)
 
 
-@pytest.mark.parametrize("module", [modes, page, pages, splits])
+@pytest.mark.parametrize("module", [modes, page, pages, splits, style])
 def test_the_examples_are_true(
     module: object, demo: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from fontTools.ttLib import TTFont
 from pagecast.reader import PageReader, ReaderError
 from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
+from pagecast.style import PageStyle
 from pipeline.__main__ import main
 from tests.conftest import SAMPLE, Outcome, articles, write_parquet
 from tests.pagecast.render.test_glyphs import tiny_font
@@ -227,7 +228,7 @@ def test_a_job_with_several_fonts_and_line_breaks(
     for name, form in (("stored", []), ("drawn", ["--no_images"])):
         assert main(["run", *shared, *fonts, "--output_dir", str(tmp_path / name), *form]) == 0
         assert main(["verify", "--output_dir", str(tmp_path / name)]) == 0
-    renderer = PageRenderer([some, default_font()], "basic", "unicode")
+    renderer = PageRenderer(PageStyle((some, default_font()), line_break="unicode"))
     reader = PageReader(tmp_path / "drawn")
     for line in (tmp_path / "drawn/samples.jsonl").open():
         sample = json.loads(line)

@@ -21,6 +21,7 @@ from pagecast.render.breaking import (
     well_formed,
 )
 from pagecast.render.oracle import OracleRenderer
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_fallback import FONTS
 from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
 
@@ -101,14 +102,14 @@ def test_without_icu_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         ValueError, match=r"line_break 'unicode' needs PyICU .*pagecast\[harfbuzz\]"
     ):
-        PageRenderer(line_break="unicode")
+        PageRenderer(PageStyle(line_break="unicode"))
     PageRenderer()
 
 
 @cache
 def both(layout: str, name: str | None) -> tuple[PageRenderer, OracleRenderer]:
-    fonts = FONTS[name] if name else None
-    return PageRenderer(fonts, layout, "unicode"), OracleRenderer(fonts, layout, "unicode")
+    style = PageStyle(tuple(FONTS[name]) if name else (), layout, "unicode")
+    return PageRenderer(style), OracleRenderer(style)
 
 
 def check(text: str, px: int, layout: str = "basic", name: str | None = None) -> None:
@@ -160,7 +161,7 @@ def test_a_unit_wider_than_the_page_is_broken_between_clusters(layout: str) -> N
     text = "a " + "e\u0301x" * 90 + " b"
     page = both(layout, None)[0].render(text, 64)
     assert (page.metadata.clipped_lines, page.metadata.is_truncated) == (0, False)
-    assert PageRenderer(None, layout).render(text, 64).metadata.clipped_lines == 1
+    assert PageRenderer(PageStyle(layout=layout)).render(text, 64).metadata.clipped_lines == 1
     check(text, 64, layout)
     check(text, 10, layout)  # a cluster may be wider too
 
@@ -172,5 +173,5 @@ def test_plain_text_is_the_same_either_way() -> None:
 
 
 def test_a_line_break_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="line_break 'words' is not one of spaces, unicode"):
-        PageRenderer(line_break="words")
+    with pytest.raises(ValueError, match="line_break: 'words' is not one of spaces, unicode"):
+        PageStyle(line_break="words")

@@ -25,6 +25,7 @@ from pagecast.render.characters import (
 from pagecast.render.faces import open_face
 from pagecast.render.fonts import default_font
 from pagecast.render.page import ENGINES
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
 
@@ -169,7 +170,8 @@ def test_a_character_that_is_mapped_to_the_box_is_missing() -> None:
             table.cmap[0x263A] = ".notdef"
         font.save(file := io.BytesIO())
     assert 0x263A not in covered_codepoints(file.getvalue())
-    assert PageRenderer(file.getvalue()).render("A \u263a", 64).metadata.missing_glyphs == 1
+    page = PageRenderer(PageStyle(file.getvalue())).render("A \u263a", 64)
+    assert page.metadata.missing_glyphs == 1
 
 
 LAYERS: dict[str, Callable[[str], Any]] = {

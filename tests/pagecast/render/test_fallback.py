@@ -18,6 +18,7 @@ from pagecast.render.fallback import Fallback, clings, runs
 from pagecast.render.fonts import default_font
 from pagecast.render.glyphs import GlyphAtlas
 from pagecast.render.oracle import OracleRenderer
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
 
@@ -46,7 +47,8 @@ FONTS = {
 
 @cache
 def both(name: str, layout: str = "basic") -> tuple[PageRenderer, OracleRenderer]:
-    return PageRenderer(FONTS[name], layout), OracleRenderer(FONTS[name], layout)
+    style = PageStyle(tuple(FONTS[name]), layout)
+    return PageRenderer(style), OracleRenderer(style)
 
 
 def check(text: str, px: int, name: str, layout: str = "basic") -> None:
@@ -121,9 +123,9 @@ def test_lines_that_overlap_are_blended_alike(name: str) -> None:
 
 
 def test_a_text_of_one_font_is_set_as_with_that_font_alone() -> None:
-    renderer = PageRenderer([part_of_tiny("jixW/ "), default_font()])
+    renderer = PageRenderer(PageStyle((part_of_tiny("jixW/ "), default_font())))
     for text, font in (("jix W/ ix", part_of_tiny("jixW/ ")), ("AVAT. (and) more", default_font())):
-        assert_same(renderer.render(text, 99), PageRenderer(font).render(text, 99))
+        assert_same(renderer.render(text, 99), PageRenderer(PageStyle(font)).render(text, 99))
     assert renderer.render("jix more", 99) != PageRenderer().render("jix more", 99)
 
 
@@ -153,17 +155,19 @@ def taller(font: bytes) -> bytes:
 def test_the_baseline_is_that_of_the_first_font() -> None:
     """A letter of the second font stands where the same letter of the first would."""
     font = with_characters(tiny_font(kern={}), "".join(SHAPES))
-    alone = PageRenderer(font).render("AxV xx A", 100).image
-    shared = PageRenderer([with_characters(font, "AV "), taller(font)]).render("AxV xx A", 100)
+    alone = PageRenderer(PageStyle(font)).render("AxV xx A", 100).image
+    two = PageStyle((with_characters(font, "AV "), taller(font)))
+    shared = PageRenderer(two).render("AxV xx A", 100)
     assert shared.image.tobytes() == alone.tobytes()
-    assert PageRenderer(taller(font)).render("AxV xx A", 100).image.tobytes() != alone.tobytes()
+    other = PageRenderer(PageStyle(taller(font))).render("AxV xx A", 100)
+    assert other.image.tobytes() != alone.tobytes()
 
 
 def test_missing_glyphs_are_those_that_no_font_has() -> None:
     text = "e \u4e00 W\u0301 \u4e01"
-    assert PageRenderer(part_of_tiny("W ")).render(text, 90).metadata.missing_glyphs == 4
-    assert PageRenderer(FONTS["halves"]).render(text, 90).metadata.missing_glyphs == 3
-    assert PageRenderer(FONTS["three"]).render(text, 90).metadata.missing_glyphs == 2
+    for fonts, missing in (([part_of_tiny("W ")], 4), (FONTS["halves"], 3), (FONTS["three"], 2)):
+        page = PageRenderer(PageStyle(tuple(fonts))).render(text, 90)
+        assert page.metadata.missing_glyphs == missing
 
 
 def test_no_kerning_from_font_to_font() -> None:
@@ -181,4 +185,4 @@ def test_a_pickled_renderer_keeps_its_fonts() -> None:
 
 def test_a_font_that_is_none_is_refused() -> None:
     with pytest.raises(OSError):
-        PageRenderer([default_font(), b"no font"])
+        PageRenderer(PageStyle((default_font(), b"no font")))

@@ -14,7 +14,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pagecast.render.breaking import clusters_of, line_starts
-from pagecast.render.fonts import default_font
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.oracle import HarfbuzzOracle
 from pagecast.render.layouts.harfbuzz.paragraph import (
@@ -25,6 +24,7 @@ from pagecast.render.layouts.harfbuzz.paragraph import (
     visual_order,
 )
 from pagecast.render.page import Page, PageMetadata, PageRenderer
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 from tests.pagecast.render.test_page import TEXTS, assert_same
 from tests.pagecast.render.test_raqm import LATIN, SPACE_RULES
@@ -34,8 +34,8 @@ AMIRI = FONTS / "opentype/fonts-hosny-amiri/Amiri-Regular.ttf"
 LOHIT = FONTS / "truetype/lohit-devanagari/Lohit-Devanagari.ttf"
 GOTHIC = FONTS / "opentype/ipafont-gothic/ipag.ttf"
 DEJAVU = {
-    way: (PageRenderer(layout="harfbuzz", line_break=way), HarfbuzzOracle([default_font()], way))
-    for way in ("spaces", "unicode")
+    style.line_break: (PageRenderer(style), HarfbuzzOracle(style))
+    for style in (PageStyle(layout="harfbuzz", line_break=way) for way in ("spaces", "unicode"))
 }
 ARABIC = "يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق، وقد وهبوا عقلًا وضميرًا (١٩٤٨ و1948)."
 HINDI = "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।"
@@ -51,8 +51,9 @@ MIXED = st.lists(
 
 
 def check(text: str, px: int, fonts: list[bytes], line_break: str = "spaces") -> Page:
-    page = PageRenderer(fonts, "harfbuzz", line_break).render(text, px)
-    assert_same(page, HarfbuzzOracle(fonts, line_break).render(text, px))
+    style = PageStyle(tuple(fonts), "harfbuzz", line_break)
+    page = PageRenderer(style).render(text, px)
+    assert_same(page, HarfbuzzOracle(style).render(text, px))
     return page
 
 
@@ -202,9 +203,9 @@ def test_threads_do_not_get_into_each_others_way() -> None:
 def test_without_the_libraries_it_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['icu'] = None\n"
-        "from pagecast import PageRenderer\n"
+        "from pagecast import PageRenderer, PageStyle\n"
         "PageRenderer()\n"
-        "try: PageRenderer(layout='harfbuzz')\n"
+        "try: PageRenderer(PageStyle(layout='harfbuzz'))\n"
         "except ValueError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -214,4 +215,4 @@ def test_without_the_libraries_it_says_what_to_install() -> None:
 
 def test_a_file_that_is_not_a_font_is_refused() -> None:
     with pytest.raises(ValueError, match="not a TrueType or OpenType font"):
-        PageRenderer(b"no font", "harfbuzz")
+        PageRenderer(PageStyle(b"no font", "harfbuzz"))

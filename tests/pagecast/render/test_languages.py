@@ -11,6 +11,7 @@ from PIL import Image
 
 from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
+from pagecast.style import PageStyle
 from pagecast.tokens.tokenizer import ArticleTokenizer
 
 DOCS = Path(__file__).parents[3] / "docs/languages"
@@ -33,8 +34,8 @@ class Language(NamedTuple):
             pytest.skip(f"{path} is not installed")
         if hashlib.sha256(content := path.read_bytes()).hexdigest() != self.sha256:
             pytest.skip(f"{path} is another version")
-        fonts = [content, default_font()] if self.goes_first else [default_font(), content]
-        return PageRenderer(fonts, self.layout, self.line_break)
+        fonts = (content, default_font()) if self.goes_first else (default_font(), content)
+        return PageRenderer(PageStyle(fonts, self.layout, self.line_break))
 
 
 LANGUAGES = {

@@ -10,6 +10,7 @@ import pytest
 
 from pagecast.render.oracle import OracleRenderer, largest_fit, line_height, wrap
 from pagecast.render.page import PageMetadata
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import tiny_font
 
 GOLDEN = Path(__file__).parents[2] / "data" / "sample.golden.jsonl"
@@ -68,7 +69,7 @@ def test_golden_pages(line: int) -> None:
 
 
 def test_a_page_in_a_tiny_font() -> None:
-    image, metadata = OracleRenderer(tiny_font()).render("A V ? WWWW", 100)
+    image, metadata = OracleRenderer(PageStyle(tiny_font())).render("A V ? WWWW", 100)
     assert metadata == PageMetadata(
         font_size=30,
         total_lines=2,
@@ -83,10 +84,10 @@ def test_a_page_in_a_tiny_font() -> None:
 
 
 def test_unknown_layout() -> None:
-    with pytest.raises(ValueError, match="layout 'fancy' is not one of basic, raqm"):
-        OracleRenderer(layout="fancy")
+    with pytest.raises(ValueError, match="layout 'harfbuzz' is not one of basic, raqm"):
+        OracleRenderer(PageStyle(layout="harfbuzz"))
 
 
 def test_a_font_that_cannot_be_opened_is_an_os_error() -> None:
     with pytest.raises(OSError):
-        OracleRenderer(b"no font")
+        OracleRenderer(PageStyle(b"no font"))

@@ -17,20 +17,25 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from pagecast.render import Page, PageMetadata, PageRenderer
+from pagecast.render.fonts import default_font
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.page import draw_lines, stamp
 from pagecast.render.typeset import InkedLine
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
 GOLDEN = Path(__file__).parents[2] / "data" / "sample.golden.jsonl"
 PIXELS = {"tiny": 512, "small": 640, "base": 1024, "large": 1280}
+
+
+def both(style: PageStyle) -> tuple[PageRenderer, OracleRenderer]:
+    return PageRenderer(style), OracleRenderer(style)
+
+
 RENDERERS = {
-    "DejaVu": (PageRenderer(), OracleRenderer()),
-    "tiny": (PageRenderer(tiny_font()), OracleRenderer(tiny_font())),
-    "backwards": (
-        PageRenderer(tiny_font(kern={(a, b): -32000 for a in SHAPES for b in SHAPES})),
-        OracleRenderer(tiny_font(kern={(a, b): -32000 for a in SHAPES for b in SHAPES})),
-    ),
+    "DejaVu": both(PageStyle()),
+    "tiny": both(PageStyle(tiny_font())),
+    "backwards": both(PageStyle(tiny_font(kern={(a, b): -32000 for a in SHAPES for b in SHAPES}))),
 }
 # A font whose space has ink, which shows between words but not at the ends of lines.
 INKED_SPACE = tiny_font(shapes={**SHAPES, " ": (300, [(-90, 100), (370, 160), (130, 900)])})
@@ -163,7 +168,7 @@ def test_lines_that_overlap_are_blended_as_pillow_does() -> None:
     text = "\n".join(["|\u0301|\u0301| f|j |||ijij||"] * 12)
     for px in (90, 150, 220):
         assert_equal_to_oracle(text, px, "tiny")
-    renderer, oracle = PageRenderer(INKED_SPACE), OracleRenderer(INKED_SPACE)
+    renderer, oracle = both(PageStyle(INKED_SPACE))
     for px in (60, 111, 140):
         assert_same(renderer.render(text, px), oracle.render(text, px))
 
@@ -172,7 +177,7 @@ def test_overlapping_lines_need_the_strip(monkeypatch: pytest.MonkeyPatch) -> No
     """Stamping those glyphs one by one would be wrong: the case above is not an idle one."""
     text, px = "\n".join(["|\u0301|\u0301| f|j |||ijij||"] * 12), 150
     expected = RENDERERS["tiny"][1].render(text, px).image.tobytes()
-    renderer = PageRenderer(tiny_font())
+    renderer = PageRenderer(PageStyle(tiny_font()))
     assert renderer.render(text, px).image.tobytes() == expected
 
     def one_by_one(image: Image.Image, lines: list[InkedLine]) -> None:
@@ -250,7 +255,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("layout", ["basic", "raqm"])
 def test_what_is_replaced_is_freed_at_once(layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without waiting for the garbage collector, which sees few objects and not their size."""
-    renderer = PageRenderer(layout=layout)
+    renderer = PageRenderer(PageStyle(layout=layout))
     gc.disable()
     try:
         renderer.render("Some words, (1997) office. " * 9, 90)
@@ -266,7 +271,7 @@ def test_what_is_replaced_is_freed_at_once(layout: str, monkeypatch: pytest.Monk
 
 
 def test_a_renderer_is_pickled_without_its_caches() -> None:
-    renderer = PageRenderer(tiny_font())
+    renderer = PageRenderer(PageStyle(tiny_font()))
     renderer.render("AV fij " * 50, 200)
     data = pickle.dumps(renderer)
     assert len(data) < len(tiny_font()) + 500
@@ -287,10 +292,21 @@ def test_a_renderer_works_in_other_processes(method: str) -> None:
         assert pool.apply(render_hash, (renderer, "Across processes", 100)) == here
 
 
+def test_another_style_shares_the_glyphs_if_its_fonts_are_the_same() -> None:
+    renderer = PageRenderer()
+    expected = renderer.render("shared", 100)
+    other = renderer.with_style(PageStyle(default_font(), size=12))
+    assert other._kept is renderer._kept and other.style.size == 12
+    assert pickle.loads(pickle.dumps(other)).style == other.style
+    raqm, tiny = (renderer.with_style(PageStyle(layout="harfbuzz")), PageStyle(tiny_font()))
+    assert_same(raqm.with_style(PageStyle()).render("shared", 100), expected)
+    assert_same(raqm.with_style(tiny).render("A V", 64), PageRenderer(tiny).render("A V", 64))
+
+
 def test_what_a_renderer_refuses() -> None:
-    with pytest.raises(ValueError, match="layout 'fancy' is not one of basic, raqm"):
-        PageRenderer(layout="fancy")
+    with pytest.raises(ValueError, match="layout: 'fancy' is not one of basic, raqm"):
+        PageStyle(layout="fancy")
     with pytest.raises(OSError):
-        PageRenderer(b"no font")
+        PageRenderer(PageStyle(b"no font"))
     with pytest.raises(ValueError, match="height must be"):
         PageRenderer().render("text", -1)

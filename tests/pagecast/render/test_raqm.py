@@ -24,12 +24,14 @@ from pagecast.render.layouts.raqm.shaper import Shaper
 from pagecast.render.layouts.raqm.units import plain_script, word_script
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.typeset import SetText
+from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
 
 GOLDEN = Path(__file__).parents[2] / "data" / "sample.golden.jsonl"
 SHAPER = Shaper(default_font())
-DEJAVU = PageRenderer(layout="raqm"), OracleRenderer(layout="raqm")
+RAQM = PageStyle(layout="raqm")
+DEJAVU = PageRenderer(RAQM), OracleRenderer(RAQM)
 
 LATIN = "languagesystem DFLT dflt; languagesystem latn dflt;"
 KERN_IN_WORDS = "feature kern { pos u0041 u0056 -173; pos u0066 u0069 57; } kern;"
@@ -57,7 +59,8 @@ SPACE_RULES = {
 
 
 def both(font: bytes) -> tuple[PageRenderer, OracleRenderer]:
-    return PageRenderer(font, "raqm"), OracleRenderer(font, "raqm")
+    style = PageStyle(font, "raqm")
+    return PageRenderer(style), OracleRenderer(style)
 
 
 def check(text: str, px: int, font: bytes | None = None) -> None:
@@ -379,7 +382,7 @@ def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_is_kept_of_words_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pagecast.render.layouts.raqm.units.MAX_WORDS", 20)
-    renderer, oracle = PageRenderer(layout="raqm"), DEJAVU[1]
+    renderer, oracle = PageRenderer(RAQM), DEJAVU[1]
     kept = []
     for start in range(0, 60, 4):
         text = " ".join(f"fi{start + i}" for i in range(4))
@@ -426,13 +429,13 @@ def test_raqm_without_its_libraries(
 ) -> None:
     monkeypatch.setattr("PIL.features.check", lambda feature: feature != missing)
     with pytest.raises(ValueError, match=message):
-        PageRenderer(layout="raqm")
-    PageRenderer(layout="basic")
+        PageRenderer(RAQM)
+    PageRenderer()
 
 
 def test_raqm_takes_one_font() -> None:
     with pytest.raises(ValueError, match=r"'raqm' takes one font; for several choose .*'harfbuzz'"):
-        PageRenderer([default_font(), tiny_font()], "raqm")
+        PageStyle((default_font(), tiny_font()), "raqm")
 
 
 def test_a_pickled_renderer_keeps_its_layout() -> None:

@@ -3,8 +3,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from pagecast.modes import VISION_MODES
-from pagecast.render.breaking import LINE_BREAKS
-from pagecast.render.page import LAYOUTS
+from pagecast.style.style import LAYOUTS, LINE_BREAKS
 from pipeline.options import RunOptions, UsageError
 from tests.conftest import parse_run
 
@@ -163,7 +162,7 @@ def test_hyphens_are_as_good_as_underscores() -> None:
 
 def test_the_choices_are_those_of_the_pages() -> None:
     hints = get_type_hints(RunOptions)
-    assert get_args(hints["layout"]) == tuple(LAYOUTS)
+    assert get_args(hints["layout"]) == LAYOUTS
     assert get_args(hints["line_break"]) == LINE_BREAKS
 
 

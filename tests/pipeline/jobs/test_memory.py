@@ -9,9 +9,10 @@ import pytest
 PROGRAM = """
 import gc
 from pagecast.render import PageRenderer
+from pagecast.style import PageStyle
 
 texts = [f"Text number {n} about fjords, Ålesund and 日本語. " * 40 for n in range(5)]
-renderer = PageRenderer(layout="LAYOUT")
+renderer = PageRenderer(PageStyle(layout="LAYOUT"))
 list(renderer.render_sizes(texts[0], [512, 640]))
 gc.collect()
 gc.disable()

@@ -163,7 +163,8 @@ def test_the_card_names_fonts_of_ones_own(
     assert command(line(out, "--dry_run")).code == 0
     text = (out / "_pagecast/dataset_card.md").read_text()
     assert 'fonts = ["own.ttf", "DejaVuSans.ttf"]' in text
-    assert "PageRenderer([open(name, 'rb').read() for name in fonts]).render(" in text
+    style = "PageStyle(tuple(open(name, 'rb').read() for name in fonts))"
+    assert f"PageRenderer({style}).render(" in text
 
 
 def test_published_again_is_what_it_is_now(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTCollection, TTFont
 
-from pagecast import PageRenderer
+from pagecast import PageRenderer, PageStyle
 from pagecast.render.fonts import default_font
 from pipeline.launch import fonts
 from pipeline.launch.fonts import Installed, choose, installed, read_face, scripts_without
@@ -73,8 +73,9 @@ def test_a_face_of_a_collection_is_a_font_of_its_own(tmp_path: Path) -> None:
     assert tiny.name == f"{path}#1"
     content = read_face(str(path), 1)
     assert content == read_face(str(path), 1)
-    same = PageRenderer(content).render("A V", 64)
-    assert same.image.tobytes() == PageRenderer(tiny_font()).render("A V", 64).image.tobytes()
+    same = PageRenderer(PageStyle(content)).render("A V", 64)
+    tiny = PageRenderer(PageStyle(tiny_font())).render("A V", 64)
+    assert same.image.tobytes() == tiny.image.tobytes()
 
 
 def test_what_is_missing_is_named_by_script() -> None:

@@ -10,11 +10,10 @@ the right margin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PIL import Image, ImageChops, ImageDraw
 
 from pagecast.render.breaking import Unit, break_units, clusters, clusters_of, well_formed
+from pagecast.render.fonts import default_font
 from pagecast.render.layouts.harfbuzz.fallback import ClusterFallback
 from pagecast.render.layouts.harfbuzz.paragraph import (
     Run,
@@ -25,15 +24,16 @@ from pagecast.render.layouts.harfbuzz.paragraph import (
 from pagecast.render.layouts.harfbuzz.shaping import Glyphs, Typesetter, rasterize
 from pagecast.render.oracle import INK, MARGIN, PAPER, largest_fit, line_height, wrap
 from pagecast.render.page import Page, PageMetadata
+from pagecast.style import PageStyle
 
 
 class HarfbuzzOracle:
     """The plain renderer: a text and a size in, a page out. See `OracleRenderer`."""
 
-    def __init__(self, fonts: Sequence[bytes], line_break: str = "spaces") -> None:
-        self._setter = Typesetter(fonts)
+    def __init__(self, style: PageStyle) -> None:
+        self._setter = Typesetter(style.fonts or (default_font(),))
         self._fallback = ClusterFallback(self._setter.covered)
-        self._line_break = line_break
+        self._line_break = style.line_break
 
     def render(self, text: str, px: int) -> Page:
         """Draw `text` on a white square of `px` pixels, as large as fits."""
