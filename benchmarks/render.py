@@ -82,10 +82,9 @@ def steps(clock: Clock, renderer: PageRenderer, text: str, level: int) -> None:
         clock.time("encode", encode_png, image, level)
 
         lines = page.set_text.marks(list(place(page, range(page.rendered), page.frame.lefts[0])))
-        lefts, tops, masks = (
-            [one for line in lines for one in column]
-            for column in ([line[n] for line in lines] for n in range(3))
-        )
+        lefts = [left for line in lines for left in line.lefts]
+        tops = [top for line in lines for top in line.tops]
+        masks = [mask for line in lines for mask in line.masks]
         paper, rows = Image.new("L", (px, px), WHITE), filtered_rows(image)
         whole = lines[0]._replace(lefts=lefts, tops=tops, masks=masks)
         drawing = ImageDraw.Draw(paper).draw

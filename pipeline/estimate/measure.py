@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from pagecast.dataset.filtered import article_line
-from pagecast.dataset.layout import FILES
+from pagecast.dataset.layout import FILES, member_name
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import ArticleError, Failure
 from pagecast.dataset.split import sample_key
@@ -158,11 +158,12 @@ class Measuring:
         arrow = to_batch([line], self._schema).nbytes
         sizes = Counter({SAMPLES: 1, LINE: len(line), ARROW: arrow, TAR: record})
         sizes[PACKED] = round(PACKED_SHARE * arrow)
-        for mode, png in pngs.items():
-            sizes[PNG + mode] = len(png)
-            sizes[PACKED] += 0 if options.no_images else len(pa.compress(png, COMPRESSION))
-            sizes[BLOCKS] += len(png) + -len(png) % self._block
-            sizes[TAR] += len(tar_member(f"{sample.id}.png", png))
+        for mode, pages in pngs.items():
+            for name, png in pages.items():
+                sizes[PNG + mode] += len(png)
+                sizes[PACKED] += 0 if options.no_images else len(pa.compress(png, COMPRESSION))
+                sizes[BLOCKS] += len(png) + -len(png) % self._block
+                sizes[TAR] += len(tar_member(member_name(name), png))
             found.metadata[mode].append(stored.font_metadata[mode])
         self._drawn.setdefault(number, Place(weight, Counter())).found.update(sizes)
         text = sample.context_text
