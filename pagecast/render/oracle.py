@@ -95,7 +95,8 @@ class Line(NamedTuple):
 
 def draw_pages(style: PageStyle, px: int, text: Typesetting, missing: int) -> Pages:
     """Draw a text on pages of a style, whose longer side is `px` pixels."""
-    width, height = (max(1, round(px * side / max(style.shape))) for side in style.shape)
+    longer = max(style.shape)
+    width, height = (max(min(1, px), round(px * side / longer)) for side in style.shape)
     top, right, bottom, left = (int(px * margin) for margin in style.margins)
     gap = int(px * style.column_gap)
     box = max(0, (width - left - right - gap * (style.columns - 1)) // style.columns)
@@ -177,11 +178,15 @@ class OracleRenderer:
 
     Raises:
       OSError: Pillow cannot open the font.
-      ValueError: a font has no Unicode character map.
+      ValueError: another layout, or a font without a Unicode character map.
     """
 
     def __init__(self, style: PageStyle | None = None) -> None:
         self.style = style or PageStyle()
+        if self.style.layout not in LAYOUT_ENGINES:
+            raise ValueError(
+                f"layout {self.style.layout!r} is not one of {', '.join(LAYOUT_ENGINES)}"
+            )
         self.fonts = self.style.fonts or (default_font(),)
         self.engine = LAYOUT_ENGINES[self.style.layout]
         for each in self.fonts:

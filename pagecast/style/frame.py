@@ -56,7 +56,13 @@ class Frame(NamedTuple):
 
 
 def frame(style: PageStyle, px: int) -> Frame:
-    """Return where lines go on pages whose longer side is `px` pixels."""
+    """Return where lines go on pages whose longer side is `px` pixels.
+
+    Raises:
+      ValueError: it is negative.
+    """
+    if px < 0:
+        raise ValueError(f"a page cannot be {px} pixels high or wide")
     width, height = style.page_size(px)
     top, right, bottom, left = (int(px * share) for share in style.margins)
     gap = int(px * style.column_gap)

@@ -147,9 +147,8 @@ class PageStyle:
 
     def page_size(self, px: int) -> tuple[int, int]:
         """Return the width and the height in pixels of pages whose longer side is `px`."""
-        width, height = self.shape
-        longer = max(width, height)
-        return max(1, round(px * width / longer)), max(1, round(px * height / longer))
+        width, height = (max(min(1, px), round(px * side / max(self.shape))) for side in self.shape)
+        return width, height
 
     @property
     def mode(self) -> str:

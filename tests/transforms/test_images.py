@@ -51,7 +51,8 @@ def test_render_sample_gives_a_image_for_each_mode() -> None:
         "tiny": "images/tiny/sample_000004_chunk_1.png",
         "small": "images/small/sample_000004_chunk_1.png",
     }
-    for png, mode in zip(pngs.values(), TINY_SMALL, strict=True):
+    for ((name, png),), mode in zip(map(dict.items, pngs.values()), TINY_SMALL, strict=True):
+        assert name == rendered.id
         expected = OracleRenderer().render("two words", mode.px)
         with Image.open(io.BytesIO(png)) as image:
             assert (image.mode, image.size) == ("L", (mode.px, mode.px))

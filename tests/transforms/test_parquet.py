@@ -52,7 +52,7 @@ def committed(out: Path, form: str = "files", shard_rows: int = 3) -> list[Shard
         )
         for sample in (sample for article in samples for sample in article):
             sample.images.update({mode: image_name(mode, sample.id) for mode in MODES})
-            sink.add(sample, {mode: page(sample.id, mode) for mode in MODES})
+            sink.add(sample, {mode: {sample.id: page(sample.id, mode)} for mode in MODES})
         shard = Shard(number, "p", 0, start, shard_rows, start)
         receipt = write_samples(
             ShardSamples(shard, samples, {}, (), sink.commit()), str(out), MODES

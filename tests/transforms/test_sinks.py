@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pagecast.dataset.layout import END_OF_TAR
-from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of, page_names
 from transforms.render.sinks import ImageFiles, ImageTars, NoImages, tar_member
 
 
@@ -17,6 +17,10 @@ def sample(row: int) -> Sample:
 
 
 PNGS = {"tiny": b"tiny image", "small": b"small image" * 100}
+
+
+def images(row: int, *modes: str) -> dict[str, dict[str, bytes]]:
+    return {mode: {sample(row).id: PNGS[mode]} for mode in modes or PNGS}
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -29,7 +33,7 @@ def test_a_image_is_told_by_the_start_of_its_sha256() -> None:
 
 def test_files_are_written_at_once_and_listed(tmp_path: Path) -> None:
     sink = ImageFiles(str(tmp_path), {})
-    sink.add(sample(1), PNGS)
+    sink.add(sample(1), images(1))
     assert files(tmp_path) == {
         "images/small/sample_000001_chunk_0.png": PNGS["small"],
         "images/tiny/sample_000001_chunk_0.png": PNGS["tiny"],
@@ -43,10 +47,10 @@ def test_files_are_written_at_once_and_listed(tmp_path: Path) -> None:
 def test_earlier_files_stay_with_the_samples_that_are_still_there(tmp_path: Path) -> None:
     first = ImageFiles(str(tmp_path), {})
     for row in (1, 2):
-        first.add(sample(row), {"tiny": PNGS["tiny"]})
+        first.add(sample(row), images(row, "tiny"))
     earlier = first.commit()
     second = ImageFiles(str(tmp_path), earlier)
-    second.add(sample(1), {"small": PNGS["small"]})
+    second.add(sample(1), images(1, "small"))
     stored = second.commit()
     assert list(stored["tiny"].places) == list(stored["small"].places) == ["sample_000001_chunk_0"]
     assert stored["tiny"].size == 10
@@ -58,7 +62,7 @@ def test_earlier_files_stay_with_the_samples_that_are_still_there(tmp_path: Path
 def test_tars_have_images_and_the_records_beside_the_first(tmp_path: Path) -> None:
     sink = ImageTars(str(tmp_path), 7, ["tiny", "small"])
     for row in (1, 2):
-        sink.add(sample(row), PNGS)
+        sink.add(sample(row), images(row))
     assert not list(tmp_path.rglob("*.tar"))
     stored = sink.commit()
     for mode, png in PNGS.items():
@@ -80,9 +84,30 @@ def test_tars_have_images_and_the_records_beside_the_first(tmp_path: Path) -> No
                 assert record.read() + b"\n" == sample(2).json_line()
 
 
+def test_pages_are_files_of_their_own_and_members_of_one_sample(tmp_path: Path) -> None:
+    names = page_names(sample(1).id, 2)
+    pages = {"tiny": {name: name.encode() for name in names}}
+    written = ImageFiles(str(tmp_path), {})
+    written.add(sample(1), pages)
+    stored = written.commit()["tiny"]
+    assert list(files(tmp_path)) == [f"images/tiny/{name}.png" for name in names]
+    assert stored.names_of(sample(1).id) == names
+    with pytest.raises(KeyError):
+        stored.names_of(sample(10).id)
+    gone = ImageFiles(str(tmp_path), {"tiny": stored})
+    assert gone.commit()["tiny"].places == {}
+    assert files(tmp_path) == {}
+    sink = ImageTars(str(tmp_path), 7, ["tiny"])
+    sink.add(sample(1), pages)
+    assert sink.commit()["tiny"].names_of(sample(1).id) == names
+    with tarfile.open(tmp_path / "images/tiny/00007.tar", "r:") as tar:
+        keys = [name.partition(".")[::2] for name in tar.getnames()]  # as WebDataset has them
+    assert keys == [(sample(1).id, kind) for kind in ("p0.png", "p1.png", "json")]
+
+
 def test_discarded_tars_leave_nothing(tmp_path: Path) -> None:
     sink = ImageTars(str(tmp_path), 7, ["tiny", "small"])
-    sink.add(sample(1), PNGS)
+    sink.add(sample(1), images(1))
     sink.discard()
     assert files(tmp_path) == {}
 
@@ -92,7 +117,7 @@ def test_tars_that_cannot_all_be_opened_leave_nothing(tmp_path: Path) -> None:
     (tmp_path / "images/small").write_bytes(b"no directory")
     tars = ImageTars(str(tmp_path), 7, ["tiny", "small"])
     with pytest.raises(OSError, match="small"):
-        tars.add(sample(1), PNGS)
+        tars.add(sample(1), images(1))
     tars.discard()
     assert list(files(tmp_path)) == ["images/small"]
 

@@ -37,7 +37,7 @@ def groups(*sizes: int, stored: bool = True) -> list[RowGroup]:
     found = []
     for size in sizes:
         rows = [next(numbers) for _ in range(size)]
-        pngs = [[f"{mode} {n}".encode() for mode in MODES] for n in rows]
+        pngs = [[[f"{mode} {n}".encode()] for mode in MODES] for n in rows]
         found.append(RowGroup([line(n, stored) for n in rows], pngs if stored else []))
     return found
 

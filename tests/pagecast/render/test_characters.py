@@ -24,7 +24,7 @@ from pagecast.render.fonts.characters import (
     require_outlines,
 )
 from pagecast.render.fonts.faces import open_face
-from pagecast.render.page import ENGINES
+from pagecast.render.layouts.pillow import ENGINES
 from pagecast.style import PageStyle
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 

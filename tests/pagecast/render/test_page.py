@@ -297,7 +297,7 @@ def test_another_style_shares_the_glyphs_if_its_fonts_are_the_same() -> None:
     renderer = PageRenderer()
     expected = renderer.render("shared", 100)
     other = renderer.with_style(PageStyle(default_font(), size=12))
-    assert other._kept is renderer._kept and other.style.size == 12
+    assert other._setter is renderer._setter and other.style.size == 12
     assert pickle.loads(pickle.dumps(other)).style == other.style
     raqm, tiny = (renderer.with_style(PageStyle(layout="harfbuzz")), PageStyle(tiny_font()))
     assert_same(raqm.with_style(PageStyle()).render("shared", 100), expected)
@@ -309,5 +309,5 @@ def test_what_a_renderer_refuses() -> None:
         PageStyle(layout="fancy")
     with pytest.raises(OSError):
         PageRenderer(PageStyle(b"no font"))
-    with pytest.raises(ValueError, match="height must be"):
+    with pytest.raises(ValueError, match="a page cannot be -1 pixels"):
         PageRenderer().render("text", -1)

@@ -73,6 +73,15 @@ def test_the_level_is_used_and_is_5_by_default() -> None:
     assert encode_png(image) == encode_png(image, 5)
 
 
+def test_coloured_pages_are_encoded_as_they_look() -> None:
+    image = Image.merge(
+        "RGB", [noise(40, 30), noise(40, 30).transpose(0), Image.new("L", (40, 30))]
+    )
+    with Image.open(io.BytesIO(encode_png(image))) as decoded:
+        assert decoded.mode == "RGB"
+        assert decoded.tobytes() == image.tobytes()
+
+
 def test_a_cropped_image_is_encoded_as_it_looks() -> None:
     whole = noise(40, 30)
     with Image.open(io.BytesIO(encode_png(whole.crop((5, 6, 25, 16))))) as decoded:
@@ -82,8 +91,8 @@ def test_a_cropped_image_is_encoded_as_it_looks() -> None:
 @pytest.mark.parametrize(
     ("image", "level", "message"),
     [
-        (Image.new("RGB", (2, 2)), 5, 'mode "RGB"; only pages, mode "L", are encoded'),
-        (Image.new("1", (2, 2)), 5, 'mode "1"; only pages'),
+        (Image.new("RGBA", (2, 2)), 5, 'mode "RGBA"; pages have mode "L" or "RGB"'),
+        (Image.new("1", (2, 2)), 5, 'mode "1"; pages have'),
         (Image.new("L", (0, 3)), 5, "a PNG cannot be 0 by 3 pixels"),
         (Image.new("L", (3, 0)), 5, "a PNG cannot be 3 by 0 pixels"),
         (Image.new("L", (2, 2)), 0, "PNG level 0 is not one of 1 to 9"),

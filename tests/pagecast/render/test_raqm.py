@@ -25,6 +25,7 @@ from pagecast.render.layouts.raqm.units import plain_script, word_script
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.typeset import SetText
 from pagecast.style import PageStyle
+from pagecast.style.frame import Measure
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 from tests.pagecast.render.test_page import SCRIPTS, TEXTS, assert_same
 
@@ -335,7 +336,7 @@ def test_plain_characters_are_left_to_right_and_stand_alone() -> None:
 
 def test_anchors_are_the_words_that_decide_a_lines_script() -> None:
     words = ["1", "(2)", "one", "3", "слово", "4", "5"]
-    assert ShapedText(words, SHAPER).anchors == [2, 2, 2, 4, 4, 6, 6]
+    assert ShapedText(words, SHAPER, [0]).anchors == [2, 2, 2, 4, 4, 6, 6]
 
 
 @pytest.mark.parametrize(
@@ -353,7 +354,7 @@ def test_anchors_are_the_words_that_decide_a_lines_script() -> None:
 )
 def test_words_that_are_odd(text: str, odd: list[str] | None) -> None:
     words = text.split()
-    found = raqm_text(words, SHAPER)
+    found = raqm_text(words, SHAPER, [0])
     assert isinstance(found, UnitText) is (odd is not None)
     if isinstance(found, UnitText):
         assert [words[number] for number in found.odd] == odd
@@ -371,12 +372,12 @@ def test_pillow_is_asked_about_few_lines(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(UnitText, "stretch", noted)
     for size in range(4, 31):
-        set_text, box = raqm_text(words, SHAPER).at(size), 25 * size
+        set_text, box = raqm_text(words, SHAPER, [0]).at(size), Measure(25 * size)
         assert isinstance(set_text, SetText)
         asked.clear()
         firsts = set_text.lines(box)
         assert len(firsts) > 50 and len(asked) < 20
-        assert ShapedText(words, SHAPER).at(size).lines(box) == firsts
+        assert ShapedText(words, SHAPER, [0]).at(size).lines(box) == firsts
         assert set_text.lines(box, 7) == firsts[:8]
 
 
@@ -476,8 +477,8 @@ def test_few_words_of_a_long_line_are_measured(name: str, monkeypatch: pytest.Mo
         return width(self, first, last)
 
     monkeypatch.setattr(ShapedLines, "_width", counted)
-    set_text = ShapedText(words, SHAPER, [0] * len(words)).at(size)
-    lines = set_text.lines(box)
+    set_text = ShapedText(words, SHAPER, [0], [0] * len(words)).at(size)
+    lines = set_text.lines(Measure(box))
     assert len(measured) <= 20 * len(lines) < len(words)
     first, expected = 0, [0]
     for last in range(len(words)):
