@@ -44,7 +44,7 @@ class PageReader:
 
     Args:
       url: an output directory, or one of its `splits/NAME`; a path, or a place in a store such as
-        "s3://bucket/out" or "hf://datasets/owner/name".
+        "s3://bucket/out"; or what was published, "hf://datasets/owner/name@revision".
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
