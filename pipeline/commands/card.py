@@ -110,6 +110,11 @@ def make_card(
     return str(card)
 
 
+def is_ours(card: bytes) -> bool:
+    """Tell whether a card, which somebody else may have written, has the tags of one made here."""
+    return all(f"\n- {tag}\n".encode() in card for tag in TAGS)
+
+
 def languages_of(paths: Iterable[str], example: Example) -> list[str]:
     """Return the codes of the Wikipedias that input is of, by FineWiki's directories or ids."""
     found = {match[1] for match in map(languages.SUBSET.search, paths) if match}

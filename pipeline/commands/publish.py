@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from huggingface_hub import HfApi, constants, errors, get_token
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -192,7 +193,8 @@ def send(files: Mapping[str, str], made: Mapping[str, bytes], options: PublishOp
       StoreError, OSError: the hub or the connection failed.
     """
     # Reading from the hub does without; large uploads are what it is good at.
-    constants.HF_HUB_DISABLE_XET = bool(os.environ.get("HF_HUB_DISABLE_XET"))
+    told = os.environ.get("HF_HUB_DISABLE_XET", "").upper()
+    constants.HF_HUB_DISABLE_XET = told in constants.ENV_VARS_TRUE_VALUES
     api = HfApi(endpoint=hub_requests.endpoint())
     with tempfile.TemporaryDirectory(prefix="pagecast-") as stage, _naming(options.repo):
         for name, path in files.items():
@@ -228,8 +230,14 @@ def _refuse_foreign(api: HfApi, repo: str, options: PublishOptions) -> None:
     """
     there = api.list_repo_files(repo, repo_type="dataset", revision=options.revision)
     others = sorted(set(there) - {".gitattributes", README})
-    if others and MANIFEST not in others:
-        raise UsageError(f"--repo {repo} holds something else ({others[0]}); choose another")
+    if not others or MANIFEST in others:
+        return
+    # An upload in several commits that was stopped has a card, which goes first, and no manifest.
+    if README in there:
+        at = f"hf://datasets/{repo}@{quote(options.revision or 'main', safe='')}/{README}"
+        if card.is_ours(storage.read_bytes(at)):
+            return
+    raise UsageError(f"--repo {repo} holds something else ({others[0]}); choose another")
 
 
 @contextlib.contextmanager
@@ -237,8 +245,12 @@ def _naming(repo: str) -> Iterator[None]:
     """Turn the library's errors into one line."""
     try:
         yield
-    except (*hub_requests.FAILURES, RuntimeError, ValueError) as error:
+    except (*hub_requests.FAILURES, RuntimeError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the files here; those of hf_xet have no number
         status = hub_requests.status_of(error)
+        if isinstance(error, PermissionError):
+            status = 401
         if status in (401, 403):
             refused = "refuses the token" if get_token() else "wants a token"
             what = f"the hub {refused} ({status}): set HF_TOKEN to one that may write to it"

@@ -299,6 +299,44 @@ def test_an_upload_that_breaks_is_gone_on_with(
     assert command(line(out)).code == 0
 
 
+def test_an_upload_in_several_commits_is_taken_up_where_it_broke(
+    made: Make, tmp_path: Path, hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hf_xet itself, to a store that takes what it sends, and knows the files from before."""
+    out = made(tmp_path, "--parquet")
+    hub.token = "hub"
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    assert command(f"publish --output_dir {out} --repo me/before --no_verify").code == 0
+    expected = {**hub.head("me/before")}
+    expected[README] = expected[README].replace(b"me/before", REPO.encode())
+    expected[README] = expected[README].replace(b"# before", b"# pages").replace(
+        b"pretty_name: before", b"pretty_name: pages"
+    )  # fmt: skip
+    hub.requests.clear()
+    monkeypatch.delenv("HF_HUB_DISABLE_XET")
+    monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))
+    monkeypatch.setenv("HF_XET_LOG_DEST", str(tmp_path / "xet/logs/"))
+    monkeypatch.setattr("huggingface_hub._upload_pipeline.COMMIT_SIZE_SCALE", [2] * 10)
+    hub.commits_left = 1
+    broken = command(line(out))
+    assert broken.code == 1
+    assert "the same command goes on from there" in broken.err.splitlines()[-1]
+    assert f"pagecast: error: {REPO}: " in broken.err.splitlines()[-1]
+    first = hub.head(REPO)
+    assert set(first) == {".gitattributes", README, "data/train-00000-of-00001.parquet"}
+    assert any(request.path.startswith("v1/xorbs/") for request in hub.xet_sent)
+    hub.commits_left = -1
+    done = command(line(out))
+    assert done.code == 0, done.err
+    assert hub.head(REPO) == expected
+    commits = [r.sent for r in hub.requests if r.path == f"api/datasets/{REPO}/commit/main"]
+    assert len(commits) == 4  # one, one refused, two
+    assert not [r.path for r in hub.requests if "lfs/objects" in r.path]
+    assert not hub.tokens_sent_away
+    again = command(line(out))
+    assert again.code == 0 and hub.head(REPO) == expected
+
+
 def test_a_dry_run_asks_nobody(made: Make, tmp_path: Path, hub: FakeHub, command: Command) -> None:
     out = made(tmp_path, "--parquet")
     result = command(line(out, "--dry_run"))
