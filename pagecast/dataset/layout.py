@@ -272,6 +272,12 @@ def dataset_of(output_dir: str, manifest: Mapping[str, Any]) -> str:
     return output_dir.rstrip("/").rsplit("/", 2)[0]
 
 
+def parse_named_split(directory: str) -> tuple[str, str] | None:
+    """Return what `named_split` was made from, None for any other directory."""
+    match = re.fullmatch(rf"(.+)/{SPLITS}/({SPLIT_NAME.pattern})/*", directory)
+    return match and (match[1], match[2])
+
+
 def in_named_split(name: str) -> tuple[str, str]:
     """Return the directory that a relative name is in, "" or a split's with a "/", and the rest."""
     match = _NAMED.fullmatch(name)

@@ -249,6 +249,58 @@ def test_damage_of_a_named_split_is_named_and_mended(
     assert verified(out) == 0
 
 
+def test_a_named_split_is_checked_by_itself(
+    source: Path, run: RunCommand, split: Split, command: Command
+) -> None:
+    """Of its own samples all is looked at, also in shards and images; of others nothing."""
+    out = run(source, options=GIVEN).path
+    assert split(f"{QUICK} --parquet --arrow").code == 0
+    quick = out / "splits/quick"
+    ids = {
+        json.loads(row)["id"]
+        for name in ("train", "val")
+        for row in (quick / f"{name}.jsonl").open()
+    }
+    samples = [json.loads(row)["id"] for row in (out / "samples.jsonl").open()]
+    check = f"verify --output_dir {quick}/ --workers 1"
+
+    def told(more: str = "") -> tuple[int, str]:
+        done = command(f"{check} {more}")
+        assert not done.err
+        return done.code, done.out
+
+    assert told() == (0, "checked 4 shards, 9 samples, 18 images, 6 files: no faults\n")
+    assert told("--sample 2")[0] == 0
+    (out / "train.jsonl").unlink()  # the split's own are elsewhere
+    other = next(name for name in samples if name not in ids)
+    (out / f"images/tiny/{other}.png").unlink()
+    assert told()[0] == 0
+    path = quick / "train.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"Word", b"Wort", 1))
+    path = out / f"images/tiny/{min(ids)}.png"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, text = told()
+    assert code == 1 and f"images/tiny/{min(ids)}.png: {min(ids)}: it is cut short" in text
+    assert "splits/quick/train.jsonl: sample_" in text and ": 2 faults\n" in text
+    assert told("--repair")[0] == 1
+    assert not (quick / "split_manifest.json").exists()
+    assert told() == (1, told()[1]) and "split_manifest.json: is missing" in told()[1]
+    assert run(source, options=GIVEN).code == split(f"{QUICK} --parquet --arrow").code == 0
+    assert told()[0] == verified(out) == 0
+
+
+def test_a_split_that_is_not_there_is_not_checked(
+    source: Path, run: RunCommand, split: Split, command: Command
+) -> None:
+    out = run(source, options=GIVEN).path
+    assert split().code == 0
+    done = command(f"verify --output_dir {out}/splits/quik --workers 1")
+    assert (done.code, done.out) == (2, "")
+    assert f"pagecast: error: {out} has no split 'quik'; there is quick\n" == done.err
+    done = command(f"verify --output_dir {out.parent}/none/splits/quick --workers 1")
+    assert done.code == 2 and f"{out.parent}/none is not a dataset: " in done.err
+
+
 def test_in_a_store_the_manifest_says_where_images_are(source: Path, command: Command) -> None:
     out = "memory://bucket/splits_of_one"
     given = f"--output_dir {out} --workers 1"
@@ -261,5 +313,6 @@ def test_in_a_store_the_manifest_says_where_images_are(source: Path, command: Co
     assert storage.exists(f"{out}/{sample['images']['tiny']}")
     assert PageReader(made).image(sample, "tiny").size == (512, 512)
     assert command(f"verify {given}").code == 0
+    assert command(f"verify --output_dir {made} --workers 1").out.startswith("checked 4 shards, 9 ")
     assert command(f"run --input {source} {given} --no_report {GIVEN} --overwrite").code == 0
     assert not list(storage.files_below(f"{out}/splits"))
