@@ -12,6 +12,8 @@ import pytest
 from pagecast import storage
 from pagecast.reader import PageReader
 from pipeline.__main__ import main
+from pipeline.estimate import preflight
+from pipeline.estimate.outputs import Disk
 from pipeline.launch.output import lock
 from tests.conftest import Command, Outcome, RunCommand, articles, tree, write_parquet
 from transforms.split import alone, parts
@@ -287,6 +289,57 @@ def test_a_named_split_is_checked_by_itself(
     assert told() == (1, told()[1]) and "split_manifest.json: is missing" in told()[1]
     assert run(source, options=GIVEN).code == split(f"{QUICK} --parquet --arrow").code == 0
     assert told()[0] == verified(out) == 0
+
+
+def test_a_split_without_room_on_the_disk_is_refused_before_anything_is_written(
+    source: Path, run: RunCommand, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = run(source, options=GIVEN).path
+
+    def free(size: int) -> None:
+        monkeypatch.setattr(preflight, "disk_of", lambda _: Disk("/the/disk", size, None, 1))
+
+    free(50)
+    found = split("--parquet --arrow")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.startswith("pagecast: error: this split needs about ")
+    assert found.err.endswith(
+        "; 50 bytes are free on the disk of /the/disk; use a smaller --max_samples or another "
+        "disk\n"
+    )
+    assert not (out / "splits").exists()
+    free(10**9)
+    done = split("--parquet --arrow")
+    assert (done.code, done.err) == (0, "")
+    # What it took at most is within the bounds, and what is there needs no room again.
+    made = sum(file.stat().st_size for file in (out / "splits").rglob("*.*") if file.is_file())
+    made += sum(file.stat().st_size for file in (out / "splits/quick").glob("*.jsonl"))
+    free(made)
+    assert split("--parquet --arrow --overwrite").code == 0
+    free(made // 3)
+    assert split("--parquet --arrow --name other").code == 2
+    free(10)
+    assert split("--parquet --arrow").code == 0
+
+
+def test_a_damaged_manifest_is_one_line_and_made_anew(
+    source: Path, run: RunCommand, split: Split
+) -> None:
+    out = run(source, options=GIVEN).path
+    assert split().code == 0
+    whole = tree(out)
+    for name in ("split_manifest.json", "_pagecast/split.json"):
+        path = out / "splits/quick" / name
+        for content in ("", "[1]", "3", '{"outputs": 5}', '{"train"'):
+            if name == "_pagecast/split.json" and content.startswith('{"out'):
+                continue
+            path.write_text(content)
+            found = split()
+            assert (found.code, found.err.count("\n")) == (2, 1), found.err
+            assert f"pagecast: error: {path} is damaged (" in found.err
+            assert "--overwrite makes the split anew" in found.err
+        assert split(f"{QUICK} --overwrite").code == 0
+        assert tree(out) == whole
 
 
 def test_a_split_that_is_not_there_is_not_checked(
