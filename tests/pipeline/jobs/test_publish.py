@@ -6,6 +6,7 @@ import doctest
 import hashlib
 import io
 import json
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from pipeline.options import FINEWIKI
 from tests.conftest import Command, articles, write_parquet
 from tests.pagecast.render.test_glyphs import tiny_font
 from tests.support.hub import FakeHub
+from tests.support.reading import share_in_process
 
 REPO = "me/pages"
 SIZES = "--min_tokens 40 --context_tokens 30 --continuation_tokens 10 --modes tiny,mine=100"
@@ -176,6 +178,12 @@ def test_what_is_published_is_opened_there_as_it_was_here(
         assert PageReader(f"hf://datasets/{REPO}@v1").image(name, "mine") == here.image(
             name, "mine"
         )
+    forks = multiprocessing.get_context("fork")  # of a process that has connections and threads
+    answers = forks.Queue()
+    loader = forks.Process(target=share_in_process, args=([there], "tiny", (0, 1), answers))
+    loader.start()
+    assert [sample for _, sample, _ in answers.get(timeout=60)] == list(here["train"])
+    loader.join()
     with pytest.raises(ReaderError, match="is not there: the job is not finished, or this is not"):
         _ = PageReader(f"hf://datasets/{REPO}").modes  # main has nothing
     assert not hub.tokens_sent_away
