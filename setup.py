@@ -58,10 +58,12 @@ EXTRAS = {
     "dataflow": ["apache-beam[gcp]", "build>=1.2", "setuptools>=77"],
     "test": [
         "datasets>=4,<6",
+        "duckdb>=1.4,<3",
         "gcp-storage-emulator==2026.7.19",  # the tests reach into it
         "hypothesis>=6.150",
         "moto[server,s3]>=5.1,<6",
         "mypy>=1.18",
+        "polars>=1.30,<3",
         "pytest>=8",
         "pytest-xdist>=3.8",
         "ruff>=0.14",

@@ -22,6 +22,7 @@ MANIFEST = "split_manifest.json"
 REPORT = "report.html"
 IMAGES = "images"
 PARQUET = "parquet"
+DATA = "data"  # instead of it where the hub has a dataset: there it looks for Parquet files
 SPLITS = "splits"  # below it is a directory for each split of `pagecast split`, by its name
 ROOT = "../.."  # the dataset, from such a directory
 ARROW_INFO, ARROW_STATE = "dataset_info.json", "state.json"  # beside the Arrow files of a split
@@ -247,7 +248,7 @@ def files_of_splits(output_dir: str) -> Iterator[str]:
 
 def part_files(output_dir: str, split: str) -> list[str]:
     """Return the names of the parts of a split that lie in the open, in order."""
-    found = (name for name in files_of_splits(output_dir))
+    found = (path.rsplit("/", 1)[-1] for path in storage.files_in(output_dir))
     return sorted(
         n for n in found if (match := _PART_FILE.fullmatch(n)) and match["split"] == split
     )
@@ -285,6 +286,12 @@ def dataset_of(output_dir: str, manifest: Mapping[str, Any]) -> str:
     if storage.is_local(output_dir):
         return storage.join(output_dir, ROOT)
     return output_dir.rstrip("/").rsplit("/", 2)[0]
+
+
+def parse_named_split(directory: str) -> tuple[str, str] | None:
+    """Return what `named_split` was made from, None for any other directory."""
+    match = re.fullmatch(rf"(.+)/{SPLITS}/({SPLIT_NAME.pattern})/*", directory)
+    return match and (match[1], match[2])
 
 
 def in_named_split(name: str) -> tuple[str, str]:

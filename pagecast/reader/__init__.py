@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pagecast.reader.opened import ReaderError
+from pagecast.reader.errors import ReaderError
 from pagecast.reader.pages import PageReader
 from pagecast.reader.splits import Split
 

@@ -1,13 +1,13 @@
-"""A dataset as one thread of one process has it open: its manifest, its files, its renderer."""
+"""A dataset as one thread of one process has it open: its files, its renderer."""
 
 from __future__ import annotations
 
+import hashlib
 import io
-import json
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,59 +17,29 @@ from pagecast import storage
 from pagecast.dataset.assets import DamagedAssetError, read_asset
 from pagecast.dataset.layout import (
     FILES,
-    MANIFEST,
     NONE,
+    PARQUET,
     PLAN,
-    SHARDS,
     asset_path,
-    dataset_of,
     image_name,
     receipt_path,
     shard_path,
     tar_name,
 )
-from pagecast.dataset.manifest import fonts_of
 from pagecast.dataset.receipts import Receipt, read_images
 from pagecast.dataset.sample import ModeImages, digest_of, parse_sample_id
 from pagecast.dataset.shard import Shard, read_plan
-from pagecast.probe import made_by, remedy, unlike
+from pagecast.probe import remedy, unlike
+from pagecast.reader.errors import CHUNK_BITS, DAMAGE, ReaderError, damaged, parse_line, parsed
+from pagecast.reader.manifest import Manifest
 from pagecast.render import PageRenderer
+from pagecast.render.fonts import default_font
 from pagecast.style import PageStyle
 
+if TYPE_CHECKING:
+    from pagecast.reader.tables import OpenTables
+
 MOST_RECEIPTS = 256  # kept in memory as they are; some tens of kilobytes each
-CHUNK_BITS = 20  # of the key of a sample within its shard
-# What a file that another tool wrote, or half of one, leads to.
-DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-
-class ReaderError(Exception):
-    """The dataset is not finished, or its pages cannot be had here as they were made."""
-
-
-class Manifest(NamedTuple):
-    """What a reader needs of a manifest: sizes in samples, sides of pages in pixels.
-
-    output_dir: where the pages are; for a named split two above its own directory.
-    """
-
-    output_dir: str
-    form: str
-    merged: bool
-    modes: dict[str, int]
-    splits: dict[str, int]
-    fonts: list[str]
-    line_break: str
-    made: dict[str, Any]
-
-    def size_of(self, mode: str) -> int:
-        """Return the side of a mode's pages in pixels.
-
-        Raises:
-          ReaderError: the dataset has no such mode.
-        """
-        if mode not in self.modes:
-            raise ReaderError(f"mode {mode!r} is not in the dataset, only {', '.join(self.modes)}")
-        return self.modes[mode]
 
 
 class Places(NamedTuple):
@@ -80,42 +50,14 @@ class Places(NamedTuple):
     lengths: npt.NDArray[np.int64]
 
 
-def read_manifest(directory: str) -> Manifest:
-    """Return what the manifest in a directory says.
-
-    Raises:
-      ReaderError: there is none, or it is not one of Pagecast's.
-    """
-    path = storage.join(directory, MANIFEST)
-    if not storage.exists(path):
-        raise ReaderError(f"{path} is not there: the job is not finished, or this is not a dataset")
-    try:
-        record = json.loads(storage.read_bytes(path))
-        found = Manifest(
-            dataset_of(directory, record),
-            record["outputs"]["images"],
-            bool(record["outputs"].get("merged", True)),
-            {name: int(table["px"]) for name, table in record["vision_modes"].items()},
-            {name: int(record["split"][name]["samples"]) for name in ("train", "val")},
-            [font["sha256"] for font in fonts_of(record)],
-            record["options"].get("line_break", "spaces"),
-            made_by(record),
-        )
-        if found.form not in (FILES, SHARDS, NONE):
-            raise ValueError(f"images are {found.form!r}")
-    except DAMAGE as error:
-        raise ReaderError(
-            f"{path} is not a manifest of Pagecast's ({type(error).__name__}: {error}): "
-            "another tool may have written it, or it is damaged; the `run` command that made "
-            "the dataset writes it again"
-        ) from error
-    return found
-
-
 class OpenDataset:
-    """A dataset as one thread of one process has it open."""
+    """A dataset as one thread of one process has it open.
 
-    def __init__(self, manifest: Manifest) -> None:
+    tables: what reads its Parquet files, where that is how it is read.
+    """
+
+    def __init__(self, manifest: Manifest, tables: OpenTables | None) -> None:
+        self.tables = tables
         self._output_dir = manifest.output_dir
         self._manifest = manifest
         self._files = storage.RangeReader()
@@ -156,7 +98,9 @@ class OpenDataset:
         self._manifest.size_of(mode)
         if self._manifest.form == NONE:
             raise ReaderError("the dataset stores no images; `image` draws them")
-        row, chunk = _parsed(sample)
+        row, chunk = parsed(sample)
+        if self._manifest.form == PARQUET and self.tables is not None:
+            return self.tables.png(sample, mode)
         if self._manifest.form == FILES:
             return storage.read_bytes(storage.join(self._output_dir, image_name(mode, sample)))
         shard = self._shard_of(sample, row)
@@ -171,7 +115,9 @@ class OpenDataset:
     def checked_png(self, sample: str, mode: str) -> bytes:
         """Return a stored image that has the digest of its shard's receipt."""
         png = self.png(sample, mode)
-        row, _ = _parsed(sample)
+        row, _ = parsed(sample)
+        if self.tables is not None:
+            raise ReaderError("an image in a Parquet file has no receipts to check it by")
         stored = self._images(self._shard_of(sample, row)).get(mode)
         place = stored and stored.places.get(sample)
         if not place or place.digest != digest_of(png):
@@ -188,10 +134,7 @@ class OpenDataset:
             return self._renderer
         try:
             if self._renderer is None:
-                fonts = tuple(
-                    read_asset(asset_path(self._output_dir, font, ".ttf"))
-                    for font in manifest.fonts
-                )
+                fonts = tuple(map(self._font, manifest.fonts))
                 style = PageStyle(fonts, manifest.made["layout"], manifest.line_break)
                 self._renderer = PageRenderer(style)
             renderer = self._renderer
@@ -208,9 +151,23 @@ class OpenDataset:
         self._probed.add(mode)
         return renderer
 
+    def _font(self, sha256: str) -> bytes:
+        path = asset_path(self._output_dir, sha256, ".ttf")
+        try:
+            return read_asset(path)
+        except FileNotFoundError as error:
+            if hashlib.sha256(default_font()).hexdigest() == sha256:
+                return default_font()  # a published dataset comes without
+            raise ReaderError(
+                f"{path} is not there: pages are drawn with a font that this dataset came without; "
+                "give its file to PageRenderer, which draws them from the samples' texts"
+            ) from error
+
     def _sample(self, sample: str) -> dict[str, Any]:
-        """Return a sample from its shard's file."""
-        row, chunk = _parsed(sample)
+        """Return a sample from its shard's file, or its table."""
+        row, chunk = parsed(sample)
+        if self.tables is not None:
+            return self.tables.sample(sample)
         shard = self._shard_of(sample, row)
         place = self._lines(shard).get((row, chunk))
         if place is None:
@@ -223,8 +180,13 @@ class OpenDataset:
             path = storage.private(self._output_dir, PLAN)
             try:
                 self._shards = [each for each in read_plan(path) if isinstance(each, Shard)]
+            except FileNotFoundError as error:
+                raise ReaderError(
+                    f"{path} is not there, which says where images and samples are: the dataset "
+                    "came without; one with Parquet (`run --parquet`) can be read so"
+                ) from error
             except DAMAGE as error:
-                raise _damaged(path, error) from error
+                raise damaged(path, error) from error
         at = bisect_right(self._shards, row, key=lambda shard: shard.first_row) - 1
         if at < 0:
             raise ReaderError(f"{sample} is not in the dataset")
@@ -247,7 +209,7 @@ class OpenDataset:
         try:
             return read_images(storage.read_bytes(path))
         except DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
     def _read_lines(self, shard: int) -> dict[tuple[int, int], tuple[int, int]]:
         """Return the ranges of a shard's lines by row and chunk."""
@@ -255,41 +217,10 @@ class OpenDataset:
         try:
             articles = Receipt.from_json(storage.read_bytes(path)).articles
         except DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
         places, offset = {}, 0
         for article in articles:
             for chunk, length in enumerate(article.lengths):
                 places[article.row, chunk] = offset, length
                 offset += length
         return places
-
-
-def parse_line(line: bytes, where: str) -> dict[str, Any]:
-    """Return the sample of a line.
-
-    Raises:
-      ReaderError: it is something else; `where` says which line.
-    """
-    try:
-        sample = json.loads(line)
-        _ = sample["id"], sample["context_text"]
-    except DAMAGE as error:
-        raise ReaderError(
-            f"{where} is not a sample ({type(error).__name__}: {error}): the file was damaged or "
-            "changed; `pagecast verify` names all that is"
-        ) from error
-    return sample
-
-
-def _parsed(sample: str) -> tuple[int, int]:
-    try:
-        return parse_sample_id(sample)
-    except ValueError as error:
-        raise ReaderError(str(error)) from error
-
-
-def _damaged(path: str, error: Exception) -> ReaderError:
-    return ReaderError(
-        f"{path} is damaged ({type(error).__name__}: {error}); the `run` command that made the "
-        "dataset writes it again"
-    )

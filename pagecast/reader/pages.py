@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from pagecast import storage
 from pagecast.dataset.layout import merged_path, part_files
+from pagecast.reader.errors import ReaderError
 from pagecast.reader.lines import LineIndex, find_lines, noted_lines
-from pagecast.reader.opened import Manifest, OpenDataset, ReaderError, read_manifest
-from pagecast.reader.splits import Split
+from pagecast.reader.manifest import Manifest, read_manifest
+from pagecast.reader.opened import OpenDataset
+from pagecast.reader.splits import LineRows, Rows, Split
 from pagecast.storage import local
+
+if TYPE_CHECKING:
+    from pagecast.reader.tables import OpenTables, Tables
 
 TOKENS = ("context_tokens", "continuation_tokens")
 
@@ -39,13 +44,14 @@ class PageReader:
 
     Args:
       url: an output directory, or one of its `splits/NAME`; a path, or a place in a store such as
-        "s3://bucket/out" or "hf://datasets/owner/name".
+        "s3://bucket/out"; or what was published, "hf://datasets/owner/name@revision".
     """
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
         self._directory = local.path_of(os.fspath(url))
         self._manifest: Manifest | None = None
         self._lines: dict[str, LineIndex] = {}
+        self._tables: Tables | None = None
         self._opened: dict[tuple[int, int], OpenDataset] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -79,7 +85,11 @@ class PageReader:
           ReaderError: there is no such split, or its file is not as it was written.
           OSError: a file cannot be read.
         """
-        return Split(self, split, range(len(self.lines(split))))
+        splits = self._read_manifest().splits
+        if split not in splits:
+            raise ReaderError(f"{split!r} is not a split, only {', '.join(splits)}")
+        self.rows(split)
+        return Split(self, split, range(splits[split]))
 
     def image(self, sample: Mapping[str, Any] | str, mode: str) -> Image.Image:
         """Return a sample's page: a square image of mode "L", black on white.
@@ -132,20 +142,17 @@ class PageReader:
         """
         return self._dataset().checked_png(sample, mode)
 
-    def lines(self, split: str) -> LineIndex:
-        """Return where the lines of a split are: found once, by whoever asks first."""
+    def rows(self, split: str) -> Rows:
+        """Return what reads the samples of a split here; where they are is found out once."""
+        opened = self._dataset()
+        if opened.tables is not None:
+            return opened.tables.rows(split)
         if split not in self._lines:
             self._lines[split] = self._find_lines(split)
-        return self._lines[split]
-
-    def read(self, path: str, offset: int, length: int) -> bytes:
-        """Return a range of one of the dataset's files."""
-        return self._dataset().read(path, offset, length)
+        return LineRows(self._lines[split], opened.read)
 
     def _find_lines(self, split: str) -> LineIndex:
         manifest = self._read_manifest()
-        if split not in manifest.splits:
-            raise ReaderError(f"{split!r} is not a split, only {', '.join(manifest.splits)}")
         merged = merged_path(self._directory, split)
         parts = [] if manifest.merged else part_files(self._directory, split)
         paths = [storage.join(self._directory, name) for name in parts] or [merged]
@@ -166,12 +173,28 @@ class PageReader:
 
     def _read_manifest(self) -> Manifest:
         if self._manifest is None:
-            self._directory = storage.pinned(self._directory)
+            try:
+                self._directory = storage.pinned(self._directory)
+            except ValueError as error:
+                raise ReaderError(f"{self._directory}: {error}") from error
             self._manifest = read_manifest(self._directory)
         return self._manifest
 
     def _dataset(self) -> OpenDataset:
         mine = os.getpid(), threading.get_ident()
         if mine not in self._opened:
-            self._opened[mine] = OpenDataset(self._read_manifest())
+            self._opened[mine] = OpenDataset(self._read_manifest(), self._open_tables())
         return self._opened[mine]
+
+    def _open_tables(self) -> OpenTables | None:
+        manifest = self._read_manifest()
+        if manifest.tables is None:
+            return None
+        try:
+            from pagecast.reader.tables import OpenTables, Tables
+        except ImportError as error:
+            raise ReaderError(
+                f"{manifest.tables} is read with pyarrow: pip install pyarrow ({error})"
+            ) from error
+        self._tables = self._tables or Tables(manifest)
+        return OpenTables(self._tables)

@@ -80,6 +80,11 @@ def open_read(path: str) -> BinaryIO:
     return local.open_read(path) if is_local(path) else serving(path).open_read(path)
 
 
+def open_ranges(path: str) -> BinaryIO:
+    """Open a file for reading ranges far apart: of a store nothing but what is asked for comes."""
+    return local.open_read(path) if is_local(path) else serving(path).open_ranges(path)
+
+
 def read_bytes(path: str) -> bytes:
     """Return the whole content of a file."""
     with open_read(path) as file:
@@ -186,8 +191,7 @@ class RangeReader:
         if path not in self._open:
             if len(self._open) >= self._most_open:
                 self._open.popitem(last=False)[1].close()
-            local = is_local(path)
-            self._open[path] = open_read(path) if local else serving(path).open_ranges(path)
+            self._open[path] = open_ranges(path)
         self._open.move_to_end(path)
         self._open[path].seek(offset)
         return _whole(self._open[path].read(length), path, offset, length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -107,6 +107,11 @@ class Lines(NamedTuple):
         return reader.read(path, int(self.offsets[sample]), int(self.sizes[sample]))
 
 
+def shards_of(manifest: Mapping[str, Any]) -> set[int]:
+    """Return the numbers of the shards that a named split is of."""
+    return {n for a, b in manifest["shards"]["numbers"] for n in range(a, b + 1)}
+
+
 def _require(record: Any, types: dict[str, type]) -> None:
     for name, wanted in types.items():
         if type(record[name]) is not wanted:
@@ -156,14 +161,17 @@ class Check:
         samples = Samples([(a.row, a.wiki_id, len(a.lengths)) for a in articles])
         return receipts, samples, Lines.of(self.dataset.output_dir, reports)
 
+    def of_named(self, name: str) -> Dataset:
+        """Return the dataset as a named split of it, by the directory of that."""
+        return self.dataset._replace(output_dir=self.dataset.path(named_split("", name)))
+
     def check_named(self, name: str, reports: Sequence[ShardReport]) -> None:
         """Check a split of `pagecast split`, as the split of those shards that it is of."""
-        below = named_split("", name)
-        there = self.dataset._replace(output_dir=self.dataset.path(below))
+        below, there = named_split("", name), self.of_named(name)
         check = replace(self, dataset=there, faults=[], samples_checked=0, files_checked=0)
         manifest = check.read_manifest(name)
         if manifest is not None:
-            numbers = {n for a, b in manifest["shards"]["numbers"] for n in range(a, b + 1)}
+            numbers = shards_of(manifest)
             used = [report for report in reports if report.shard.number in numbers]
             if len(used) == len(numbers) and all(report.receipt for report in used):
                 check.check_split(manifest, *self.contents(used))

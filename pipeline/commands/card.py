@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 from huggingface_hub import DatasetCard, DatasetCardData
-from PIL import Image
 
 from pagecast import VISION_MODES, PageReader
 from pagecast.dataset.layout import FILES, NONE, SHARDS
@@ -40,15 +38,13 @@ class Example(NamedTuple):
     file: str = PAGE
 
 
-def example_of(reader: PageReader) -> Example | None:
-    """Return the first sample's page at the largest mode that a card has room for, if any."""
+def example_of(reader: PageReader) -> Example:
+    """Return the first train sample's page at the largest mode that a card has room for."""
     fitting = [mode for mode, px in reader.modes.items() if px <= SHOWN_PX] or [*reader.modes]
     mode = max(fitting, key=reader.modes.__getitem__)
-    for split in ("train", "val"):
-        for sample in islice(reader[split], 1):
-            image: Image.Image = reader.image(sample, mode)
-            return Example(sample["id"], sample["wiki_id"], mode, image.width, encode_png(image, 9))
-    return None
+    sample = reader["train"][0]
+    image = reader.image(sample, mode)
+    return Example(sample["id"], sample["wiki_id"], mode, image.width, encode_png(image, 9))
 
 
 def make_card(
@@ -56,7 +52,7 @@ def make_card(
     repo: str,
     form: str,
     data_files: Mapping[str, str],
-    example: Example | None,
+    example: Example,
     codes: Sequence[str],
     licence: str | None,
 ) -> str:
@@ -114,10 +110,15 @@ def make_card(
     return str(card)
 
 
-def languages_of(paths: Iterable[str], example: Example | None) -> list[str]:
+def is_ours(card: bytes) -> bool:
+    """Tell whether a card, which somebody else may have written, has the tags of one made here."""
+    return all(f"\n- {tag}\n".encode() in card for tag in TAGS)
+
+
+def languages_of(paths: Iterable[str], example: Example) -> list[str]:
     """Return the codes of the Wikipedias that input is of, by FineWiki's directories or ids."""
     found = {match[1] for match in map(languages.SUBSET.search, paths) if match}
-    if example is not None and not found:
+    if not found:
         found = {match[1] for match in [languages.WIKI_ID.match(example.wiki_id)] if match}
     return sorted(code.replace("_", "-") for code in found)
 
@@ -179,6 +180,10 @@ def without_place(path: str) -> str:
 
 
 def public_manifest(manifest: Mapping[str, Any]) -> bytes:
-    """Return a manifest whose input files are named without their place."""
+    """Return a manifest as a reader of the published dataset needs it.
+
+    Input files are named without their place, and a named split stands for itself.
+    """
     inputs = [{**file, "path": without_place(file["path"])} for file in manifest["inputs"]]
-    return json.dumps({**manifest, "inputs": inputs}, indent=2).encode("ascii") + b"\n"
+    public = {key: value for key, value in manifest.items() if key != "root"} | {"inputs": inputs}
+    return json.dumps(public, indent=2).encode("ascii") + b"\n"

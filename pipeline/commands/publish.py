@@ -8,11 +8,11 @@ in several commits where there are many, and after a stop only what the hub has 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from huggingface_hub import HfApi, constants, errors, get_token
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -20,6 +20,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from pagecast import PageReader, ReaderError, storage
 from pagecast.dataset.layout import (
     CARD,
+    DATA,
     FILES,
     IMAGES,
     MANIFEST,
@@ -34,6 +35,8 @@ from pagecast.dataset.layout import (
     tar_name,
 )
 from pagecast.dataset.shard import Shard, read_plan
+from pagecast.reader.errors import DAMAGE
+from pagecast.reader.manifest import read_record
 from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import hub_requests
 from pipeline.commands import card
@@ -44,7 +47,6 @@ from pipeline.progress.terminal import be_quiet, note, readable, say
 
 DONE, FAILED = 0, 1
 README = "README.md"
-DATA = "data"  # where the hub looks for Parquet files
 SPLITS = ("train", "val")
 OURS = [
     *(f"{DATA}/{split}-*-of-*.parquet" for split in SPLITS),
@@ -72,7 +74,10 @@ def publish(options: PublishOptions) -> int:
     """
     be_quiet(options.quiet)
     out = _output_dir(options)
-    manifest = _read_manifest(out)
+    try:
+        manifest = read_record(out)[1]
+    except ReaderError as error:
+        raise UsageError(str(error)) from error
     if not manifest["split"]["train"]["samples"]:
         raise UsageError(f"{out} has no train samples, so there is nothing to publish")
     contents = find_contents(out, manifest)
@@ -86,20 +91,13 @@ def publish(options: PublishOptions) -> int:
     except ReaderError as error:
         raise UsageError(str(error)) from error
     plan = read_plan(storage.private(dataset_of(out, manifest), PLAN))
-    # A viewer has nothing to show of a split without samples.
-    there = {s: p for s, p in contents.data_files.items() if manifest["split"][s]["samples"]}
-    text = card.make_card(
-        manifest,
-        options.repo,
-        contents.form,
-        there,
-        example,
-        card.languages_of([entry.path for entry in plan], example),
-        options.license,
-    )
-    made = {README: text.encode(), MANIFEST: card.public_manifest(manifest)}
-    if example is not None:
-        made[card.PAGE] = example.png
+    try:
+        made = _made(manifest, options, contents, example, [entry.path for entry in plan])
+    except DAMAGE as error:
+        raise UsageError(
+            f"{storage.join(out, MANIFEST)} is damaged ({type(error).__name__}: {error}); the "
+            "`run` command that made the dataset writes it again"
+        ) from error
     path = storage.private(out, CARD)
     storage.protect(out)
     storage.commit(path, [made[README]])
@@ -120,6 +118,27 @@ def publish(options: PublishOptions) -> int:
     return DONE
 
 
+def _made(
+    manifest: Mapping[str, Any],
+    options: PublishOptions,
+    contents: Contents,
+    example: card.Example,
+    paths: Iterable[str],
+) -> dict[str, bytes]:
+    """Return what is published beside the dataset's own files; `paths` are those of its input."""
+    # A viewer has nothing to show of a split without samples.
+    there = {s: p for s, p in contents.data_files.items() if manifest["split"][s]["samples"]}
+    codes = card.languages_of(paths, example)
+    text = card.make_card(
+        manifest, options.repo, contents.form, there, example, codes, options.license
+    )
+    return {
+        README: text.encode(),
+        MANIFEST: card.public_manifest(manifest),
+        card.PAGE: example.png,
+    }
+
+
 def _output_dir(options: PublishOptions) -> str:
     if not storage.is_local(options.output_dir):
         raise UsageError(
@@ -130,23 +149,6 @@ def _output_dir(options: PublishOptions) -> str:
     except errors.HFValidationError as error:
         raise UsageError(f"--repo {options.repo}: {' '.join(str(error).split())}") from error
     return os.path.abspath(options.output_dir)
-
-
-def _read_manifest(out: str) -> dict[str, Any]:
-    path = storage.join(out, MANIFEST)
-    try:
-        manifest = json.loads(storage.read_bytes(path))
-        _ = manifest["outputs"]["images"], manifest["split"]["train"], manifest["inputs"]
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{path} is not there: the job is not finished, or this is not a dataset"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{path} is not a manifest of Pagecast's ({type(error).__name__}: {error}); the `run` "
-            "command that made the dataset writes it again"
-        ) from error
-    return dict(manifest)
 
 
 def find_contents(out: str, manifest: Mapping[str, Any]) -> Contents:
@@ -191,7 +193,8 @@ def send(files: Mapping[str, str], made: Mapping[str, bytes], options: PublishOp
       StoreError, OSError: the hub or the connection failed.
     """
     # Reading from the hub does without; large uploads are what it is good at.
-    constants.HF_HUB_DISABLE_XET = bool(os.environ.get("HF_HUB_DISABLE_XET"))
+    told = os.environ.get("HF_HUB_DISABLE_XET", "").upper()
+    constants.HF_HUB_DISABLE_XET = told in constants.ENV_VARS_TRUE_VALUES
     api = HfApi(endpoint=hub_requests.endpoint())
     with tempfile.TemporaryDirectory(prefix="pagecast-") as stage, _naming(options.repo):
         for name, path in files.items():
@@ -227,8 +230,14 @@ def _refuse_foreign(api: HfApi, repo: str, options: PublishOptions) -> None:
     """
     there = api.list_repo_files(repo, repo_type="dataset", revision=options.revision)
     others = sorted(set(there) - {".gitattributes", README})
-    if others and MANIFEST not in others:
-        raise UsageError(f"--repo {repo} holds something else ({others[0]}); choose another")
+    if not others or MANIFEST in others:
+        return
+    # An upload in several commits that was stopped has a card, which goes first, and no manifest.
+    if README in there:
+        at = f"hf://datasets/{repo}@{quote(options.revision or 'main', safe='')}/{README}"
+        if card.is_ours(storage.read_bytes(at)):
+            return
+    raise UsageError(f"--repo {repo} holds something else ({others[0]}); choose another")
 
 
 @contextlib.contextmanager
@@ -236,8 +245,12 @@ def _naming(repo: str) -> Iterator[None]:
     """Turn the library's errors into one line."""
     try:
         yield
-    except (*hub_requests.FAILURES, RuntimeError, ValueError) as error:
+    except (*hub_requests.FAILURES, RuntimeError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the files here; those of hf_xet have no number
         status = hub_requests.status_of(error)
+        if isinstance(error, PermissionError):
+            status = 401
         if status in (401, 403):
             refused = "refuses the token" if get_token() else "wants a token"
             what = f"the hub {refused} ({status}): set HF_TOKEN to one that may write to it"

@@ -15,9 +15,11 @@ from pagecast.dataset.layout import IMAGES, MANIFEST, NONE, PLAN, ROOT, SPLIT, n
 from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.shard import Failure, Shard, read_plan
 from pagecast.dataset.tables.arrow import sample_schema
+from pagecast.reader.errors import DAMAGE
 from pagecast.storage import local
 from pagecast.verify.dataset import Dataset
 from pipeline.commands.verify import find_dataset
+from pipeline.estimate.preflight import preflight_split
 from pipeline.launch.output import directory, lock, ours
 from pipeline.options import SplitOptions, UsageError
 from pipeline.progress.streams import tell
@@ -78,6 +80,8 @@ def split(options: SplitOptions) -> int:
         committed = Committed(receipts, len(shards), not failed and len(receipts) == len(shards))
         if not receipts:
             raise UsageError(f"{source} has no shard yet: split it when its run has made some")
+        if not _is_whole(out, options):
+            preflight_split(out, receipts, options)
         with lock.hold(out, options.force_unlock):
             manifest = _write(options, dataset, config, committed, out, each)
     if not committed.complete:
@@ -136,17 +140,39 @@ def _write(
 
 def _differences(out: str, wanted: Mapping[str, Any], committed: Committed) -> Iterator[str]:
     """Yield what the split that is there, or was begun, has otherwise than this one is to have."""
-    record, manifest = (
-        json.loads(storage.read_bytes(path)) if storage.exists(path) else {}
-        for path in (storage.private(out, SPLIT), storage.join(out, MANIFEST))
-    )
+    record = _record(storage.private(out, SPLIT))
+    manifest = _record(storage.join(out, MANIFEST), "shards")
     for name, value in wanted.items():
         if name in record and record[name] != value:
             yield f"--{name} was {record[name]}, now {value}"
     now = committed.record()["shards"]
     if manifest and manifest["shards"] != now:
-        was = manifest["shards"]["committed"]
-        yield f"{was:,} shards were there, now {now['committed']:,} of {now['of']:,} are"
+        was = manifest["shards"].get("committed")
+        yield f"{was} shards were there, now {now['committed']:,} of {now['of']:,} are"
+
+
+def _is_whole(out: str, options: SplitOptions) -> bool:
+    """Tell whether a split is there with all that is asked for, so that nothing is written."""
+    manifest = {} if options.overwrite else _record(storage.join(out, MANIFEST), "outputs")
+    asked = (name for name in ("arrow", "parquet") if getattr(options, name))
+    return bool(manifest) and all(manifest["outputs"].get(name) for name in asked)
+
+
+def _record(path: str, *tables: str) -> dict[str, Any]:
+    """Return what a file of the split that is there says, nothing where there is no such file.
+
+    Raises:
+      UsageError: it is damaged.
+    """
+    if not storage.exists(path):
+        return {}
+    try:
+        record = json.loads(storage.read_bytes(path))
+        return {**record, **{name: {**record[name]} for name in tables}}
+    except DAMAGE as error:
+        raise UsageError(
+            f"{path} is damaged ({type(error).__name__}: {error}); --overwrite makes the split anew"
+        ) from error
 
 
 def _refuse_foreign(out: str) -> None:

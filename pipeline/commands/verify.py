@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pagecast import storage
-from pagecast.dataset.layout import MANIFEST, in_named_split
+from pagecast.dataset.layout import (
+    CONFIG,
+    MANIFEST,
+    in_named_split,
+    named_splits,
+    parse_named_split,
+)
 from pagecast.dataset.shard import Shard
 from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
+from pagecast.verify.named import NamedCheck
 from pipeline.launch import stores
 from pipeline.launch.output import directory, lock, ours
 from pipeline.options import SplitOptions, UsageError, VerifyOptions
@@ -32,14 +40,34 @@ def find_dataset(
     Raises:
       UsageError: there is none.
     """
+    try:
+        return open_dataset(_place(options))
+    except DatasetError as error:
+        raise UsageError(str(error)) from error
+
+
+def _place(options: VerifyOptions | SplitOptions) -> str:
     place = [("--output_dir", options.output_dir)]
     stores.use(place, options.store_args, alone=options.workers == 1)
     local = storage.is_local(options.output_dir)
-    out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
-    try:
-        return open_dataset(out)
-    except DatasetError as error:
-        raise UsageError(str(error)) from error
+    return os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
+
+
+def _find_named(options: VerifyOptions) -> tuple[VerifyOptions, str | None]:
+    """Return the options for the dataset that a named split is of, and its name, if it is one.
+
+    Raises:
+      UsageError: there is no split of that name.
+    """
+    place = _place(options)
+    found = parse_named_split(place)
+    if found is None or storage.exists(storage.private(place, CONFIG)):
+        return options, None
+    out, name = found
+    if storage.exists(storage.private(out, CONFIG)) and name not in (names := named_splits(out)):
+        there = f"; there is {', '.join(names)}" if names else ""
+        raise UsageError(f"{out} has no split {name!r}{there}")
+    return replace(options, output_dir=out), name
 
 
 def verify(options: VerifyOptions) -> int:
@@ -49,6 +77,7 @@ def verify(options: VerifyOptions) -> int:
       UsageError: there is no dataset.
     """
     be_quiet(options.quiet)
+    options, name = _find_named(options)
     dataset, config, shards = find_dataset(options)
     out = dataset.output_dir
     with ExitStack() as stack:
@@ -58,8 +87,8 @@ def verify(options: VerifyOptions) -> int:
         elif owner := lock.owner_of(out):
             say(f"warning: {owner} is at work in {out}: what it has not finished is a fault here")
         each = stack.enter_context(workers(options.workers, options.store_args))
-        chosen = options.sample, options.seed
-        check = Check(dataset, config, shards, each, *chosen, redraw_all=options.redraw)
+        given = dataset, config, shards, each, options.sample, options.seed, options.redraw
+        check = Check(*given) if name is None else NamedCheck(*given, name=name)
         check.run()
         for fault in check.faults:
             tell(one_line(str(fault)))

@@ -1,4 +1,4 @@
-"""Before a run writes anything: does it fit on the disk?
+"""Before a run or a split writes anything: does it fit on the disk?
 
 Mostly the footers say so, by a bound that no text comes near. Else some articles are read. Only
 what is certain counts: a run that may fit is started.
@@ -6,15 +6,17 @@ what is certain counts: a run that may fit is started.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pagecast import storage
+from pagecast.dataset.receipts import Receipt
 from pipeline.estimate import estimate as estimating
-from pipeline.estimate.outputs import Disk, disk_of
+from pipeline.estimate.interval import Interval, around
+from pipeline.estimate.outputs import Disk, Files, disk_of, room_in
 from pipeline.launch.inputs import InputFile
 from pipeline.launch.prepare import Sources
-from pipeline.options import BUILTIN, RunOptions, UsageError
+from pipeline.options import BUILTIN, RunOptions, SplitOptions, UsageError
 from pipeline.progress.terminal import readable, say
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
@@ -23,6 +25,9 @@ PIXEL_BYTES = 0.25
 NUMBER_BYTES = 8  # a token id in JSON, at most
 COPIES = 5  # of a sample's line: its shard's, samples.jsonl, the split, Arrow and Parquet
 FIXED_BYTES, FIXED_FILES, SHARD_BYTES = 30_000_000, 100, 10_000
+UNLIKE = 0.1  # how far the samples of a split may be from all others, as a share of their size
+# What a byte of a JSON line is in a table.
+ARROW_LINES, PARQUET_LINES = Interval(0.7, 0.4, 1.4), Interval(0.4, 0.2, 0.7)
 ARTICLES, DRAWN = 1500, 60  # looked at where the bound does not fit
 
 
@@ -67,14 +72,51 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     except Exception as error:  # whatever it is, the run itself will say it better
         say(f"warning: it is not known whether the disk has room ({type(error).__name__}: {error})")
         return
-    room = known["disk"]
+    refuse(known["disk"], "run", f"{ways_out(options)}, or start it with --no_preflight")
+
+
+def refuse(room: Mapping[str, Any], what: str, ways: str) -> None:
+    """Refuse what certainly does not fit, and warn of what may not.
+
+    Raises:
+      UsageError: it certainly does not.
+    """
     if not room["may_have_room"]:
-        raise UsageError(
-            f"this run needs about {shortage(room)}; {ways_out(options)}, or start it with "
-            "--no_preflight"
-        )
+        raise UsageError(f"this {what} needs about {shortage(room)}; {ways}")
     if not room["has_room"]:
-        say(f"warning: this run needs about {shortage(room)}; it may not fit")
+        say(f"warning: this {what} needs about {shortage(room)}; it may not fit")
+
+
+def preflight_split(out: str, receipts: Sequence[Receipt], options: SplitOptions) -> None:
+    """Look whether the disk has room for a split of the samples of receipts; warn where it may not.
+
+    Raises:
+      UsageError: it certainly has not.
+    """
+    disk = disk_of(out) if storage.is_local(out) else None
+    if disk is None:
+        return
+    share = min(options.max_samples / max(sum(receipt.samples for receipt in receipts), 1), 1.0)
+    # Which samples it has is by hash, so they are as long as others are, if not to the byte.
+    unknown = UNLIKE if share < 1 else 0.0
+    lines, images = (
+        around(size * share, size * share * unknown)
+        for size in (
+            sum(receipt.jsonl_bytes for receipt in receipts),
+            sum(receipt.image_bytes for receipt in receipts),
+        )
+    )
+    size = lines * 2.0  # in parts and merged
+    if options.arrow:
+        size += lines * ARROW_LINES
+    if options.parquet:
+        size += images + lines * PARQUET_LINES
+    most = Files(around(0), size)
+    refuse(
+        room_in(out, disk, most, options.overwrite),
+        "split",
+        "use a smaller --max_samples or another disk",
+    )
 
 
 def shortage(room: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, NamedTuple
@@ -78,6 +79,8 @@ class FakeHub:
         self.private: set[str] = set()
         self.read_only = False  # what the token may do
         self.broken_uploads = 0  # how many of the next fail
+        self.commits_left = -1  # before commits are refused, if that is not below 0
+        self.xet_sent: list[Request] = []  # what hf_xet asked the store and sent it
         self.lock = threading.Lock()
         self.api = Server(self, "hub")
         self.store = Server(self, "store")
@@ -113,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub, url = self.server.hub, urlsplit(self.path)
+        if self.server.serve == "store" and url.path.startswith("/v1/"):
+            self._xet(hub, url.path.strip("/"), b"")
+            return
         if self.server.serve == "store":
             self._content(hub, url.path, url.query)
             return
@@ -134,6 +140,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, {})
 
+    def _xet(self, hub: FakeHub, path: str, body: bytes) -> None:
+        """Take what hf_xet sends, of which nothing is looked at, and keep none of its chunks."""
+        with hub.lock:
+            hub.tokens_sent_away += "Bearer hub" in str(self.headers.get("Authorization"))
+            hub.xet_sent.append(Request(self.command, path, None, len(body)))
+        taken = {"v1/xorbs": {"was_inserted": True}, "v1/shards": {"result": 1}}
+        answer = next((taken[start] for start in taken if path.startswith(start)), None)
+        self._json(answer, status=404 if answer is None else 200)
+
     def do_PUT(self) -> None:
         """Take a large file, as the store does."""
         hub, content = self.server.hub, self._body()
@@ -149,6 +164,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         hub, path = self.server.hub, unquote(urlsplit(self.path).path).strip("/")
         body = self._body()
+        if self.server.serve == "store":
+            self._xet(hub, path, body)
+            return
         with hub.lock:
             hub.requests.append(Request(self.command, path, None, len(body)))
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
@@ -183,12 +201,20 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {})
             return
         if what == "preupload":
+            there = {
+                name: (found := entry_of(name, content, 10_000)).get("lfs", found)["oid"]
+                for name, content in hub.head(repo, revision).items()
+            }
             self._json({"files": [
-                {"path": f["path"], "shouldIgnore": False,
+                {"path": f["path"], "shouldIgnore": False, "oid": there.get(f["path"]),
                  "uploadMode": "lfs" if f["size"] > 10_000 else "regular"}
                 for f in json.loads(body)["files"]
             ]})  # fmt: skip
             return
+        if hub.commits_left == 0:
+            self._answer(400, {"X-Error-Message": "no more commits"})
+            return
+        hub.commits_left -= 1
         files = dict(hub.head(repo, revision))
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
@@ -226,6 +252,10 @@ class Handler(BaseHTTPRequestHandler):
         if (found := self._files(hub, repo, revision)) is None:
             return
         commit, files = found
+        if what == "xet-write-token":
+            soon = int(time.time()) + 3600
+            self._json({"accessToken": "store", "exp": soon, "casUrl": hub.store.url})
+            return
         if what == "revision":
             self._json({"id": repo, "sha": commit, "tags": [], "siblings": []})
             return

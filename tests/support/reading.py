@@ -1,5 +1,6 @@
 """Reading a dataset as processes of their own do, which import nothing else of the tests."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,22 @@ def wrong_pages(dataset: Dataset, reader: PageReader) -> list[tuple[str, str]]:
         for mode in ("tiny", "base")
         if digest_of(reader, sample, mode) != dataset.expected[sample["id"], mode]
     ]
+
+
+def share_in_process(
+    readers: list[PageReader], mode: str, share: tuple[int, int], answers: Any
+) -> None:
+    """Answer with what a loader process reads of each dataset: its share, so many of so many."""
+    start, of = share
+    found = []
+    for reader in readers:
+        train = reader["train"]
+        for at, sample in zip(
+            range(start, len(train), of), train.take(range(start, len(train), of)), strict=True
+        ):
+            page = hashlib.sha256(digest_of(reader, sample, mode)).hexdigest()
+            found.append((at, sample, page))
+    answers.put(found)
 
 
 def check_in_process(dataset: Dataset, reader: PageReader, answers: Any) -> None:

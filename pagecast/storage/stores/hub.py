@@ -11,9 +11,12 @@ which go on as long as the hub says. tests/pagecast/storage/test_hub.py has a te
 from __future__ import annotations
 
 import io
+import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -29,6 +32,7 @@ PATH = re.compile(
 )
 COMMIT = re.compile(r"[0-9a-f]{40}")
 READ_AHEAD = 4 << 20
+AT_ONCE = 16  # requests, of those that are begun
 KEPT_BYTES = 64 << 20
 MOST_PAGES, MOST_PAGE_BYTES = 1000, 64 << 20  # of a listing; a page has 1000 entries
 LISTING_SECONDS = 1800.0
@@ -168,6 +172,30 @@ def open_read(path: str) -> Any:
 def open_ranges(path: str) -> Any:
     """Open a file for reading ranges far apart."""
     return _File(None, path, size=size_of(path), cache_type="none")
+
+
+def begin(path: str, work: str, *arguments: Any) -> Future[Any]:
+    """Begin to fetch a "range", by its first and last byte, or the whole "content" of a file."""
+    fetch: Callable[..., Any] = _content if work == "content" else _range
+    return _threads(os.getpid()).submit(fetch, path, *arguments)
+
+
+@cache
+def _threads(_: int) -> ThreadPoolExecutor:
+    """Return the threads of a process: a forked one has none of its parent's."""
+    return ThreadPoolExecutor(AT_ONCE, "hub")
+
+
+def _range(path: str, first: int, last: int) -> Found:
+    return _fetch(path, first, last - first + 1)
+
+
+def _content(path: str) -> bytes | None:
+    try:
+        with open_read(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
 
 
 class _File(AbstractBufferedFile):

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import datasets
+import duckdb
 import numpy as np
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -62,6 +64,22 @@ def test_rows_are_those_of_the_lines_with_images(tmp_path: Path, sizes: tuple[in
     found = pq.ParquetFile(path).metadata
     assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == list(sizes)
     assert Path(path).read_bytes() == b"".join(stream(groups(*sizes), SCHEMA))
+
+
+def test_polars_and_duckdb_read_the_same_rows(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", groups(3, 2))
+    rows = list(read_rows(path))
+    assert len(rows) == 5
+    assert polars.read_parquet(path).to_dicts() == rows
+    lazy = polars.scan_parquet(path).select("id", polars.col("images").struct.field("base"))
+    assert lazy.tail(1).collect().to_dicts() == [
+        {"id": rows[-1]["id"], "base": rows[-1]["images"]["base"]}
+    ]
+    with duckdb.connect() as database:
+        asked = database.sql(f"select * from '{path}'")
+        assert [dict(zip(asked.columns, row, strict=True)) for row in asked.fetchall()] == rows
+        one = database.sql(f"select images.tiny.bytes from '{path}' where chunk_index = 0 limit 1")
+        assert one.fetchall() == [(rows[0]["images"]["tiny"]["bytes"],)]
 
 
 def test_columns_are_those_of_datasets(tmp_path: Path) -> None:

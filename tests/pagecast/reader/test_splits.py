@@ -138,5 +138,5 @@ def test_a_million_samples_are_found_in_little_memory(tmp_path: Path, demo: Outc
     split = reader["train"]
     assert len(split) == many
     assert [split[at]["id"] for at in (0, 1, 123_456, -1)] == ["0", "1", "123456", "999999"]
-    assert reader.lines("train").ends.nbytes == 8 * many
+    assert reader.rows("train").lines.ends.nbytes == 8 * many
     assert len(pickle.dumps(split)) < 9 * many

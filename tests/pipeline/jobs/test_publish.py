@@ -6,6 +6,7 @@ import doctest
 import hashlib
 import io
 import json
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -16,14 +17,16 @@ import pytest
 from huggingface_hub import DatasetCard
 from PIL import Image
 
-from pagecast import PageReader
+from pagecast import PageReader, ReaderError
+from pagecast.dataset.layout import DATA
 from pipeline.commands import card
 from pipeline.commands.card import without_place
-from pipeline.commands.publish import DATA, README
+from pipeline.commands.publish import README
 from pipeline.options import FINEWIKI
 from tests.conftest import Command, articles, write_parquet
 from tests.pagecast.render.test_glyphs import tiny_font
 from tests.support.hub import FakeHub
+from tests.support.reading import share_in_process
 
 REPO = "me/pages"
 SIZES = "--min_tokens 40 --context_tokens 30 --continuation_tokens 10 --modes tiny,mine=100"
@@ -153,6 +156,89 @@ def test_other_forms_go_as_lines_and_tars(
     assert "path: train*.jsonl" in text
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["--parquet", "--parquet --image_shards", "--parquet --no_images", "--no_images --no_merge"],
+)
+def test_what_is_published_is_opened_there_as_it_was_here(
+    form: str, made: Make, tmp_path: Path, hub: FakeHub, command: Command
+) -> None:
+    out = made(tmp_path, form)
+    assert command(line(out, "--no_verify --revision v1")).code == 0
+    here, there = PageReader(out), PageReader(f"hf://datasets/{REPO}@v1")
+    assert (there.modes, there.splits) == (here.modes, here.splits)
+    for split in here.splits:
+        samples = list(here[split])
+        assert list(there[split]) == list(there[split].take(range(len(samples)))) == samples
+        assert list(map(list, there[split])) == list(map(list, samples))  # in the order of a line
+        for sample in samples:
+            assert there.image(sample, "tiny") == here.image(sample, "tiny")
+    (name,) = (sample["id"] for sample in here["train"][3:4])
+    if "parquet" in form:
+        assert PageReader(f"hf://datasets/{REPO}@v1").image(name, "mine") == here.image(
+            name, "mine"
+        )
+    forks = multiprocessing.get_context("fork")  # of a process that has connections and threads
+    answers = forks.Queue()
+    loader = forks.Process(target=share_in_process, args=([there], "tiny", (0, 1), answers))
+    loader.start()
+    assert [sample for _, sample, _ in answers.get(timeout=60)] == list(here["train"])
+    loader.join()
+    with pytest.raises(ReaderError, match="is not there: the job is not finished, or this is not"):
+        _ = PageReader(f"hf://datasets/{REPO}").modes  # main has nothing
+    assert not hub.tokens_sent_away
+
+
+def test_what_comes_without_its_pages_says_so(
+    made: Make, tmp_path: Path, hub: FakeHub, input_dir: Path, command: Command
+) -> None:
+    out = made(tmp_path, "--image_shards")
+    assert command(line(out)).code == 0
+    there = PageReader(f"hf://datasets/{REPO}")
+    assert list(there["train"]) == list(PageReader(out)["train"])
+    with pytest.raises(ReaderError, match=r"_pagecast/plan\.jsonl is not there, .* came without; "):
+        there.image(there["train"][0], "tiny")
+    own = tmp_path / "own"
+    (tmp_path / "own.ttf").write_bytes(tiny_font())
+    words = f"run --input {input_dir} --output_dir {own} {SIZES} --no_images --no_report"
+    assert command(f"{words} --font {tmp_path / 'own.ttf'} --workers 1").code == 0
+    assert command(f"publish --output_dir {own} --repo me/own --no_verify").code == 0
+    there = PageReader("hf://datasets/me/own")
+    with pytest.raises(ReaderError, match=r"\.ttf is not there: pages are drawn with a font that"):
+        there.image(there["train"][0], "tiny")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (f"hf://datasets/{REPO}@v9", f"no such revision: 'hf://datasets/{REPO}@v9'"),
+        ("hf://datasets/no/body", "no such repository: 'hf://datasets/no/body@main'"),
+        ("hf://datasets/nobody", "hf://datasets/nobody: it must be like hf://datasets/OWNER/NAME"),
+        (f"hf://datasets/{REPO}", "split_manifest.json is not a manifest of Pagecast's (KeyError:"),
+    ],
+)
+def test_what_is_not_there_on_the_hub_is_named(url: str, why: str, hub: FakeHub) -> None:
+    hub.push(REPO, {README: b"#", "split_manifest.json": b'{"train": 57}'})
+    with pytest.raises((ReaderError, FileNotFoundError)) as error:
+        _ = PageReader(url).splits
+    assert why in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_hub_that_refuses_a_reader_is_named(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.push(REPO, {README: b"#"})
+    hub.token = "right"
+    for token, why in (
+        (None, r"wants a token \(401\): set HF"),
+        ("wrong", r"refuses the token \(4"),
+    ):
+        if token:
+            monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(PermissionError, match=why):
+            _ = PageReader(f"hf://datasets/{REPO}").splits
+
+
 def test_the_card_names_fonts_of_ones_own(
     tmp_path: Path, input_dir: Path, hub: FakeHub, command: Command
 ) -> None:
@@ -220,6 +306,44 @@ def test_an_upload_that_breaks_is_gone_on_with(
     assert "the same command goes on from there" in broken.err
     assert README not in hub.head(REPO)
     assert command(line(out)).code == 0
+
+
+def test_an_upload_in_several_commits_is_taken_up_where_it_broke(
+    made: Make, tmp_path: Path, hub: FakeHub, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hf_xet itself, to a store that takes what it sends, and knows the files from before."""
+    out = made(tmp_path, "--parquet")
+    hub.token = "hub"
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    assert command(f"publish --output_dir {out} --repo me/before --no_verify").code == 0
+    expected = {**hub.head("me/before")}
+    expected[README] = expected[README].replace(b"me/before", REPO.encode())
+    expected[README] = expected[README].replace(b"# before", b"# pages").replace(
+        b"pretty_name: before", b"pretty_name: pages"
+    )  # fmt: skip
+    hub.requests.clear()
+    monkeypatch.delenv("HF_HUB_DISABLE_XET")
+    monkeypatch.setenv("HF_XET_CACHE", str(tmp_path / "xet"))
+    monkeypatch.setenv("HF_XET_LOG_DEST", str(tmp_path / "xet/logs/"))
+    monkeypatch.setattr("huggingface_hub._upload_pipeline.COMMIT_SIZE_SCALE", [2] * 10)
+    hub.commits_left = 1
+    broken = command(line(out))
+    assert broken.code == 1
+    assert "the same command goes on from there" in broken.err.splitlines()[-1]
+    assert f"pagecast: error: {REPO}: " in broken.err.splitlines()[-1]
+    first = hub.head(REPO)
+    assert set(first) == {".gitattributes", README, "data/train-00000-of-00001.parquet"}
+    assert any(request.path.startswith("v1/xorbs/") for request in hub.xet_sent)
+    hub.commits_left = -1
+    done = command(line(out))
+    assert done.code == 0, done.err
+    assert hub.head(REPO) == expected
+    commits = [r.sent for r in hub.requests if r.path == f"api/datasets/{REPO}/commit/main"]
+    assert len(commits) == 4  # one, one refused, two
+    assert not [r.path for r in hub.requests if "lfs/objects" in r.path]
+    assert not hub.tokens_sent_away
+    again = command(line(out))
+    assert again.code == 0 and hub.head(REPO) == expected
 
 
 def test_a_dry_run_asks_nobody(made: Make, tmp_path: Path, hub: FakeHub, command: Command) -> None:
@@ -303,6 +427,10 @@ def test_a_named_split_goes_alone(
     words = f"split --output_dir {out} --name quick --max_samples 9 --val_size 2 --parquet"
     assert command(words).code == 0
     assert command(line(out / "splits/quick")).code == 0
+    here, there = PageReader(out / "splits/quick"), PageReader(f"hf://datasets/{REPO}")
+    assert list(there["train"]) == list(here["train"])
+    for sample in here["train"]:
+        assert there.image(sample["id"], "tiny") == here.image(sample, "tiny")
     assert "7 | " in hub.head(REPO)[README].decode()
     assert [name for name in hub.head(REPO) if name.endswith(".tar")] == []
 

@@ -12,6 +12,8 @@ import pytest
 from pagecast import storage
 from pagecast.reader import PageReader
 from pipeline.__main__ import main
+from pipeline.estimate import preflight
+from pipeline.estimate.outputs import Disk
 from pipeline.launch.output import lock
 from tests.conftest import Command, Outcome, RunCommand, articles, tree, write_parquet
 from transforms.split import alone, parts
@@ -249,6 +251,109 @@ def test_damage_of_a_named_split_is_named_and_mended(
     assert verified(out) == 0
 
 
+def test_a_named_split_is_checked_by_itself(
+    source: Path, run: RunCommand, split: Split, command: Command
+) -> None:
+    """Of its own samples all is looked at, also in shards and images; of others nothing."""
+    out = run(source, options=GIVEN).path
+    assert split(f"{QUICK} --parquet --arrow").code == 0
+    quick = out / "splits/quick"
+    ids = {
+        json.loads(row)["id"]
+        for name in ("train", "val")
+        for row in (quick / f"{name}.jsonl").open()
+    }
+    samples = [json.loads(row)["id"] for row in (out / "samples.jsonl").open()]
+    check = f"verify --output_dir {quick}/ --workers 1"
+
+    def told(more: str = "") -> tuple[int, str]:
+        done = command(f"{check} {more}")
+        assert not done.err
+        return done.code, done.out
+
+    assert told() == (0, "checked 4 shards, 9 samples, 18 images, 6 files: no faults\n")
+    assert told("--sample 2")[0] == 0
+    (out / "train.jsonl").unlink()  # the split's own are elsewhere
+    other = next(name for name in samples if name not in ids)
+    (out / f"images/tiny/{other}.png").unlink()
+    assert told()[0] == 0
+    path = quick / "train.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"Word", b"Wort", 1))
+    path = out / f"images/tiny/{min(ids)}.png"
+    path.write_bytes(path.read_bytes()[:-9])
+    code, text = told()
+    assert code == 1 and f"images/tiny/{min(ids)}.png: {min(ids)}: it is cut short" in text
+    assert "splits/quick/train.jsonl: sample_" in text and ": 2 faults\n" in text
+    assert told("--repair")[0] == 1
+    assert not (quick / "split_manifest.json").exists()
+    assert told() == (1, told()[1]) and "split_manifest.json: is missing" in told()[1]
+    assert run(source, options=GIVEN).code == split(f"{QUICK} --parquet --arrow").code == 0
+    assert told()[0] == verified(out) == 0
+
+
+def test_a_split_without_room_on_the_disk_is_refused_before_anything_is_written(
+    source: Path, run: RunCommand, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = run(source, options=GIVEN).path
+
+    def free(size: int) -> None:
+        monkeypatch.setattr(preflight, "disk_of", lambda _: Disk("/the/disk", size, None, 1))
+
+    free(50)
+    found = split("--parquet --arrow")
+    assert (found.code, found.out) == (2, "")
+    assert found.err.startswith("pagecast: error: this split needs about ")
+    assert found.err.endswith(
+        "; 50 bytes are free on the disk of /the/disk; use a smaller --max_samples or another "
+        "disk\n"
+    )
+    assert not (out / "splits").exists()
+    free(10**9)
+    done = split("--parquet --arrow")
+    assert (done.code, done.err) == (0, "")
+    # What it took at most is within the bounds, and what is there needs no room again.
+    made = sum(file.stat().st_size for file in (out / "splits").rglob("*.*") if file.is_file())
+    made += sum(file.stat().st_size for file in (out / "splits/quick").glob("*.jsonl"))
+    free(made)
+    assert split("--parquet --arrow --overwrite").code == 0
+    free(made // 3)
+    assert split("--parquet --arrow --name other").code == 2
+    free(10)
+    assert split("--parquet --arrow").code == 0
+
+
+def test_a_damaged_manifest_is_one_line_and_made_anew(
+    source: Path, run: RunCommand, split: Split
+) -> None:
+    out = run(source, options=GIVEN).path
+    assert split().code == 0
+    whole = tree(out)
+    for name in ("split_manifest.json", "_pagecast/split.json"):
+        path = out / "splits/quick" / name
+        for content in ("", "[1]", "3", '{"outputs": 5}', '{"train"'):
+            if name == "_pagecast/split.json" and content.startswith('{"out'):
+                continue
+            path.write_text(content)
+            found = split()
+            assert (found.code, found.err.count("\n")) == (2, 1), found.err
+            assert f"pagecast: error: {path} is damaged (" in found.err
+            assert "--overwrite makes the split anew" in found.err
+        assert split(f"{QUICK} --overwrite").code == 0
+        assert tree(out) == whole
+
+
+def test_a_split_that_is_not_there_is_not_checked(
+    source: Path, run: RunCommand, split: Split, command: Command
+) -> None:
+    out = run(source, options=GIVEN).path
+    assert split().code == 0
+    done = command(f"verify --output_dir {out}/splits/quik --workers 1")
+    assert (done.code, done.out) == (2, "")
+    assert f"pagecast: error: {out} has no split 'quik'; there is quick\n" == done.err
+    done = command(f"verify --output_dir {out.parent}/none/splits/quick --workers 1")
+    assert done.code == 2 and f"{out.parent}/none is not a dataset: " in done.err
+
+
 def test_in_a_store_the_manifest_says_where_images_are(source: Path, command: Command) -> None:
     out = "memory://bucket/splits_of_one"
     given = f"--output_dir {out} --workers 1"
@@ -261,5 +366,6 @@ def test_in_a_store_the_manifest_says_where_images_are(source: Path, command: Co
     assert storage.exists(f"{out}/{sample['images']['tiny']}")
     assert PageReader(made).image(sample, "tiny").size == (512, 512)
     assert command(f"verify {given}").code == 0
+    assert command(f"verify --output_dir {made} --workers 1").out.startswith("checked 4 shards, 9 ")
     assert command(f"run --input {source} {given} --no_report {GIVEN} --overwrite").code == 0
     assert not list(storage.files_below(f"{out}/splits"))
