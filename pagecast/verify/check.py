@@ -131,6 +131,7 @@ class Check:
     redraw_all: bool = False
     faults: list[Fault] = field(default_factory=list)
     samples_checked: int = 0
+    pages_checked: int = 0
     files_checked: int = 0
 
     def run(self) -> None:
@@ -144,6 +145,7 @@ class Check:
         reports: list[ShardReport] = list(self.each("shards", work, self.shards))
         for report in reports:
             self.faults += report.faults
+            self.pages_checked += report.pages
         _, samples, _ = self.contents(reports)
         self.samples_checked = samples.count if chosen is None else len(chosen)
         unknown = [report.shard for report in reports if report.receipt is None]
@@ -331,10 +333,9 @@ class Check:
 
     def summary(self) -> str:
         """Return the closing line."""
-        pages = 0 if self.dataset.pages.form == "none" else len(self.dataset.modes)
         checked = (
             f"{len(self.shards):,} shards, {self.samples_checked:,} samples, "
-            f"{self.samples_checked * pages:,} images, {self.files_checked:,} files"
+            f"{self.pages_checked:,} images, {self.files_checked:,} files"
         )
         if why := why_not_redrawn(self.dataset):
             checked += f"; no page was redrawn ({why})"

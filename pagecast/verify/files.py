@@ -28,7 +28,7 @@ from pagecast.dataset.layout import (
     part_receipt_path,
     tar_name,
 )
-from pagecast.dataset.sample import parse_sample_id
+from pagecast.dataset.sample import parse_sample_id, sample_of
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import KEY_BITS, TRAIN, VAL, parquet_count, part_count
 from pagecast.storage.paths import TEMPORARY, UNCOMMITTED
@@ -151,7 +151,7 @@ def stray_images(
                     yield Fault(name, "", "is a tar of a shard without samples; remove it by hand")
                 continue
             try:
-                row, chunk = parse_sample_id(file.removesuffix(".png"))
+                row, chunk = parse_sample_id(sample_of(file.removesuffix(".png")))
             except ValueError:
                 yield Fault(name, "", "is not Pagecast's, remove it by hand")
                 continue

@@ -7,13 +7,14 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache, partial
+from itertools import groupby
 
 from PIL import Image, ImageChops
 
 from pagecast import storage
 from pagecast.dataset.assets import PageSettings, load_renderer
-from pagecast.dataset.layout import image_name, tar_name
-from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
+from pagecast.dataset.layout import image_name, member_name, tar_name
+from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of, sample_of
 from pagecast.dataset.shard import Shard
 from pagecast.probe import others, unlike
 from pagecast.verify.dataset import Dataset, Fault
@@ -43,9 +44,13 @@ def images_faults(
             if stored.tar is not None and stored.places and whole:
                 yield from _tar_faults(shard, dataset, mode, stored, lines)
             others = {place.digest: name for name, place in stored.places.items()}
-            for sample in wanted:
-                place = stored.places[sample.id]
-                file = stored.tar or image_name(mode, sample.id)
+            for sample, page, name in (
+                (sample, page, name)
+                for sample in wanted
+                for page, name in enumerate(stored.names_of(sample.id))
+            ):
+                place = stored.places[name]
+                file = stored.tar or image_name(mode, name)
                 path = dataset.path(file)
                 try:
                     if stored.tar is None:
@@ -59,7 +64,7 @@ def images_faults(
                     yield Fault(file, sample.id, f"its image cannot be read ({error})")
                     continue
                 always = sample.id in redrawn
-                redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode])
+                redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode], page)
                 for what in image_faults(png, place, others, sizes[mode], redraw, always):
                     yield Fault(file, sample.id, what)
 
@@ -71,8 +76,8 @@ def _tar_faults(
     file = tar_name(mode, shard.number)
     first = mode == dataset.modes[0]
     wanted: list[tuple[str, int | None]] = []
-    for sample, place in stored.places.items():
-        wanted.append((f"{sample}.png", place.offset))
+    for sample, pages in groupby(stored.places, sample_of):
+        wanted += [(member_name(page), stored.places[page].offset) for page in pages]
         if first:
             wanted.append((f"{sample}.json", None))
     try:
@@ -125,12 +130,15 @@ def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
     return None
 
 
-def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
+def _redraw(dataset: Dataset, line: bytes | None, px: int, page: int) -> Image.Image | None:
     """Redraw a sample's page, if it can be drawn here as it was."""
     if line is None or why_not_redrawn(dataset):
         return None
     renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
-    return renderer.render(Sample.from_json_line(line).context_text, px).image
+    try:
+        return renderer.draw(Sample.from_json_line(line).context_text, px, page=page)
+    except IndexError:  # its text has no such page
+        return Image.new("L", (0, 0))
 
 
 def image_faults(

@@ -85,9 +85,14 @@ def scan_parquet(path: str) -> Found:
 def _without_bytes(row: dict[str, Any]) -> tuple[bytes, list[str]]:
     """Return a row as its line, and the digests of its images."""
     row = as_in_lines(row)
-    stored = row[IMAGES].items()
-    line = {**row, IMAGES: {mode: image["path"] for mode, image in stored}}
-    return json.dumps(line).encode("ascii") + b"\n", [digest_of(i["bytes"]) for _, i in stored]
+    paths: dict[str, Any] = {}
+    digests = []
+    for mode, images in row[IMAGES].items():
+        pages = images if isinstance(images, list) else [images]
+        digests += [digest_of(page["bytes"]) for page in pages]
+        found = [page["path"] for page in pages]
+        paths[mode] = found if isinstance(images, list) else found[0]
+    return json.dumps({**row, IMAGES: paths}).encode("ascii") + b"\n", digests
 
 
 def as_in_lines(row: dict[str, Any]) -> dict[str, Any]:

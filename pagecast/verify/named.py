@@ -39,6 +39,7 @@ class NamedCheck(Check):
             reports += self.each("shards", work, self.shards)
             self.faults += [fault for report in reports for fault in report.faults]
             self.samples_checked = len(chosen)
+            self.pages_checked = sum(report.pages for report in reports)
         self.check_named(self.name, reports)
 
     def choose_of(self, settings: SplitSettings) -> frozenset[str]:

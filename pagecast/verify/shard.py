@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from pagecast import storage
-from pagecast.dataset.layout import NONE, SHARDS, image_name, receipt_path, shard_path
+from pagecast.dataset.layout import NONE, SHARDS, image_names, receipt_path, shard_path
 from pagecast.dataset.receipts import Receipt, read_images
 from pagecast.dataset.sample import ModeImages, Sample, Tokens
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import u64
 from pagecast.render.page import PageMetadata
+from pagecast.style.record import pages_of
 from pagecast.tokens.tokenizer import load_tokenizer
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected, expected_samples
@@ -29,7 +30,8 @@ class ShardReport(NamedTuple):
     """What was found in a shard.
 
     receipt: None where it is missing or damaged. digests: of its samples' lines, in input order,
-    as `digest` gives them. rows: the same of lines with images, as `row_digest` does.
+    as `digest` gives them. rows: the same of lines with images, as `row_digest` does. pages: how
+    many images were looked at.
     """
 
     shard: Shard
@@ -37,6 +39,7 @@ class ShardReport(NamedTuple):
     digests: Digests
     rows: Digests
     faults: tuple[Fault, ...]
+    pages: int = 0
 
 
 def digest(line: bytes) -> int:
@@ -113,13 +116,18 @@ def check_shard(
         faults += [Fault(lines_name, sample.id, what, remove) for what in found]
         if intact and not found:
             digests[sample.number] = digest(line)
-            pages = (stored.places[sample.id].digest for stored in images.values())
+            pages = (
+                stored.places[name].digest
+                for stored in images.values()
+                for name in stored.names_of(sample.id)
+            )
             rows[sample.number] = row_digest(line, pages)
     faults += [
         fault._replace(remove=remove)
         for fault in images_faults(shard, dataset, images, wanted, lines, chosen is None, redrawn)
     ]
-    return ShardReport(shard, receipt, digests, rows, tuple(faults))
+    looked_at = [stored.names_of(s.id) for s in wanted for stored in images.values()]
+    return ShardReport(shard, receipt, digests, rows, tuple(faults), sum(map(len, looked_at)))
 
 
 def receipt_faults(
@@ -143,10 +151,18 @@ def receipt_faults(
     wanted = [] if dataset.pages.form == NONE else dataset.modes
     if not ids and not (dataset.pages.form == SHARDS and images):  # once tars were empty then
         wanted = []
-    if list(images) != wanted or any(list(stored.places) != ids for stored in images.values()):
+    if list(images) != wanted or not all(are_of(stored, ids) for stored in images.values()):
         yield "does not list just the images of its samples"
-    if receipt.pages != len(ids) * len(wanted):
-        yield f"counts {receipt.pages} pages, there are {len(ids) * len(wanted)}"
+    elif receipt.pages != (pages := sum(len(stored.places) for stored in images.values())):
+        yield f"counts {receipt.pages} pages, there are {pages}"
+
+
+def are_of(stored: ModeImages, ids: Sequence[str]) -> bool:
+    """Tell whether images are just the pages of some samples, in their order."""
+    try:
+        return list(stored.places) == [name for each in ids for name in stored.names_of(each)]
+    except KeyError:
+        return False
 
 
 def sample_faults(
@@ -177,8 +193,7 @@ def sample_faults(
     else:
         if text != sample.context_text:
             yield "its context_text is not what its context_tokens decode to"
-    stored = dataset.modes if dataset.pages.form != NONE else []
-    if sample.images != {mode: image_name(mode, sample.id) for mode in stored}:
+    if sample.images != images_of(sample, dataset):
         yield "its images are not those of its modes"
     if list(sample.font_metadata) != dataset.modes or any(
         tuple(page) != PageMetadata._fields for page in sample.font_metadata.values()
@@ -186,6 +201,13 @@ def sample_faults(
         yield "its font_metadata are not those of its modes"
     if sample.json_line() != line:
         yield "it is not written as `json.dumps` writes it"
+
+
+def images_of(sample: Sample, dataset: Dataset) -> dict[str, str | list[str]]:
+    """Return what a sample should say of its images, going by how many pages it says it has."""
+    stored = dataset.modes if dataset.pages.form != NONE else []
+    pages = {mode: pages_of(sample.font_metadata.get(mode, {})) for mode in stored}
+    return {mode: image_names(mode, sample.id, pages[mode]) for mode in stored}
 
 
 def _read_lines(
