@@ -44,11 +44,8 @@ def images_faults(
             if stored.tar is not None and stored.places and whole:
                 yield from _tar_faults(shard, dataset, mode, stored, lines)
             others = {place.digest: name for name, place in stored.places.items()}
-            for sample, page, name in (
-                (sample, page, name)
-                for sample in wanted
-                for page, name in enumerate(stored.names_of(sample.id))
-            ):
+            pages = [(s, *page) for s in wanted for page in enumerate(stored.names_of(s.id))]
+            for sample, page, name in pages:
                 place = stored.places[name]
                 file = stored.tar or image_name(mode, name)
                 path = dataset.path(file)

@@ -56,7 +56,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for size in groups:
                 rows = [next(numbers) for _ in range(size)]
                 lines = [json.dumps(sample(n)).encode() + b"\n" for n in rows]
-                found.append(RowGroup(lines, [[png(n, px) for px in MODES.values()] for n in rows]))
+                found.append(
+                    RowGroup(lines, [[[png(n, px)] for px in MODES.values()] for n in rows])
+                )
             path = out / f"parquet/{split}-{file:05d}-of-{len(files):05d}.parquet"
             path.write_bytes(b"".join(stream(found, SCHEMA)))
     manifest = {
