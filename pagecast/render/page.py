@@ -52,7 +52,13 @@ class Page(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """The pages of one text, in order, at least one; and how it was set on them."""
+    """The pages of one text, in order, at least one; and how it was set on them.
+
+    >>> renderer = PageRenderer(PageStyle(size=20))
+    >>> pages = next(renderer.render_pages("Many words. " * 200, [512]))
+    >>> len(pages.images), pages.metadata.total_lines
+    (3, 50)
+    """
 
     images: tuple[Image.Image, ...]
     metadata: PageMetadata
@@ -125,17 +131,17 @@ class PageRenderer:
 
         Words are what `str.split` gives; an empty text is an empty page at the largest size.
         """
-        pages = next(self.render_sizes(text, [px]))
-        return Page(pages.image, pages.metadata)
+        return next(self.render_sizes(text, [px]))
 
-    def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Pages]:
-        """Yield the pages of `text` for each size in pixels, as `render` does; quicker together."""
-        set_in, count_missing = self._prepare(text)
-        missing = count_missing()
-        for px in sizes:
-            fitted = fit(set_in, self._frame(px))
-            images = tuple(draw(fitted, page) for page in range(fitted.pages))
-            yield Pages(images, describe(fitted, missing))
+    def render_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[Page]:
+        """Yield a page of `text` for each size in pixels, as `render` does; quicker together."""
+        for fitted, metadata in self._fit_sizes(text, sizes):
+            yield Page(draw(fitted, 0), metadata)
+
+    def render_pages(self, text: str, sizes: Iterable[int]) -> Iterator[Pages]:
+        """Yield all pages that `text` takes for each size in pixels."""
+        for fitted, metadata in self._fit_sizes(text, sizes):
+            yield Pages(tuple(draw(fitted, page) for page in range(fitted.pages)), metadata)
 
     def draw(self, text: str, px: int, font_size: int | None = None, page: int = 0) -> Image.Image:
         """Return the image that `render` does, or a later one; quicker if `font_size` is known.
@@ -150,10 +156,14 @@ class PageRenderer:
 
     def describe_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[PageMetadata]:
         """Yield the metadata of the pages that `render_sizes` would draw, without drawing them."""
-        set_in, count_missing = self._prepare(text)
-        missing = count_missing()
+        return (metadata for _, metadata in self._fit_sizes(text, sizes))
+
+    def _fit_sizes(self, text: str, sizes: Iterable[int]) -> Iterator[tuple[Fitted, PageMetadata]]:
+        set_in, missing = self._prepare(text)
+        count = missing()
         for px in sizes:
-            yield describe(fit(set_in, self._frame(px)), missing)
+            fitted = fit(set_in, self._frame(px))
+            yield fitted, describe(fitted, count)
 
     def _prepare(self, text: str) -> tuple[SetIn, Callable[[], int]]:
         """Return how to set a text, and what counts the characters that no font shows."""

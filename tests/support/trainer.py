@@ -48,7 +48,8 @@ class Plain(Dataset):
 
 def use_pages(directory: str) -> None:
     """Let this process open pages that are not files: the adapter of docs/loading.md."""
-    loading, adapter = re.findall(r"```py\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    found = re.findall(r"```py\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+    loading, adapter = (code for code in found if "hf://" not in code)
     for code in (loading, adapter):
         exec(code.replace("output/demo", directory), {})
 

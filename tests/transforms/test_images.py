@@ -96,8 +96,8 @@ def test_render_pages_stage_stores_images_and_passes_samples_on(tmp_path: Path, 
 class FailsOnBad(PageRenderer):
     """A renderer that cannot draw one text."""
 
-    def render_sizes(self, text: str, sizes: Iterable[int]) -> Any:
-        yield from super().render_sizes(text, sizes)
+    def render_pages(self, text: str, sizes: Iterable[int]) -> Any:
+        yield from super().render_pages(text, sizes)
         if text == "bad":
             raise ValueError("cannot draw")
 

@@ -48,7 +48,7 @@ def render_sample(
         for mode, metadata in zip(wanted, renderer.describe_sizes(text, sizes), strict=True):
             note(mode, metadata)
     else:
-        for mode, pages in zip(wanted, renderer.render_sizes(text, sizes), strict=True):
+        for mode, pages in zip(wanted, renderer.render_pages(text, sizes), strict=True):
             encoded = [encode_png(image, settings.png_level) for image in pages.images]
             pngs[mode.name] = dict(zip(note(mode, pages.metadata), encoded, strict=True))
     names = [mode.name for mode in settings.modes]

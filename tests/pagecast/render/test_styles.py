@@ -70,7 +70,7 @@ def check(style: PageStyle, text: str, px: int) -> Pages:
     kind = style.layout, style.fonts, style.line_break
     renderer = KEPT.setdefault(kind, PageRenderer(style)).with_style(style)
     oracle = HarfbuzzOracle if style.layout == "harfbuzz" else OracleRenderer
-    (pages,), expected = renderer.render_sizes(text, [px]), oracle(style).pages(text, px)
+    (pages,), expected = renderer.render_pages(text, [px]), oracle(style).pages(text, px)
     assert pages.metadata == expected.metadata
     assert len(pages.images) == len(expected.images)
     for image, other in zip(pages.images, expected.images, strict=True):
@@ -132,7 +132,7 @@ def test_a_plain_drawing_by_hand() -> None:
         left, _, right, _ = face.getbbox(text)
         x = 10 + 20 + (200 - 10 - 40 - 20 - (right - left)) // 2
         ImageDraw.Draw(expected).text((x, 20 + 30 * row), text, "#203040", face)
-    (pages,) = PageRenderer(style).render_sizes("AVA  to\na", [200])
+    (pages,) = PageRenderer(style).render_pages("AVA  to\na", [200])
     assert len(pages.images) == 1
     assert pages.image.tobytes() == expected.tobytes()
 
@@ -150,7 +150,7 @@ def test_justified_lines_end_at_the_margin() -> None:
 def test_pages_of_a_long_text_have_all_of_it() -> None:
     words = " ".join(json.loads(line)["context_text"] for line in GOLDEN.open("rb")).split()[:6000]
     style = PageStyle(size=12)
-    (pages,) = PageRenderer(style).render_sizes(" ".join(words), [1024])
+    (pages,) = PageRenderer(style).render_pages(" ".join(words), [1024])
     found = pages.metadata
     assert not found.is_truncated
     assert found.rendered_lines == found.total_lines
@@ -164,10 +164,10 @@ def test_pages_of_a_long_text_have_all_of_it() -> None:
 
 def test_a_floor_is_kept_and_what_fits_is_as_large_as_it_can() -> None:
     floor = PageRenderer(PageStyle(min_size=14))
-    (few,) = floor.render_sizes("few words " * 20, [512])
+    (few,) = floor.render_pages("few words " * 20, [512])
     assert len(few.images) == 1
     assert few.image.tobytes() == PageRenderer().render("few words " * 20, 512).image.tobytes()
-    (many,) = floor.render_sizes("many words " * 900, [512])
+    (many,) = floor.render_pages("many words " * 900, [512])
     assert many.metadata.font_size == 14
     assert len(many.images) > 1
 
