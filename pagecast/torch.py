@@ -18,7 +18,8 @@ class PageDataset(Dataset):
         loader = DataLoader(pages, batch_size=8, num_workers=4)
 
     An item has `id`, `context_tokens` and `continuation_tokens` (int32), and `page` (uint8 of
-    [px, px], with `rgb` of [3, px, px]); a batch has tensors of them and a list of `id`.
+    [height, width], with `rgb` of [3, height, width]); a batch has tensors of them and a list of
+    `id`. Where the dataset is paged, `page` has all pages of the sample: give a `collate_fn`.
 
     Args:
       dataset: where it is, as `PageReader` takes it; or a reader.
@@ -51,4 +52,5 @@ class PageDataset(Dataset):
 
     def _item(self, sample: dict[str, Any]) -> dict[str, Any]:
         batch = self.reader.collate([sample], self.mode, self.rgb)
-        return {name: column[0] for name, column in batch.items()}
+        pages = {"page": batch["page"]} if self.reader.is_paged else {}
+        return {name: column[0] for name, column in batch.items()} | pages

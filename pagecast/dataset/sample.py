@@ -154,6 +154,19 @@ def sample_of(page: str) -> str:
     return page.partition(PAGE)[0]
 
 
+def parse_page_name(name: str) -> tuple[int, int, int]:
+    """Return the row, the chunk and the page of an image's name.
+
+    Raises:
+      ValueError: it is not such a name.
+    """
+    sample, _, page = name.partition(PAGE)
+    number = int(page) if page.isdecimal() else 0
+    if name not in (sample, f"{sample}{PAGE}{number}"):
+        raise ValueError(f"{name!r} is not the name of an image")
+    return *parse_sample_id(sample), number
+
+
 def fallback_id(path: str, row: int) -> str:
     """Return the id of an article that has none, `{file name}#{row}`.
 

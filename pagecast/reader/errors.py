@@ -8,6 +8,7 @@ from typing import Any
 from pagecast.dataset.sample import parse_sample_id
 
 CHUNK_BITS = 20  # of the key of a sample within its shard
+PAGE_BITS = 10  # of the key of an image after that of its sample
 # What a file that another tool wrote, or half of one, leads to.
 DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 

@@ -41,6 +41,7 @@ class Manifest(NamedTuple):
     fonts: list[str]
     line_break: str
     made: dict[str, Any]
+    is_paged: bool = False  # whether a sample has a list of pages in each mode
 
     def size_of(self, mode: str) -> int:
         """Return the side of a mode's pages in pixels.

@@ -27,10 +27,18 @@ from pagecast.dataset.layout import (
     tar_name,
 )
 from pagecast.dataset.receipts import Receipt, read_images
-from pagecast.dataset.sample import ModeImages, digest_of, parse_sample_id
+from pagecast.dataset.sample import ModeImages, digest_of, page_names, parse_page_name
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.probe import remedy, unlike
-from pagecast.reader.errors import CHUNK_BITS, DAMAGE, ReaderError, damaged, parse_line, parsed
+from pagecast.reader.errors import (
+    CHUNK_BITS,
+    DAMAGE,
+    PAGE_BITS,
+    ReaderError,
+    damaged,
+    parse_line,
+    parsed,
+)
 from pagecast.reader.manifest import Manifest
 from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
@@ -48,6 +56,11 @@ class Places(NamedTuple):
     keys: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
+
+
+def key_of(row: int, chunk: int, page: int) -> int:
+    """Return the place of an image among all others."""
+    return (((row << CHUNK_BITS) + chunk) << PAGE_BITS) + page
 
 
 class OpenDataset:
@@ -72,18 +85,21 @@ class OpenDataset:
         """Return a range of a file that stays open."""
         return self._files.read(path, offset, length)
 
-    def image(self, sample: str, mode: str, record: Mapping[str, Any]) -> Image.Image:
-        """Return a sample's page; the sample is looked up where its `record` has no context."""
+    def image(self, sample: str, mode: str, record: Mapping[str, Any], page: int) -> Image.Image:
+        """Return a page of a sample, which is looked up where its `record` has no context."""
         px = self._manifest.size_of(mode)
         if self._manifest.form == NONE:
             if "context_text" not in record:
-                record = self._sample(sample)
+                record = self.sample(sample)
             size = (record.get("font_metadata") or {}).get(mode, {}).get("font_size")
-            return self._drawing(mode).draw(record["context_text"], px, size)
-        png = self.png(sample, mode)
+            try:
+                return self._drawing(mode).draw(record["context_text"], px, size, page)
+            except IndexError as error:
+                raise ReaderError(f"{sample} has no page {page} in mode {mode}") from error
+        png = self.png(sample, mode, page)
         try:
             image = Image.open(io.BytesIO(png), formats=("PNG",))
-            if image.size != (px, px):
+            if max(image.size) != px:
                 raise ValueError(f"it has {image.width} by {image.height} pixels, not {px}")
             image.load()
         except (OSError, ValueError, SyntaxError) as error:
@@ -93,39 +109,46 @@ class OpenDataset:
             ) from error
         return image
 
-    def png(self, sample: str, mode: str) -> bytes:
+    def png(self, sample: str, mode: str, page: int) -> bytes:
         """Return a stored image."""
         self._manifest.size_of(mode)
         if self._manifest.form == NONE:
             raise ReaderError("the dataset stores no images; `image` draws them")
         row, chunk = parsed(sample)
+        name = self._name(sample, page)
         if self._manifest.form == PARQUET and self.tables is not None:
-            return self.tables.png(sample, mode)
+            return self.tables.png(sample, mode, page if self._manifest.is_paged else None)
         if self._manifest.form == FILES:
-            return storage.read_bytes(storage.join(self._output_dir, image_name(mode, sample)))
+            return storage.read_bytes(storage.join(self._output_dir, image_name(mode, name)))
         shard = self._shard_of(sample, row)
-        key = (row << CHUNK_BITS) + chunk
+        key = key_of(row, chunk, page)
         places = self._places_in(shard, mode)
         at = int(np.searchsorted(places.keys, key))
         if at == len(places.keys) or places.keys[at] != key:
-            raise ReaderError(f"{sample} is not in the dataset")
+            raise ReaderError(f"{name} is not in the dataset")
         tar = storage.join(self._output_dir, tar_name(mode, shard))
         return self.read(tar, int(places.offsets[at]), int(places.lengths[at]))
 
-    def checked_png(self, sample: str, mode: str) -> bytes:
+    def checked_png(self, sample: str, mode: str, page: int) -> bytes:
         """Return a stored image that has the digest of its shard's receipt."""
-        png = self.png(sample, mode)
+        png = self.png(sample, mode, page)
         row, _ = parsed(sample)
         if self.tables is not None:
             raise ReaderError("an image in a Parquet file has no receipts to check it by")
         stored = self._images(self._shard_of(sample, row)).get(mode)
-        place = stored and stored.places.get(sample)
+        place = stored and stored.places.get(self._name(sample, page))
         if not place or place.digest != digest_of(png):
             raise ReaderError(
                 f"the image of {sample} in mode {mode} is not the one that was written; "
                 f"`pagecast verify --output_dir {self._output_dir}` says more"
             )
         return png
+
+    def _name(self, sample: str, page: int) -> str:
+        """Return what an image is called."""
+        if page < 0 or (page and not self._manifest.is_paged):
+            raise ReaderError(f"{sample} has no page {page}")
+        return page_names(sample, page + 1 if self._manifest.is_paged else None)[-1]
 
     def _drawing(self, mode: str) -> PageRenderer:
         """Return what draws the pages of a mode as the job did."""
@@ -163,7 +186,7 @@ class OpenDataset:
                 "give its file to PageRenderer, which draws them from the samples' texts"
             ) from error
 
-    def _sample(self, sample: str) -> dict[str, Any]:
+    def sample(self, sample: str) -> dict[str, Any]:
         """Return a sample from its shard's file, or its table."""
         row, chunk = parsed(sample)
         if self.tables is not None:
@@ -196,9 +219,8 @@ class OpenDataset:
         if (shard, mode) not in self._places:
             stored = self._images(shard).get(mode)
             found = sorted(
-                (((row << CHUNK_BITS) + chunk), place.offset, place.length)
-                for sample, place in (stored.places if stored else {}).items()
-                for row, chunk in [parse_sample_id(sample)]
+                (key_of(*parse_page_name(name)), place.offset, place.length)
+                for name, place in (stored.places if stored else {}).items()
             )
             columns = np.array(found, np.int64).reshape(-1, 3).T.copy()
             self._places[shard, mode] = Places(*columns)

@@ -18,6 +18,7 @@ from pagecast.reader.manifest import Manifest, read_manifest
 from pagecast.reader.opened import OpenDataset
 from pagecast.reader.splits import LineRows, Rows, Split
 from pagecast.storage import local
+from pagecast.style.record import pages_of
 
 if TYPE_CHECKING:
     from pagecast.reader.tables import OpenTables, Tables
@@ -91,19 +92,34 @@ class PageReader:
         self.rows(split)
         return Split(self, split, range(splits[split]))
 
-    def image(self, sample: Mapping[str, Any] | str, mode: str) -> Image.Image:
-        """Return a sample's page: a square image of mode "L", black on white.
+    @property
+    def is_paged(self) -> bool:
+        """Whether a sample may have several pages in a mode, so that its images are lists."""
+        return self._read_manifest().is_paged
+
+    def image(self, sample: Mapping[str, Any] | str, mode: str, page: int = 0) -> Image.Image:
+        """Return a sample's page, of mode "L", or "RGB" where the dataset's style has colours.
 
         Args:
           sample: one of a split, or a row of its Arrow table; or its id alone.
+          page: which one, where the dataset is paged.
 
         Raises:
           ReaderError: the page cannot be had; the text says why.
           OSError: a file cannot be read.
         """
         if isinstance(sample, str):
-            return self._dataset().image(sample, mode, {})
-        return self._dataset().image(sample["id"], mode, sample)
+            return self._dataset().image(sample, mode, {}, page)
+        return self._dataset().image(sample["id"], mode, sample, page)
+
+    def images(self, sample: Mapping[str, Any] | str, mode: str) -> list[Image.Image]:
+        """Return all pages of a sample in their order; see `image`."""
+        if not self.is_paged:
+            return [self.image(sample, mode)]
+        record = self._dataset().sample(sample) if isinstance(sample, str) else sample
+        self.size_of(mode)
+        pages = pages_of(record["font_metadata"][mode]) or 1
+        return [self.image(record, mode, page) for page in range(pages)]
 
     def collate(
         self, samples: Sequence[Mapping[str, Any]], mode: str, rgb: bool = False
@@ -111,36 +127,48 @@ class PageReader:
         """Return samples and their pages as a batch.
 
         `id` is a list, `context_tokens` and `continuation_tokens` are int32 of [samples, tokens],
-        `page` is uint8 of [samples, px, px], 0 black and 255 white; with `rgb` of
-        [samples, 3, px, px].
+        `page` is uint8 of [samples, height, width], 0 black and 255 white; with `rgb`, or where
+        pages have colours, of [samples, 3, height, width]. Where the dataset is paged, `page` has
+        the pages of all samples, one after the other, and `pages` (int32) how many are of each.
 
         Raises:
-          ReaderError, OSError: as `image`.
+          ReaderError, OSError: as `image`, or the pages are not of one size and mode.
         """
         samples = list(samples)
-        page = np.stack([np.asarray(self.image(sample, mode)) for sample in samples])
+        images = [self.images(sample, mode) for sample in samples]
+        flat = [image.convert("RGB") if rgb else image for pages in images for image in pages]
+        kinds = sorted({f"{image.width} by {image.height}, {image.mode}" for image in flat})
+        if len(kinds) > 1:
+            raise ReaderError(
+                f"pages of several kinds make no batch ({'; '.join(kinds)}): take samples one by "
+                "one, or of one style; with rgb=True gray and coloured ones go together"
+            )
+        page = np.stack([np.asarray(image) for image in flat])
+        if page.ndim == 4:
+            page = np.ascontiguousarray(page.transpose(0, 3, 1, 2))
         tokens = {name: np.array([s[name] for s in samples], np.int32) for name in TOKENS}
-        if rgb:
-            page = np.repeat(page[:, None], 3, axis=1)
-        return {"id": [sample["id"] for sample in samples], **tokens, "page": page}
+        batch = {"id": [sample["id"] for sample in samples], **tokens, "page": page}
+        if self.is_paged:
+            batch["pages"] = np.array(list(map(len, images)), np.int32)
+        return batch
 
-    def png(self, sample: str, mode: str) -> bytes:
+    def png(self, sample: str, mode: str, page: int = 0) -> bytes:
         """Return a stored image, by the id of its sample, as the bytes of its PNG file.
 
         Raises:
           ReaderError: there is no such image.
           OSError: a file cannot be read.
         """
-        return self._dataset().png(sample, mode)
+        return self._dataset().png(sample, mode, page)
 
-    def checked_png(self, sample: str, mode: str) -> bytes:
+    def checked_png(self, sample: str, mode: str, page: int = 0) -> bytes:
         """Return a stored image that is known to be the one that was written.
 
         Raises:
           ReaderError: there is none, or what has its name is something else.
           OSError: a file cannot be read.
         """
-        return self._dataset().checked_png(sample, mode)
+        return self._dataset().checked_png(sample, mode, page)
 
     def rows(self, split: str) -> Rows:
         """Return what reads the samples of a split here; where they are is found out once."""

@@ -155,7 +155,8 @@ class Tables:
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
-    return with_bytes(sample_schema(list(manifest.modes), manifest.form == PARQUET))
+    stored = manifest.form == PARQUET
+    return with_bytes(sample_schema(list(manifest.modes), stored, manifest.is_paged))
 
 
 def _keys(path: str) -> npt.NDArray[np.int64]:
@@ -202,7 +203,8 @@ class OpenTables:
         self._noted: OrderedDict[str, Row] = OrderedDict()
         self._columns = [name for name in _schema(manifest).names if name != IMAGES]
         if manifest.form == PARQUET:
-            self._columns += [f"{IMAGES}.{mode}.path" for mode in manifest.modes]
+            inside = ".list.element" if manifest.is_paged else ""
+            self._columns += [f"{IMAGES}.{mode}{inside}.path" for mode in manifest.modes]
 
     def rows(self, split: str) -> TableRows:
         """Return what reads the samples of a split."""
@@ -228,15 +230,19 @@ class OpenTables:
         """Return a sample by its id."""
         return self.samples(self._place(name))[0]
 
-    def png(self, name: str, mode: str) -> bytes:
-        """Return the image of a sample by its id."""
+    def png(self, name: str, mode: str, page: int | None) -> bytes:
+        """Return the image of a sample by its id; of a list of them that of a page."""
         path, group, row = self._place(name)
         with _naming(path):
-            column = self._read(path, group, mode, [f"{IMAGES}.{mode}.bytes"])[IMAGES]
-            png = column[row].as_py()[mode]["bytes"]
-            if png is None:
+            inside = "" if page is None else ".list.element"
+            column = self._read(path, group, mode, [f"{IMAGES}.{mode}{inside}.bytes"])[IMAGES]
+            found = column[row].as_py()[mode]
+            images = [found] if page is None else found
+            if not all(image["bytes"] for image in images):
                 raise ValueError(f"no image of {name} in mode {mode}")
-        return png
+        if page is not None and page >= len(images):
+            raise ReaderError(f"{name} has no page {page} in mode {mode}")
+        return images[page or 0]["bytes"]
 
     def _place(self, name: str) -> Row:
         """Return where a sample is; that of one which was read here lately is known."""
@@ -291,6 +297,9 @@ def _as_in_lines(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the paths of its images alone."""
     if row["id"] is None or row["context_text"] is None:
         raise ValueError("a row is not a sample")
-    images = {mode: image["path"] for mode, image in row.get(IMAGES, {}).items()}
+    images = {
+        mode: [i["path"] for i in image] if isinstance(image, list) else image["path"]
+        for mode, image in row.get(IMAGES, {}).items()
+    }
     pages = row.pop("font_metadata")  # comes after them
     return {**row, IMAGES: images, "font_metadata": pages}

@@ -57,7 +57,7 @@ class Pages(NamedTuple):
     >>> renderer = PageRenderer(PageStyle(size=20))
     >>> pages = next(renderer.render_pages("Many words. " * 200, [512]))
     >>> len(pages.images), pages.metadata.total_lines
-    (3, 50)
+    (4, 58)
     """
 
     images: tuple[Image.Image, ...]
