@@ -15,6 +15,7 @@ NULL_TEXT, BLANK_TEXT, TOO_SHORT = "null_text", "blank_text", "too_short"  # rea
 
 Tokens = npt.NDArray[np.int32]
 
+STYLE = "style"  # in font_metadata, where a dataset has pages of several
 DIGEST_DIGITS = 16
 SAMPLE_ID = re.compile(r"sample_([0-9]{6,15})_chunk_([0-9]{1,9})")
 

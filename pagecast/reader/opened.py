@@ -14,27 +14,24 @@ import numpy.typing as npt
 from PIL import Image
 
 from pagecast import storage
-from pagecast.dataset.assets import DamagedAssetError, read_asset
+from pagecast.dataset.assets import DamagedAssetError, read_fonts
 from pagecast.dataset.layout import (
     FILES,
     MANIFEST,
     NONE,
     PLAN,
     SHARDS,
-    asset_path,
     dataset_of,
     image_name,
     receipt_path,
     shard_path,
     tar_name,
 )
-from pagecast.dataset.manifest import fonts_of
 from pagecast.dataset.receipts import Receipt, read_images
 from pagecast.dataset.sample import ModeImages, digest_of, parse_sample_id
 from pagecast.dataset.shard import Shard, read_plan
-from pagecast.probe import made_by, remedy, unlike
-from pagecast.render import PageRenderer
-from pagecast.style import PageStyle
+from pagecast.probe import Made, made_by, remedy, unlike
+from pagecast.style.drawing import SheetRenderer
 
 MOST_RECEIPTS = 256  # kept in memory as they are; some tens of kilobytes each
 CHUNK_BITS = 20  # of the key of a sample within its shard
@@ -57,9 +54,7 @@ class Manifest(NamedTuple):
     merged: bool
     modes: dict[str, int]
     splits: dict[str, int]
-    fonts: list[str]
-    line_break: str
-    made: dict[str, Any]
+    made: Made
 
     def size_of(self, mode: str) -> int:
         """Return the side of a mode's pages in pixels.
@@ -97,8 +92,6 @@ def read_manifest(directory: str) -> Manifest:
             bool(record["outputs"].get("merged", True)),
             {name: int(table["px"]) for name, table in record["vision_modes"].items()},
             {name: int(record["split"][name]["samples"]) for name in ("train", "val")},
-            [font["sha256"] for font in fonts_of(record)],
-            record["options"].get("line_break", "spaces"),
             made_by(record),
         )
         if found.form not in (FILES, SHARDS, NONE):
@@ -120,7 +113,7 @@ class OpenDataset:
         self._manifest = manifest
         self._files = storage.RangeReader()
         self._shards: list[Shard] | None = None
-        self._renderer: PageRenderer | None = None
+        self._renderer: SheetRenderer | None = None
         self._probed: set[str] = set()
         self._places: dict[tuple[int, str], Places] = {}
         self._images = lru_cache(MOST_RECEIPTS)(self._read_images)
@@ -134,10 +127,11 @@ class OpenDataset:
         """Return a sample's page; the sample is looked up where its `record` has no context."""
         px = self._manifest.size_of(mode)
         if self._manifest.form == NONE:
-            if "context_text" not in record:
+            if not record.keys() >= {"context_text", "wiki_id"}:
                 record = self._sample(sample)
             size = (record.get("font_metadata") or {}).get(mode, {}).get("font_size")
-            return self._drawing(mode).draw(record["context_text"], px, size)
+            _, renderer = self._drawing(mode).of(sample, record["wiki_id"])
+            return renderer.draw(record["context_text"], px, size)
         png = self.png(sample, mode)
         try:
             image = Image.open(io.BytesIO(png), formats=("PNG",))
@@ -181,19 +175,15 @@ class OpenDataset:
             )
         return png
 
-    def _drawing(self, mode: str) -> PageRenderer:
+    def _drawing(self, mode: str) -> SheetRenderer:
         """Return what draws the pages of a mode as the job did."""
         manifest = self._manifest
         if mode in self._probed and self._renderer is not None:
             return self._renderer
         try:
             if self._renderer is None:
-                fonts = tuple(
-                    read_asset(asset_path(self._output_dir, font, ".ttf"))
-                    for font in manifest.fonts
-                )
-                style = PageStyle(fonts, manifest.made["layout"], manifest.line_break)
-                self._renderer = PageRenderer(style)
+                sheet = manifest.made.sheet
+                self._renderer = SheetRenderer(sheet, read_fonts(self._output_dir, sheet))
             renderer = self._renderer
             why = unlike(manifest.made, lambda: renderer, {mode: manifest.modes[mode]})
         except DamagedAssetError as error:

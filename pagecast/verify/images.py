@@ -13,9 +13,10 @@ from PIL import Image, ImageChops
 from pagecast import storage
 from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import image_name, tar_name
-from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of
+from pagecast.dataset.sample import STYLE, ModeImages, Sample, StoredImage, digest_of
 from pagecast.dataset.shard import Shard
-from pagecast.probe import others, unlike
+from pagecast.probe import Made, others, unlike
+from pagecast.render import PageRenderer
 from pagecast.render.typeset import MARGIN
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
@@ -95,16 +96,18 @@ def _tar_faults(
 
 def why_not_redrawn(dataset: Dataset) -> str:
     """Say why pages cannot be drawn here as they were; nothing if they can."""
-    return _why_not_redrawn(dataset.fonts, dataset.pages, json.dumps(dataset.made))
+    _, *made = dataset.made
+    return _why_not_redrawn(dataset.output_dir, dataset.pages, json.dumps(made))
 
 
 @lru_cache(maxsize=4)
-def _why_not_redrawn(fonts: tuple[str, ...], pages: PageSettings, made: str) -> str:
-    sizes, record = {mode.name: mode.px for mode in pages.modes}, json.loads(made)
+def _why_not_redrawn(output_dir: str, pages: PageSettings, made: str) -> str:
+    record = Made(pages.sheet, *json.loads(made))
     if not others(record):
         return ""  # the same versions: pages that are others here were drawn wrongly
+    sizes = {mode.name: mode.px for mode in pages.modes}
     try:
-        return unlike(record, lambda: load_renderer(fonts, pages.layout, pages.line_break), sizes)
+        return unlike(record, lambda: load_renderer(output_dir, pages.sheet), sizes)
     except (OSError, ValueError, ImportError) as error:  # this Pillow cannot do such pages at all
         return str(error)
 
@@ -114,22 +117,27 @@ def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
     if why_not_redrawn(dataset):
         return None
     sample = Sample.from_json_line(line)
-    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
+    label, renderer = _renderer_of(dataset, sample)
     sizes = [mode.px for mode in dataset.pages.modes]
+    drawn = {STYLE: label} if dataset.sheet.is_varied else {}
     for mode, page in zip(
         dataset.modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
     ):
-        if sample.font_metadata.get(mode) != page._asdict():
+        if sample.font_metadata.get(mode) != page._asdict() | drawn:
             return f"its font_metadata of {mode} are not those of its text"
     return None
+
+
+def _renderer_of(dataset: Dataset, sample: Sample) -> tuple[str, PageRenderer]:
+    return load_renderer(dataset.output_dir, dataset.sheet).of(sample.id, sample.wiki_id)
 
 
 def _redraw(dataset: Dataset, line: bytes | None, px: int) -> Image.Image | None:
     """Redraw a sample's page, if it can be drawn here as it was."""
     if line is None or why_not_redrawn(dataset):
         return None
-    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
-    return renderer.render(Sample.from_json_line(line).context_text, px).image
+    sample = Sample.from_json_line(line)
+    return _renderer_of(dataset, sample)[1].render(sample.context_text, px).image
 
 
 def image_faults(

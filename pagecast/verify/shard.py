@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pagecast import storage
 from pagecast.dataset.layout import NONE, SHARDS, image_name, receipt_path, shard_path
 from pagecast.dataset.receipts import Receipt, read_images
-from pagecast.dataset.sample import ModeImages, Sample, Tokens
+from pagecast.dataset.sample import STYLE, ModeImages, Sample, Tokens
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import u64
 from pagecast.render.page import PageMetadata
@@ -180,12 +180,20 @@ def sample_faults(
     stored = dataset.modes if dataset.pages.form != NONE else []
     if sample.images != {mode: image_name(mode, sample.id) for mode in stored}:
         yield "its images are not those of its modes"
-    if list(sample.font_metadata) != dataset.modes or any(
-        tuple(page) != PageMetadata._fields for page in sample.font_metadata.values()
-    ):
-        yield "its font_metadata are not those of its modes"
+    yield from _metadata_faults(sample, dataset)
     if sample.json_line() != line:
         yield "it is not written as `json.dumps` writes it"
+
+
+def _metadata_faults(sample: Sample, dataset: Dataset) -> Iterator[str]:
+    is_varied, pages = dataset.sheet.is_varied, sample.font_metadata.values()
+    known = (*PageMetadata._fields, *[STYLE] * is_varied)
+    if list(sample.font_metadata) != dataset.modes or any(tuple(page) != known for page in pages):
+        yield "its font_metadata are not those of its modes"
+    elif is_varied:
+        label, _ = dataset.sheet.style_of(sample.id, sample.wiki_id)
+        if others := [page[STYLE] for page in pages if page[STYLE] != label]:
+            yield f"its style is {others[0]!r}, by its id it should be {label!r}"
 
 
 def _read_lines(

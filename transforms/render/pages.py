@@ -12,9 +12,10 @@ import apache_beam as beam
 from pagecast import pulse, storage
 from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import FILES, NONE, image_name
-from pagecast.dataset.sample import ModeImages, Sample
+from pagecast.dataset.sample import STYLE, ModeImages, Sample
 from pagecast.dataset.shard import ShardSamples
-from pagecast.render import PageRenderer, encode_png
+from pagecast.render import encode_png
+from pagecast.style.drawing import SheetRenderer
 from transforms import metrics
 from transforms.errors import map_with_errors
 from transforms.render import sinks
@@ -22,7 +23,7 @@ from transforms.render.sinks import ImageFiles, ImageSink, ImageTars
 
 
 def render_sample(
-    sample: Sample, settings: PageSettings, renderer: PageRenderer
+    sample: Sample, settings: PageSettings, renderers: SheetRenderer
 ) -> tuple[Sample, dict[str, bytes]]:
     """Draw the context at the modes that the sample has no metadata for.
 
@@ -31,18 +32,20 @@ def render_sample(
     """
     modes = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
     sizes = [mode.px for mode in modes]
+    label, renderer = renderers.of(sample.id, sample.wiki_id)
+    drawn = {STYLE: label} if renderers.sheet.is_varied else {}
     metadata: dict[str, dict[str, Any]] = dict(sample.font_metadata)
     pngs = {}
     if settings.form == NONE:
         for mode, described in zip(
             modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
         ):
-            metadata[mode.name] = described._asdict()
+            metadata[mode.name] = described._asdict() | drawn
     else:
         pages = renderer.render_sizes(sample.context_text, sizes)
         for mode, page in zip(modes, pages, strict=True):
             pngs[mode.name] = encode_png(page.image, settings.png_level)
-            metadata[mode.name] = page.metadata._asdict()
+            metadata[mode.name] = page.metadata._asdict() | drawn
     names = [mode.name for mode in settings.modes]
     rendered = replace(
         sample,
@@ -96,11 +99,8 @@ class RenderPages(beam.DoFn):
     Samples of a shard that an earlier run rendered at fewer modes get what they lack.
     """
 
-    def __init__(
-        self, settings: PageSettings, font_paths: tuple[str, ...], output_dir: str
-    ) -> None:
+    def __init__(self, settings: PageSettings, output_dir: str) -> None:
         self._settings = settings
-        self._font_paths = font_paths
         self._output_dir = output_dir
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
@@ -115,9 +115,8 @@ class RenderPages(beam.DoFn):
         self, stored: dict[str, ModeImages], earlier: storage.RangeReader, sample: Sample
     ) -> tuple[Sample, dict[str, bytes]]:
         """Render what a sample lacks; a tar written again gets the images of the old one too."""
-        settings = self._settings
-        renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
-        rendered, pngs = render_sample(sample, self._settings, renderer)
+        renderers = load_renderer(self._output_dir, self._settings.sheet)
+        rendered, pngs = render_sample(sample, self._settings, renderers)
         pulse.beat()
         for mode, (tar, _, places) in stored.items():
             if tar is not None:

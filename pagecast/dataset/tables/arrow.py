@@ -19,6 +19,7 @@ import pyarrow.json
 
 from pagecast import storage
 from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, IMAGES, arrow_directory
+from pagecast.dataset.sample import STYLE
 from pagecast.render.page import PageMetadata
 
 BATCH_BYTES = 8 << 20  # JSON lines are made into record batches of about that much
@@ -29,8 +30,10 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # as `datase
 FEATURE_TYPES = {pa.string(): "string", INT: "int32", pa.bool_(): "bool"}
 
 
-def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
+def sample_schema(modes: Sequence[str], stored: bool, is_varied: bool = False) -> pa.Schema:
     """Return the columns of samples rendered at `modes`, with images stored or not.
+
+    Where styles vary the metadata of a page have a column for its style.
 
     Where none are stored there is no column `images`: Parquet has no struct without fields. The
     schema carries the description of the columns that `datasets` reads.
@@ -40,6 +43,7 @@ def sample_schema(modes: Sequence[str], stored: bool) -> pa.Schema:
             (name, pa.bool_() if kind is bool else INT)
             for name, kind in get_type_hints(PageMetadata).items()
         ]
+        + [(STYLE, pa.string())] * is_varied
     )
     columns = [
         ("id", pa.string()),
