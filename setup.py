@@ -85,7 +85,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["pagecast*", "transforms*", "pipeline*"]),
     package_data={
-        "pipeline.data": ["*.parquet", "*.json", "*.LICENSE", "*.md"],
+        "pipeline.data": ["*.parquet", "*.json", "*.LICENSE", "*.md", "styles/*.yaml"],
         "pipeline.runners.flink": ["*.xml"],
         "pipeline.report": ["*.css", "*.html"],
         "pagecast.render.fonts": ["*.ttf", "*.LICENSE"],

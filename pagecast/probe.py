@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from pagecast.dataset.manifest import sheet_of
 from pagecast.dataset.versions import page_versions
-from pagecast.render import PageRenderer
 from pagecast.render.fonts.characters import covered_codepoints
+from pagecast.style.drawing import SheetRenderer
+from pagecast.style.sheet import StyleSheet
 
 PROBE = "probe"  # in a configuration and a manifest: mode to SHA-256
 # Letters with and without accents, composed and not; kerning and ligatures; digits, punctuation.
@@ -64,62 +66,72 @@ def probe_text(fonts: tuple[bytes, ...]) -> str:
     return " ".join(words)
 
 
-def probe(renderer: PageRenderer, modes: Mapping[str, int]) -> dict[str, str]:
-    """Return the SHA-256 of the pixels of the probe page at each mode, a side in pixels each."""
-    pages = renderer.render_sizes(probe_text(renderer.fonts), modes.values())
-    return {
-        mode: hashlib.sha256(page.image.tobytes()).hexdigest()
-        for mode, page in zip(modes, pages, strict=True)
-    }
+def probe(renderers: SheetRenderer, modes: Mapping[str, int]) -> dict[str, str]:
+    """Return the SHA-256 of the pixels of the probe pages at each mode, a side in pixels each.
+
+    There is one page for all fonts, layouts and line breaks of each style of the sheet.
+    """
+    hashes = {mode: hashlib.sha256() for mode in modes}
+    for renderer in renderers.representatives():
+        pages = renderer.render_sizes(probe_text(renderer.fonts), modes.values())
+        for mode, page in zip(modes, pages, strict=True):
+            hashes[mode].update(page.image.tobytes())
+    return {mode: found.hexdigest() for mode, found in hashes.items()}
 
 
-def made_by(record: Mapping[str, Any]) -> dict[str, Any]:
+class Made(NamedTuple):
+    """How a dataset's pages were drawn: their styles, the versions that did it, the probe page.
+
+    probe: mode to SHA-256; None where an earlier version recorded none.
+    """
+
+    sheet: StyleSheet
+    versions: dict[str, str | None]
+    probe: dict[str, str] | None
+
+
+def made_by(record: Mapping[str, Any]) -> Made:
     """Return what a configuration or a manifest says of how pages were drawn.
 
     Raises:
-      KeyError, TypeError: it is something else.
+      KeyError, TypeError, ValueError, AttributeError: it is something else.
     """
-    found = {"layout": record["options"]["layout"], "versions": dict(record["versions"])}
-    return found | ({PROBE: dict(record[PROBE])} if PROBE in record else {})
+    found = dict(record[PROBE]) if PROBE in record else None
+    return Made(sheet_of(record), dict(record["versions"]), found)
 
 
-def unlike(
-    made: Mapping[str, Any], renderer: Callable[[], PageRenderer], modes: Mapping[str, int]
-) -> str:
+def unlike(made: Made, renderers: Callable[[], SheetRenderer], modes: Mapping[str, int]) -> str:
     """Say how pages that are drawn here are not those of a dataset; nothing if they are.
 
     Args:
-      made: of `made_by`. Earlier versions recorded no probe: then versions decide.
-      renderer: gives what draws them.
+      made: how they were. Where there is no probe page, versions decide.
+      renderers: gives what draws them.
       modes: those that are to be drawn, and the sides of their pages in pixels.
     """
-    if PROBE not in made:
+    if made.probe is None:
         return others(made)
-    known = made[PROBE]
-    for mode, digest in probe(renderer(), modes).items():
-        if digest != known.get(mode):
+    for mode, digest in probe(renderers(), modes).items():
+        if digest != (known := made.probe.get(mode)):
             why = others(made) or "by the same versions, built otherwise"
             return (
-                f"the probe page of mode {mode} has the SHA-256 {digest} here, {known.get(mode)} "
+                f"the probe page of mode {mode} has the SHA-256 {digest} here, {known} "
                 f"where they were made; {why}"
             )
     return ""
 
 
-def others(made: Mapping[str, Any]) -> str:
+def others(made: Made) -> str:
     """Name what laid out the pages of a dataset in another version than is here."""
-    was = made["versions"]
     found = _others(made).items()
-    return ", ".join(f"{name} {was[name]}, here {here or 'none'}" for name, here in found)
+    return ", ".join(f"{name} {made.versions[name]}, here {here or 'none'}" for name, here in found)
 
 
-def remedy(made: Mapping[str, Any]) -> str:
+def remedy(made: Made) -> str:
     """Return what to install so that pages are drawn as they were."""
-    wanted = [REMEDIES[name].format(**made["versions"]) for name in _others(made) or ("pillow",)]
+    wanted = [REMEDIES[name].format(**made.versions) for name in _others(made) or ("pillow",)]
     return ", ".join(dict.fromkeys(wanted))
 
 
-def _others(made: Mapping[str, Any]) -> dict[str, str | None]:
-    was = made["versions"]
-    here = page_versions(was, made["layout"])
-    return {name: version for name, version in here.items() if was[name] != version}
+def _others(made: Made) -> dict[str, str | None]:
+    here = page_versions(made.versions, made.sheet)
+    return {name: version for name, version in here.items() if made.versions[name] != version}

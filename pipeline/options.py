@@ -7,21 +7,23 @@ imports nothing slow. The settings are frozen and checked; no I/O: what is wrong
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 from cyclopts import Group, Parameter
 
 from pagecast.modes import VISION_MODES
+from pagecast.style.style import MOST_PAGES
 from pipeline.cli.kinds import Amount, Count, Modes, Place, Whole, text, within
 from transforms.read.limits import MAX_ARTICLE_CHARS, MAX_SHARD_ROWS, MOST_ARTICLE_CHARS
 
 if TYPE_CHECKING:
-    from pagecast.dataset.assets import PageSettings
     from pagecast.dataset.split import SplitSettings
 
 LOCAL_RUNNER = "DirectRunner"
-BUILTIN, AUTO = "builtin", "auto"
+BUILTIN = "builtin"
+STYLES = (DEFAULT_STYLE := "default", "paper", "glyph", "dense")  # that are shipped
 FINEWIKI = "HuggingFaceFW/finewiki"
 IN_FINGERPRINT = "decides"  # marks the options that decide the bytes of samples and pages
 
@@ -102,15 +104,24 @@ class RunOptions:
         str | None, text(PAGES, "what pages of a language need, as ar, hi, zh", "CODE")
     ] = None
     layout: Annotated[
-        Literal["basic", "raqm", "harfbuzz"],
+        Literal["basic", "raqm", "harfbuzz"] | None,
         text(PAGES, "basic, or harfbuzz for any script", "NAME"),
         IN_FINGERPRINT,
-    ] = "basic"
+    ] = None
     line_break: Annotated[
-        Literal["spaces", "unicode"],
+        Literal["spaces", "unicode"] | None,
         text(PAGES, "spaces, or unicode for CJK and the like", "NAME"),
-        IN_FINGERPRINT,
-    ] = "spaces"
+    ] = None
+    style: Annotated[
+        Place,
+        text(PAGES, "paper, glyph, dense, or a file; other options win", "FILE|NAME"),
+    ] = DEFAULT_STYLE
+    max_pages: Annotated[
+        int | None, within(1, MOST_PAGES), text(PAGES, "pages of a context at most")
+    ] = None
+    vary: Annotated[
+        Literal["all", "train"], text(PAGES, "which samples vary, if the style does", "all|train")
+    ] = "all"
     png_level: Annotated[
         int, within(1, 9), text(PAGES, "deflate effort, 1 to 9"), IN_FINGERPRINT
     ] = 5
@@ -180,27 +191,26 @@ class RunOptions:
         return not self.no_merge
 
     @property
-    def pages(self) -> PageSettings:
-        """How pages look and how they are stored."""
-        from pagecast.dataset.assets import PageSettings
+    def form(self) -> str:
+        """How pages are stored, by its name in `layout`."""
         from pagecast.dataset.layout import FILES, NONE, SHARDS
 
-        form = SHARDS if self.image_shards else NONE if self.no_images else FILES
-        return PageSettings(self.modes, self.layout, self.png_level, form, self.line_break)
+        return SHARDS if self.image_shards else NONE if self.no_images else FILES
 
-    @property
-    def fingerprint(self) -> dict[str, Any]:
-        """The options that decide the bytes of samples and pages, as the manifest shows them."""
+    def fingerprint_with(self, styles: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what decides the bytes of samples and pages, as the manifest shows it.
+
+        Args:
+          styles: of `style_record`. The place of `layout` is where it always stood.
+        """
         hints = get_type_hints(RunOptions, include_extras=True)
         found = {
             n: getattr(self, n) for n, hint in hints.items() if IN_FINGERPRINT in hint.__metadata__
         }
         found["modes"] = [mode.name for mode in self.modes]
-        found["images"] = self.pages.form
-        line_break = found.pop("line_break")
-        if line_break != "spaces":  # else as ever, so that work begun before goes on
-            found["line_break"] = line_break
-        return found
+        found["images"] = self.form
+        found |= styles
+        return {name: value for name, value in found.items() if name != "layout" or value}
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import threading
 from typing import NamedTuple
 
 from pagecast import storage
-from pagecast.dataset.layout import FILES
+from pagecast.dataset.layout import FILES, asset_path
 from pagecast.modes import VisionMode
-from pagecast.render import PageRenderer
-from pagecast.style import PageStyle
+from pagecast.style.drawing import SheetRenderer
+from pagecast.style.sheet import StyleSheet
 
 
 class DamagedAssetError(OSError):
@@ -34,25 +34,34 @@ def read_asset(path: str) -> bytes:
 
 
 class PageSettings(NamedTuple):
-    """How pages look and how they are stored: `form` is "files", "shards" or "none"."""
+    """How pages look and how they are stored.
+
+    form: "files", "shards" or "none". sheet: their styles; fonts are by SHA-256, among the job's
+    assets.
+    """
 
     modes: tuple[VisionMode, ...]
-    layout: str
     png_level: int
     form: str = FILES
-    line_break: str = "spaces"
+    sheet: StyleSheet = StyleSheet()
 
 
 _loaded = threading.local()
 
 
-def load_renderer(
-    font_paths: tuple[str, ...], layout: str, line_break: str = "spaces"
-) -> PageRenderer:
+def load_renderer(output_dir: str, sheet: StyleSheet) -> SheetRenderer:
     """Make a renderer with the fonts among the job's assets, once a thread: runners use several."""
-    key = font_paths, layout, line_break
+    key = output_dir, sheet
     if getattr(_loaded, "key", None) != key:
-        fonts = tuple(read_asset(path) for path in font_paths)
-        _loaded.renderer = PageRenderer(PageStyle(fonts, layout, line_break))
+        _loaded.renderer = SheetRenderer(sheet, read_fonts(output_dir, sheet))
         _loaded.key = key
     return _loaded.renderer
+
+
+def read_fonts(output_dir: str, sheet: StyleSheet) -> dict[str, bytes]:
+    """Return the contents of a sheet's fonts by their SHA-256, each read once.
+
+    Raises:
+      DamagedAssetError, OSError: as `read_asset`.
+    """
+    return {name: read_asset(asset_path(output_dir, name, ".ttf")) for name in sheet.fonts}

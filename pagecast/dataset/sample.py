@@ -18,6 +18,7 @@ PAGE = "_p"  # before the number of a page in the name of an image
 
 Tokens = npt.NDArray[np.int32]
 
+STYLE = "style"  # in font_metadata, where a dataset has pages of several
 DIGEST_DIGITS = 16
 SAMPLE_ID = re.compile(r"sample_([0-9]{6,15})_chunk_([0-9]{1,9})")
 

@@ -17,16 +17,28 @@ PART_SAMPLES = 20_000  # the sample references of a part are held in memory at o
 PART_BYTES = 400_000_000  # of JSON lines; an Arrow file is at most a third larger, mostly smaller
 PARQUET_BYTES = 500_000_000  # of lines and images, about, in a Parquet file
 KEY_BITS = 64
+CANDIDATE_BITS = 12  # of a key, by which articles are candidates of val or not
 
 Keys = npt.NDArray[np.uint64]
 
 
 class SplitSettings(NamedTuple):
-    """What decides a split: the sizes asked for, in samples, and the seed of all keys."""
+    """What decides a split: the sizes asked for, in samples, and the seed of all keys.
+
+    candidates: of how many of 4096 equal ranges of keys val may have articles; None for all.
+    """
 
     max_samples: int
     val_size: int
     seed: int
+    candidates: int | None = None
+
+    def asked(self) -> dict[str, int]:
+        """Return what was asked for, by the names of the options."""
+        return {name: getattr(self, name) for name in ASKED}
+
+
+ASKED = ("max_samples", "val_size", "seed")
 
 
 class ArticleKey(NamedTuple):
@@ -95,17 +107,24 @@ def sample_key(seed: int, wiki_id: str, chunk: int) -> int:
     return u64(f"{seed}:{wiki_id}:{chunk}")
 
 
-def targets(total: int, settings: SplitSettings, several_articles: bool) -> tuple[int, int]:
+def targets(
+    total: int, settings: SplitSettings, several_articles: bool, most_val: int | None = None
+) -> tuple[int, int]:
     """Return the samples that val gets and the most that train gets, of `total` samples.
 
     With fewer samples than asked for val shrinks in proportion, but a val that was asked for keeps
     one sample as long as there are two articles.
+
+    Args:
+      most_val: the samples of articles that are candidates of val, where not all are.
     """
     max_samples, val = settings.max_samples, settings.val_size
     if total < max_samples:
         val = val * total // max_samples
         if several_articles and settings.val_size:
             val = max(val, 1)
+    if most_val is not None:
+        val = min(val, most_val)
     return val, max_samples - val
 
 

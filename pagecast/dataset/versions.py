@@ -9,6 +9,8 @@ from typing import Any
 
 from PIL import features
 
+from pagecast.style.sheet import StyleSheet
+
 MORE = {"unicode", "harfbuzz", "icu"}  # what has a hand in pages with some options only
 FORMER = {"uniseg", "fribidi"}  # what had one in pages that this version lays out otherwise
 RUNNER = "beam"  # all of one job must have the same, but no byte depends on it
@@ -39,44 +41,42 @@ def _one_more(name: str) -> str | None:
         return None
 
 
-def more_versions(layout: str, line_break: str, fonts: int) -> tuple[str, ...]:
-    """Return which of `MORE` have a hand in pages with these options and so many fonts.
+def more_versions(sheet: StyleSheet) -> tuple[str, ...]:
+    """Return which of `MORE` have a hand in pages of these styles.
 
     ICU finds where lines may end, and with HarfBuzz does all of the layout that is called after the
     latter; Python's data of characters tell the choice of a font what a character is.
     """
-    is_shaped = layout == "harfbuzz"
+    is_shaped = "harfbuzz" in sheet.values_of("layout")
     wanted = {
         "harfbuzz": is_shaped,
-        "icu": is_shaped or line_break == "unicode",
-        "unicode": fonts > 1,
+        "icu": is_shaped or "unicode" in sheet.values_of("line_break"),
+        "unicode": any(len(fonts) > 1 for fonts in sheet.values_of("fonts")),
     }
     return tuple(name for name in wanted if wanted[name])
 
 
-def required_versions(
-    layout: str, line_break: str = "spaces", fonts: int = 1
-) -> dict[str, str | None]:
-    """Return the versions without which a worker writes other bytes than this process would.
-
-    Args:
-      layout: with "basic", libraqm has no hand in a page, and many machines have none.
-    """
-    found = versions(*more_versions(layout, line_break, fonts))
-    return {name: here for name, here in found.items() if name != "raqm" or layout == "raqm"}
+def has_raqm(sheet: StyleSheet) -> bool:
+    """Tell whether libraqm has a hand in a page of these styles; many machines have none."""
+    return "raqm" in sheet.values_of("layout")
 
 
-def names_in_bytes(layout: str, line_break: str = "spaces", fonts: int = 1) -> set[str]:
+def required_versions(sheet: StyleSheet) -> dict[str, str | None]:
+    """Return the versions without which a worker writes other bytes than this process would."""
+    found = versions(*more_versions(sheet))
+    return {name: here for name, here in found.items() if name != "raqm" or has_raqm(sheet)}
+
+
+def names_in_bytes(sheet: StyleSheet) -> set[str]:
     """Return the names of those without which other bytes would come of the same input."""
-    return (required_versions(layout, line_break, fonts).keys() | FORMER) - {RUNNER}
+    return (required_versions(sheet).keys() | FORMER) - {RUNNER}
 
 
-def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]:
+def page_versions(made: Mapping[str, Any], sheet: StyleSheet) -> dict[str, str | None]:
     """Return this process's versions of what laid out a dataset's pages, by the manifest's names.
 
     Args:
       made: the versions of the dataset.
-      layout: with "raqm" libraqm has a hand in pages too.
     """
     here: dict[str, Callable[[], str | None]] = {
         "pillow": lambda: metadata.version("pillow"),
@@ -86,6 +86,6 @@ def page_versions(made: Mapping[str, Any], layout: str) -> dict[str, str | None]
         "icu": lambda: _one_more("icu"),
         **dict.fromkeys(FORMER, lambda: None),
     }
-    if layout == "raqm":
+    if has_raqm(sheet):
         here["raqm"] = lambda: features.version("raqm")
     return {name: ask() for name, ask in here.items() if name in made}

@@ -18,9 +18,8 @@ from pagecast.dataset.layout import (
     merged_path,
     part_files,
 )
-from pagecast.dataset.manifest import fonts_of
 from pagecast.dataset.split import TRAIN
-from pagecast.probe import made_by
+from pagecast.probe import Made, made_by
 from pagecast.reader.errors import DAMAGE, ReaderError
 
 
@@ -38,10 +37,12 @@ class Manifest(NamedTuple):
     merged: bool
     modes: dict[str, int]
     splits: dict[str, int]
-    fonts: list[str]
-    line_break: str
-    made: dict[str, Any]
-    is_paged: bool = False  # whether a sample has a list of pages in each mode
+    made: Made
+
+    @property
+    def is_paged(self) -> bool:
+        """Whether a sample has a list of pages in each mode."""
+        return self.made.sheet.is_paged
 
     def size_of(self, mode: str) -> int:
         """Return the side of a mode's pages in pixels.
@@ -86,8 +87,6 @@ def read_record(directory: str) -> tuple[Manifest, dict[str, Any]]:
             merged,
             {name: int(table["px"]) for name, table in record["vision_modes"].items()},
             {name: int(record["split"][name]["samples"]) for name in ("train", "val")},
-            [font["sha256"] for font in fonts_of(record)],
-            record["options"].get("line_break", "spaces"),
             made_by(record),
         )
     except DAMAGE as error:

@@ -40,9 +40,8 @@ from pagecast.reader.errors import (
     parsed,
 )
 from pagecast.reader.manifest import Manifest
-from pagecast.render import PageRenderer
 from pagecast.render.fonts import default_font
-from pagecast.style import PageStyle
+from pagecast.style.drawing import SheetRenderer
 
 if TYPE_CHECKING:
     from pagecast.reader.tables import OpenTables
@@ -75,7 +74,7 @@ class OpenDataset:
         self._manifest = manifest
         self._files = storage.RangeReader()
         self._shards: list[Shard] | None = None
-        self._renderer: PageRenderer | None = None
+        self._renderer: SheetRenderer | None = None
         self._probed: set[str] = set()
         self._places: dict[tuple[int, str], Places] = {}
         self._images = lru_cache(MOST_RECEIPTS)(self._read_images)
@@ -89,11 +88,12 @@ class OpenDataset:
         """Return a page of a sample, which is looked up where its `record` has no context."""
         px = self._manifest.size_of(mode)
         if self._manifest.form == NONE:
-            if "context_text" not in record:
+            if not record.keys() >= {"context_text", "wiki_id"}:
                 record = self.sample(sample)
             size = (record.get("font_metadata") or {}).get(mode, {}).get("font_size")
+            _, renderer = self._drawing(mode).of(sample, record["wiki_id"])
             try:
-                return self._drawing(mode).draw(record["context_text"], px, size, page)
+                return renderer.draw(record["context_text"], px, size, page)
             except IndexError as error:
                 raise ReaderError(f"{sample} has no page {page} in mode {mode}") from error
         png = self.png(sample, mode, page)
@@ -150,16 +150,16 @@ class OpenDataset:
             raise ReaderError(f"{sample} has no page {page}")
         return page_names(sample, page + 1 if self._manifest.is_paged else None)[-1]
 
-    def _drawing(self, mode: str) -> PageRenderer:
+    def _drawing(self, mode: str) -> SheetRenderer:
         """Return what draws the pages of a mode as the job did."""
         manifest = self._manifest
         if mode in self._probed and self._renderer is not None:
             return self._renderer
         try:
             if self._renderer is None:
-                fonts = tuple(map(self._font, manifest.fonts))
-                style = PageStyle(fonts, manifest.made["layout"], manifest.line_break)
-                self._renderer = PageRenderer(style)
+                sheet = manifest.made.sheet
+                fonts = {name: self._font(name) for name in sheet.fonts}
+                self._renderer = SheetRenderer(sheet, fonts)
             renderer = self._renderer
             why = unlike(manifest.made, lambda: renderer, {mode: manifest.modes[mode]})
         except DamagedAssetError as error:

@@ -155,8 +155,8 @@ class Tables:
 
 
 def _schema(manifest: Manifest) -> pa.Schema:
-    stored = manifest.form == PARQUET
-    return with_bytes(sample_schema(list(manifest.modes), stored, manifest.is_paged))
+    stored, sheet = manifest.form == PARQUET, manifest.made.sheet
+    return with_bytes(sample_schema(list(manifest.modes), stored, sheet.is_varied, sheet.is_paged))
 
 
 def _keys(path: str) -> npt.NDArray[np.int64]:

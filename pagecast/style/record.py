@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pagecast.dataset.sample import STYLE
 from pagecast.modes import vision_tokens
 from pagecast.style.frame import frame
+from pagecast.style.sheet import StyleSheet
 from pagecast.style.style import PageStyle
 
-PAGES, VISION_TOKENS, RATIO, STYLE = "pages", "vision_tokens", "ratio", "style"
+PAGES, VISION_TOKENS, RATIO = COSTS = "pages", "vision_tokens", "ratio"
 
 
 def pages_of(record: Mapping[str, Any]) -> int | None:
@@ -18,22 +20,29 @@ def pages_of(record: Mapping[str, Any]) -> int | None:
 
 
 def page_record(
-    metadata: Mapping[str, Any], style: PageStyle, px: int, context_tokens: int, is_paged: bool
+    metadata: Mapping[str, Any],
+    sheet: StyleSheet,
+    drawn: tuple[str, PageStyle],
+    px: int,
+    context_tokens: int,
 ) -> dict[str, Any]:
     """Return what the `font_metadata` of a sample say of one mode.
 
+    Where texts may take more than one page that is also how many there are, their vision tokens
+    together, and the ratio to these; where styles vary, the label of this one.
+
     Args:
-      metadata: how the text was set. px: of the mode. context_tokens: of the text.
-      is_paged: whether samples of the dataset are lists of pages: then also how many there are,
-        their vision tokens together, and the ratio to these.
+      metadata: how the text was set. drawn: the label and the style of its pages. px: of the mode.
+      context_tokens: of the text.
     """
-    if not is_paged:
-        return dict(metadata)
-    pages = frame(style, px).pages(metadata["font_size"], metadata["rendered_lines"])
-    tokens = vision_tokens(*style.page_size(px))
-    return {
-        **metadata,
-        PAGES: pages,
-        VISION_TOKENS: None if tokens is None else tokens * pages,
-        RATIO: None if tokens is None else round(context_tokens / (tokens * pages), 1),
-    }
+    label, style = drawn
+    record = dict(metadata)
+    if sheet.is_paged:
+        pages = frame(style, px).pages(metadata["font_size"], metadata["rendered_lines"])
+        tokens = vision_tokens(*style.page_size(px))
+        record[PAGES] = pages
+        record[VISION_TOKENS] = None if tokens is None else tokens * pages
+        record[RATIO] = None if tokens is None else round(context_tokens / (tokens * pages), 1)
+    if sheet.is_varied:
+        record[STYLE] = label
+    return record

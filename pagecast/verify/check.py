@@ -16,7 +16,7 @@ from pagecast import storage
 from pagecast.dataset.layout import MANIFEST, SAMPLES, named_split, named_splits, shard_path
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.shard import Shard
-from pagecast.dataset.split import TRAIN, VAL, SplitSettings
+from pagecast.dataset.split import ASKED, TRAIN, VAL, SplitSettings
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import expected_samples
 from pagecast.verify.files import SampleFile, sample_files, stray_files, stray_images
@@ -203,7 +203,7 @@ class Check:
         try:
             content = storage.read_bytes(self.dataset.path(MANIFEST))
             manifest = json.loads(content)
-            _require(manifest["options"], dict.fromkeys(SplitSettings._fields, int))
+            _require(manifest["options"], dict.fromkeys(ASKED, int))
             _require({"parquet": False, **manifest["outputs"]}, SWITCHES)
             if manifest["outputs"]["filtered"] is not None:
                 _require(manifest["outputs"]["filtered"], {"articles": int, "sha256": str})
@@ -228,7 +228,8 @@ class Check:
     ) -> None:
         """Check the manifest and all files that are made of the shards'."""
         options, outputs = manifest["options"], manifest["outputs"]
-        settings = SplitSettings(*(options[name] for name in SplitSettings._fields))
+        asked = {name: options[name] for name in ASKED}
+        settings = SplitSettings(**asked, candidates=self.dataset.sheet.candidates)
         split = split_by_the_rule(samples, settings)
         complete = manifest.get("complete", True)
         self.faults += manifest_faults(

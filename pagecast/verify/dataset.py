@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from pagecast import storage
 from pagecast.dataset.assets import PageSettings
 from pagecast.dataset.layout import CONFIG, PLAN, asset_path
-from pagecast.dataset.manifest import EMPTYING, fonts_of
+from pagecast.dataset.manifest import EMPTYING, sheet_of
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.modes import VisionMode
-from pagecast.probe import made_by
+from pagecast.probe import Made, made_by
+from pagecast.style.sheet import StyleSheet
 
 
 class Fault(NamedTuple):
@@ -46,8 +47,17 @@ class Dataset(NamedTuple):
     context_tokens: int
     continuation_tokens: int
     tokenizer: str
-    fonts: tuple[str, ...]
-    made: dict[str, Any]
+    made: Made
+
+    @property
+    def sheet(self) -> StyleSheet:
+        """The styles of its pages."""
+        return self.pages.sheet
+
+    @property
+    def fonts(self) -> list[str]:
+        """Where its fonts are."""
+        return [asset_path(self.output_dir, font, ".ttf") for font in self.sheet.fonts]
 
     @property
     def modes(self) -> list[str]:
@@ -81,18 +91,11 @@ def open_dataset(output_dir: str) -> tuple[Dataset, dict[str, Any], list[Shard]]
         modes = tuple(VisionMode(n, table["px"]) for n, table in config["vision_modes"].items())
         dataset = Dataset(
             output_dir,
-            PageSettings(
-                modes,
-                options["layout"],
-                options["png_level"],
-                options["images"],
-                options.get("line_break", "spaces"),
-            ),
+            PageSettings(modes, options["png_level"], options["images"], sheet_of(config)),
             options["min_tokens"],
             options["context_tokens"],
             options["continuation_tokens"],
             asset_path(output_dir, config["tokenizer"]["sha256"], ".json"),
-            tuple(asset_path(output_dir, font["sha256"], ".ttf") for font in fonts_of(config)),
             made_by(config),
         )
         path = storage.private(output_dir, PLAN)

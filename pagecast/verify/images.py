@@ -16,11 +16,12 @@ from pagecast.dataset.assets import PageSettings, load_renderer
 from pagecast.dataset.layout import image_name, member_name, tar_name
 from pagecast.dataset.sample import ModeImages, Sample, StoredImage, digest_of, sample_of
 from pagecast.dataset.shard import Shard
-from pagecast.probe import others, unlike
+from pagecast.probe import Made, others, unlike
+from pagecast.render import PageRenderer
+from pagecast.style.frame import Frame, frame
+from pagecast.style.record import page_record
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
-
-MARGIN = 0.05
 
 
 def images_faults(
@@ -45,6 +46,7 @@ def images_faults(
                 yield from _tar_faults(shard, dataset, mode, stored, lines)
             others = {place.digest: name for name, place in stored.places.items()}
             pages = [(s, *page) for s in wanted for page in enumerate(stored.names_of(s.id))]
+            frame_of = lru_cache(partial(_frame_of, dataset, sizes[mode]))
             for sample, page, name in pages:
                 place = stored.places[name]
                 file = stored.tar or image_name(mode, name)
@@ -62,8 +64,14 @@ def images_faults(
                     continue
                 always = sample.id in redrawn
                 redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode], page)
-                for what in image_faults(png, place, others, sizes[mode], redraw, always):
+                there = frame_of(sample.id, sample.wiki_id)
+                for what in image_faults(png, place, others, there, redraw, always):
                     yield Fault(file, sample.id, what)
+
+
+def _frame_of(dataset: Dataset, px: int, sample: str, wiki_id: str) -> Frame:
+    """Return where lines go on the pages of a sample."""
+    return frame(dataset.sheet.style_of(sample, wiki_id)[1], px)
 
 
 def _tar_faults(
@@ -98,16 +106,18 @@ def _tar_faults(
 
 def why_not_redrawn(dataset: Dataset) -> str:
     """Say why pages cannot be drawn here as they were; nothing if they can."""
-    return _why_not_redrawn(dataset.fonts, dataset.pages, json.dumps(dataset.made))
+    _, *made = dataset.made
+    return _why_not_redrawn(dataset.output_dir, dataset.pages, json.dumps(made))
 
 
 @lru_cache(maxsize=4)
-def _why_not_redrawn(fonts: tuple[str, ...], pages: PageSettings, made: str) -> str:
-    sizes, record = {mode.name: mode.px for mode in pages.modes}, json.loads(made)
+def _why_not_redrawn(output_dir: str, pages: PageSettings, made: str) -> str:
+    record = Made(pages.sheet, *json.loads(made))
     if not others(record):
         return ""  # the same versions: pages that are others here were drawn wrongly
+    sizes = {mode.name: mode.px for mode in pages.modes}
     try:
-        return unlike(record, lambda: load_renderer(fonts, pages.layout, pages.line_break), sizes)
+        return unlike(record, lambda: load_renderer(output_dir, pages.sheet), sizes)
     except (OSError, ValueError, ImportError) as error:  # this Pillow cannot do such pages at all
         return str(error)
 
@@ -117,23 +127,27 @@ def metadata_fault(dataset: Dataset, line: bytes) -> str | None:
     if why_not_redrawn(dataset):
         return None
     sample = Sample.from_json_line(line)
-    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
-    sizes = [mode.px for mode in dataset.pages.modes]
-    for mode, page in zip(
-        dataset.modes, renderer.describe_sizes(sample.context_text, sizes), strict=True
-    ):
-        if sample.font_metadata.get(mode) != page._asdict():
-            return f"its font_metadata of {mode} are not those of its text"
+    label, renderer = _renderer_of(dataset, sample)
+    modes, drawn, tokens = dataset.pages.modes, (label, renderer.style), len(sample.context_tokens)
+    found = renderer.describe_sizes(sample.context_text, [mode.px for mode in modes])
+    for mode, metadata in zip(modes, found, strict=True):
+        record = page_record(metadata._asdict(), dataset.sheet, drawn, mode.px, tokens)
+        if sample.font_metadata.get(mode.name) != record:
+            return f"its font_metadata of {mode.name} are not those of its text"
     return None
+
+
+def _renderer_of(dataset: Dataset, sample: Sample) -> tuple[str, PageRenderer]:
+    return load_renderer(dataset.output_dir, dataset.sheet).of(sample.id, sample.wiki_id)
 
 
 def _redraw(dataset: Dataset, line: bytes | None, px: int, page: int) -> Image.Image | None:
     """Redraw a sample's page, if it can be drawn here as it was."""
     if line is None or why_not_redrawn(dataset):
         return None
-    renderer = load_renderer(dataset.fonts, dataset.pages.layout, dataset.pages.line_break)
+    sample = Sample.from_json_line(line)
     try:
-        return renderer.draw(Sample.from_json_line(line).context_text, px, page=page)
+        return _renderer_of(dataset, sample)[1].draw(sample.context_text, px, page=page)
     except IndexError:  # its text has no such page
         return Image.new("L", (0, 0))
 
@@ -142,7 +156,7 @@ def image_faults(
     png: bytes,
     written: StoredImage,
     others: Mapping[str, str],
-    px: int,
+    frame: Frame,
     redraw: Callable[[], Image.Image | None],
     always: bool = False,
 ) -> Iterator[str]:
@@ -151,6 +165,7 @@ def image_faults(
     Args:
       written: what the receipt says of it.
       others: digest to id, of the images of the same mode and shard.
+      frame: where lines go on the page.
       redraw: redraws the page, or gives None where that cannot be done as it was.
       always: whether to do so in any case, not only where there is ink in the margins.
     """
@@ -168,27 +183,34 @@ def image_faults(
     except Exception as error:  # Pillow raises many kinds on damaged files
         yield f"it cannot be decoded ({error})"
         return
-    if image.mode != "L":
-        yield f"it is of mode {image.mode}, not gray"
-    elif image.size != (px, px):
-        yield f"it has {image.width} by {image.height} pixels, not {px} by {px}"
+    if image.mode != frame.style.mode:
+        yield f"it is of mode {image.mode}, not {frame.style.mode}"
+    elif image.size != frame.size:
+        width, height = frame.size
+        yield f"it has {image.width} by {image.height} pixels, not {width} by {height}"
     else:
-        strange = not ink_inside(image)
+        strange = not ink_inside(image, frame)
         page = redraw() if always or strange else None
         if page and page.tobytes() != image.tobytes():
             yield "it has ink in the margins" if strange else "it is not the page of its text"
 
 
-def ink_inside(image: Image.Image) -> bool:
+def ink_inside(image: Image.Image, frame: Frame) -> bool:
     """Tell whether all ink of a page is inside its margins.
 
     Not so for every page: a word too long for its line is cut at the edge, and some letters reach
     beyond their place.
     """
-    margin = int(image.width * MARGIN)
-    inked = ImageChops.invert(image).getbbox()
+    paper = frame.style.paper
+    if image.mode == "RGB" and not isinstance(paper, str):
+        paper = f"#{paper:02x}{paper:02x}{paper:02x}"
+    inked = ImageChops.difference(image, Image.new(image.mode, image.size, paper)).getbbox()
     if inked is None:
         return True
     left, top, right, bottom = inked
-    far = image.width - margin
-    return left >= margin and top >= margin and right <= far and bottom <= far
+    return (
+        left >= frame.lefts[0]
+        and top >= frame.top
+        and right <= frame.lefts[-1] + frame.box
+        and bottom <= frame.top + frame.height
+    )

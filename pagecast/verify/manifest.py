@@ -64,6 +64,7 @@ def manifest_faults(
         "counts": counts,
         "split": {
             name: {"samples": sizes[name], "articles": split.articles[name]}
+            | ({"wanted": split.wanted} if name == VAL and split.wanted > sizes[VAL] else {})
             for name in (VAL, TRAIN, UNUSED)
         },
         "disjoint": {
@@ -120,7 +121,9 @@ def asset_faults(dataset: Dataset) -> Iterator[Fault]:
 def description_faults(dataset: Dataset, files: Iterable[SampleFile]) -> Iterator[Fault]:
     """Yield what is wrong with the descriptions of the Arrow files."""
     stored = dataset.pages.form != NONE
-    features = arrow.features(arrow.sample_schema(dataset.modes, stored))
+    sheet = dataset.sheet
+    schema = arrow.sample_schema(dataset.modes, stored, sheet.is_varied, sheet.is_paged)
+    features = arrow.features(schema)
     earlier = features if stored else {**features, IMAGES: {}}  # there was such a column
     data = [file.name for file in files if file.name.endswith(".arrow")]
     for split in (VAL, TRAIN):

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from pagecast import storage
 from pagecast.dataset.layout import NONE, SHARDS, image_names, receipt_path, shard_path
 from pagecast.dataset.receipts import Receipt, read_images
-from pagecast.dataset.sample import ModeImages, Sample, Tokens
+from pagecast.dataset.sample import STYLE, ModeImages, Sample, Tokens
 from pagecast.dataset.shard import Shard
 from pagecast.dataset.split import u64
 from pagecast.render.page import PageMetadata
-from pagecast.style.record import pages_of
+from pagecast.style.record import COSTS, pages_of
 from pagecast.tokens.tokenizer import load_tokenizer
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected, expected_samples
@@ -195,10 +195,7 @@ def sample_faults(
             yield "its context_text is not what its context_tokens decode to"
     if sample.images != images_of(sample, dataset):
         yield "its images are not those of its modes"
-    if list(sample.font_metadata) != dataset.modes or any(
-        tuple(page) != PageMetadata._fields for page in sample.font_metadata.values()
-    ):
-        yield "its font_metadata are not those of its modes"
+    yield from _metadata_faults(sample, dataset)
     if sample.json_line() != line:
         yield "it is not written as `json.dumps` writes it"
 
@@ -208,6 +205,17 @@ def images_of(sample: Sample, dataset: Dataset) -> dict[str, str | list[str]]:
     stored = dataset.modes if dataset.pages.form != NONE else []
     pages = {mode: pages_of(sample.font_metadata.get(mode, {})) for mode in stored}
     return {mode: image_names(mode, sample.id, pages[mode]) for mode in stored}
+
+
+def _metadata_faults(sample: Sample, dataset: Dataset) -> Iterator[str]:
+    is_varied, pages = dataset.sheet.is_varied, sample.font_metadata.values()
+    known = (*PageMetadata._fields, *COSTS * dataset.sheet.is_paged, *[STYLE] * is_varied)
+    if list(sample.font_metadata) != dataset.modes or any(tuple(page) != known for page in pages):
+        yield "its font_metadata are not those of its modes"
+    elif is_varied:
+        label, _ = dataset.sheet.style_of(sample.id, sample.wiki_id)
+        if others := [page[STYLE] for page in pages if page[STYLE] != label]:
+            yield f"its style is {others[0]!r}, by its id it should be {label!r}"
 
 
 def _read_lines(

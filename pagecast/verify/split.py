@@ -10,7 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from pagecast.dataset.sample import sample_id
-from pagecast.dataset.split import KEY_BITS, TRAIN, UNUSED, VAL, SplitSettings, targets, u64
+from pagecast.dataset.split import (
+    CANDIDATE_BITS,
+    KEY_BITS,
+    TRAIN,
+    UNUSED,
+    VAL,
+    SplitSettings,
+    targets,
+    u64,
+)
 from pagecast.verify.lines import Numbers
 
 
@@ -51,11 +60,15 @@ class Samples:
 
 
 class Split(NamedTuple):
-    """The samples of each file in their order, with their keys, and its number of articles."""
+    """The samples of each file in their order, with their keys, and its number of articles.
+
+    wanted: the samples that val would have if all articles were its candidates.
+    """
 
     numbers: dict[str, Numbers]
     keys: dict[str, list[int]]
     articles: dict[str, int]
+    wanted: int
 
     def of_part(self, split: str, number: int, of: int) -> Numbers:
         """Return the samples of a part: those with keys in its range."""
@@ -73,7 +86,11 @@ def split_by_the_rule(samples: Samples, settings: SplitSettings) -> Split:
     for _, wiki_id, count in samples.articles:
         chunks[wiki_id].extend(range(number, number + count))
         number += count
-    val, train = targets(samples.count, settings, len(chunks) > 1)
+    most = None
+    if settings.candidates is not None:
+        most = sum(len(n) for wiki_id, n in chunks.items() if _is_candidate(wiki_id, settings))
+    val, train = targets(samples.count, settings, len(chunks) > 1, most)
+    wanted, _ = targets(samples.count, settings, len(chunks) > 1)
     left = {VAL: val, TRAIN: train, UNUSED: samples.count}
     files: dict[str, list[int]] = {VAL: [], TRAIN: [], UNUSED: []}
     articles = dict.fromkeys(files, 0)
@@ -94,4 +111,10 @@ def split_by_the_rule(samples: Samples, settings: SplitSettings) -> Split:
         lines.sort()
         ordered[split] = np.array([number for _, _, number in lines], dtype=np.int64)
         keys[split] = [key for key, _, _ in lines]
-    return Split(ordered, keys, articles)
+    return Split(ordered, keys, articles, wanted)
+
+
+def _is_candidate(wiki_id: str, settings: SplitSettings) -> bool:
+    """Tell whether val may have an article, where the others' pages vary."""
+    share = (settings.candidates or 0) / (1 << CANDIDATE_BITS)
+    return u64(f"{settings.seed}:{wiki_id}") < share * (1 << KEY_BITS)

@@ -1,8 +1,8 @@
 """Options from a file and into one: YAML or TOML, by the names of the command line.
 
 YAML as its version 1.2 has it, and by the types of the options: a value is the text that stands
-there, which the option then takes for a number, a switch or itself. PyYAML's own reading is that of
-version 1.1, where 010 is 8 and `no` is false (test_values_are_what_stands_there).
+there, which the option then takes for a number, a switch or itself
+(test_values_are_what_stands_there).
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from cyclopts.argument import Argument, ArgumentCollection
 
 from pagecast.storage.errors import StoreError
 from pipeline.cli.kinds import names_of_modes, place_of
-from pipeline.options import LOCAL_RUNNER, RunOptions, UsageError
+from pipeline.cli.yamlfile import NULL, SWITCH, UNTAGGED, compose, line_of
+from pipeline.options import LOCAL_RUNNER, STYLES, RunOptions, UsageError
 from transforms.redact import redact
 
 OPTION = "--config"
-NULL = ("", "~", "null", "Null", "NULL")
-SWITCH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-UNTAGGED = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 # Of one command, not of the job: another one would not want them by surprise.
 MOMENTARY = (
     "config",
@@ -183,14 +181,14 @@ def _yaml(path: str, content: str) -> Iterator[Entry]:
     """Yield the options of a YAML file. The base loader has no types: all values are texts."""
     import yaml
 
-    root = yaml.compose(content, Loader=yaml.BaseLoader)
+    root = compose(content)
     if root is None:
         return
     if not isinstance(root, yaml.MappingNode):
-        _wrong(path, root.start_mark.line + 1, "it must be lines of an option and its value")
+        _wrong(path, line_of(root), "it must be lines of an option and its value")
     lines: dict[str, int] = {}
     for key, value in root.value:
-        line = key.start_mark.line + 1
+        line = line_of(key)
         name = _name(path, line, str(key.value))
         if name in lines:
             _wrong(path, line, f"{name} stands in line {lines[name]} already")
@@ -233,6 +231,8 @@ def effective(options: RunOptions) -> bytes:
     found["modes"] = names_of_modes(options.modes)
     found["input"] = [_absolute(path) for path in options.input]
     found["tokenizer"] = _absolute_file(options.tokenizer)
+    if options.style not in STYLES:
+        found["style"] = _absolute_file(options.style)
     if options.font:
         found["font"] = [_absolute_file(path) for path in options.font]
     given = _beam_options(options.beam_args)

@@ -36,6 +36,7 @@ def plan(asked: PlanOptions, run: RunOptions, call: Call) -> int:
         [
             *(("--input", path) for path in run.input),
             *(("--font", path) for path in run.font or ()),
+            ("--style", run.style),
             ("--output_dir", run.output_dir if has_output else None),
         ],
         run.beam_args,

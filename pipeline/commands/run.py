@@ -31,7 +31,7 @@ from pipeline.launch.prepare import find_sources, prepare
 from pipeline.options import LOCAL_RUNNER, RunOptions
 from pipeline.progress import logs, terminal
 from pipeline.progress.streams import complain, tell
-from pipeline.progress.terminal import note, say, say_errors, summary
+from pipeline.progress.terminal import few_in_val, note, say, say_errors, summary
 from pipeline.progress.watch import watch
 from pipeline.report.make import ReportSettings, write_report
 from pipeline.runners import signals, watchdog
@@ -78,6 +78,7 @@ def run(
             *(("--input", path) for path in options.input),
             ("--output_dir", options.output_dir),
             *(("--font", path) for path in options.font or ()),
+            ("--style", options.style),
         ],
         options.beam_args,
         alone=options.runner == LOCAL_RUNNER and options.workers == 1,
@@ -260,7 +261,9 @@ def conclude(job: graph.Job, seconds: float) -> int:
     if not manifest["counts"]["samples"]:
         say(f"warning: {why_empty(manifest['counts'], options)}; the dataset is empty")
     else:
-        if not manifest["split"]["val"]["samples"]:
+        if few := few_in_val(manifest):
+            say(few)
+        elif not manifest["split"]["val"]["samples"]:
             say(_no_val(options))
         with contextlib.suppress(ReaderError, OSError, StoreError):  # `verify` is for these
             train = PageReader(job.output_dir)["train"]

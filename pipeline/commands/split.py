@@ -23,7 +23,7 @@ from pipeline.estimate.preflight import preflight_split
 from pipeline.launch.output import directory, lock, ours
 from pipeline.options import SplitOptions, UsageError
 from pipeline.progress.streams import tell
-from pipeline.progress.terminal import be_quiet, note, say, summary
+from pipeline.progress.terminal import be_quiet, few_in_val, note, say, summary
 from pipeline.runners.pool import workers
 from transforms.commit.samples import find_receipt
 from transforms.finish import merge
@@ -66,7 +66,13 @@ def split(options: SplitOptions) -> int:
     started = time.monotonic()
     be_quiet(options.quiet)
     dataset, config, shards = find_dataset(options)
-    source = dataset.output_dir
+    source, sheet = dataset.output_dir, dataset.sheet
+    if sheet.candidates is not None and options.seed != sheet.seed:
+        raise UsageError(
+            f"--seed {options.seed}: val would have pages of all styles, as {source} was made with "
+            f"--vary train, which keeps those of val of seed {sheet.seed} in the first style; give "
+            f"--seed {sheet.seed}"
+        )
     out = named_split(source, options.name)
     storage.protect(source)
     _refuse_foreign(out)
@@ -84,6 +90,8 @@ def split(options: SplitOptions) -> int:
             preflight_split(out, receipts, options)
         with lock.hold(out, options.force_unlock):
             manifest = _write(options, dataset, config, committed, out, each)
+    if few := few_in_val(manifest):
+        say(few)
     if not committed.complete:
         note(
             f"{len(receipts):,} of {len(shards):,} shards are there: the split is of those, and "
@@ -108,7 +116,8 @@ def _write(
     each: Any,
 ) -> dict[str, Any]:
     """Write the split and return its manifest."""
-    wanted = {**options.split._asdict(), "merge": True, "modes": dataset.modes}
+    asked = options.split._replace(candidates=dataset.sheet.candidates)
+    wanted = {**options.split.asked(), "merge": True, "modes": dataset.modes}
     if options.overwrite:
         ours.remove_split(out)
         storage.remove([storage.private(out, SPLIT)])
@@ -120,10 +129,11 @@ def _write(
     ours.sweep(out, NONE)
     directory.invalidate(out, wanted, options.arrow, options.parquet)
     stored = dataset.pages.form != NONE
-    schema = sample_schema(dataset.modes, stored)
+    sheet = dataset.sheet
+    schema = sample_schema(dataset.modes, stored, sheet.is_varied, sheet.is_paged)
     arrow, parquet = (schema if asks else None for asks in (options.arrow, options.parquet))
     settings = PartSettings(out, True, arrow, parquet, dataset.output_dir)
-    written = split_receipts(committed.receipts, options.split, settings, each)
+    written = split_receipts(committed.receipts, asked, settings, each)
     accounts = Accounts()
     for receipt in committed.receipts:
         accounts.add(Accounts.of(receipt))
@@ -133,7 +143,7 @@ def _write(
     if stored and storage.is_local(out):
         _link(out)
     results = Results(accounts, *written, failures=[], filtered=[])
-    finishing = FinishSettings(options.split, settings, False)
+    finishing = FinishSettings(asked, settings, False)
     more = {"name": options.name, "root": ROOT, **committed.record()}
     return write_manifest(results, finishing, config, **more)
 

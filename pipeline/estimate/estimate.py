@@ -50,7 +50,7 @@ def estimate(
     block = disk.block if disk else UNKNOWN_BLOCK
     found = Measuring(options, sources, block).measure(choice, drawn, seed)
     unusable = [entry for entry in entries if isinstance(entry, Failure)]
-    assets = sum(len(asset.content) for asset in (sources.tokenizer, *sources.fonts))
+    assets = sum(len(asset.content) for asset in (sources.tokenizer, *sources.styles.fonts))
     files = outputs(found, options, len(shards), assets, block)
     counts, samples = found.counts, found.counts[SAMPLES]
     val, train = split_sizes(samples.estimate, options)

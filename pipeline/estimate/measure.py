@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -22,12 +23,12 @@ from pagecast.dataset.shard import ArticleError, Failure
 from pagecast.dataset.split import sample_key
 from pagecast.dataset.tables.arrow import sample_schema, to_batch
 from pagecast.dataset.tables.parquet import COMPRESSION
-from pagecast.render import PageRenderer
 from pagecast.render.fonts.characters import MissingGlyphs, script_of
-from pagecast.style import PageStyle
+from pagecast.style.drawing import SheetRenderer
 from pagecast.tokens.tokenizer import ArticleTokenizer
 from pipeline.estimate.interval import Interval, Place, ratios
 from pipeline.estimate.sample import Choice
+from pipeline.graph import page_settings
 from pipeline.launch.prepare import Sources
 from pipeline.options import RunOptions
 from transforms.chunk import expand_articles
@@ -78,6 +79,11 @@ class Measured:
     decoded: int = 0
 
 
+@cache
+def _missing_glyphs(fonts: tuple[bytes, ...], layout: str) -> MissingGlyphs:
+    return MissingGlyphs(fonts, layout)
+
+
 class Measuring:
     """Counts all articles chosen and draws some of their samples as `options` say.
 
@@ -88,10 +94,11 @@ class Measuring:
     def __init__(self, options: RunOptions, sources: Sources, block: int) -> None:
         self._options, self._block = options, block
         self._tokenizer = ArticleTokenizer(sources.tokenizer.content, sources.quick_tokenizer)
-        fonts = [font.content for font in sources.fonts]
-        self._renderer = PageRenderer(PageStyle(tuple(fonts), options.layout, options.line_break))
-        self._lacking = MissingGlyphs(fonts, options.layout)
-        self._schema = sample_schema([mode.name for mode in options.modes], not options.no_images)
+        sheet = sources.styles.sheet
+        self._pages = page_settings(options, sheet)
+        self._renderers = SheetRenderer(sheet, sources.styles.contents)
+        modes = [mode.name for mode in options.modes]
+        self._schema = sample_schema(modes, not options.no_images, sheet.is_varied, sheet.is_paged)
         self._clock = 0.0
         self._counted: list[Place] = []
         self._drawn: dict[int, Place] = {}
@@ -150,10 +157,10 @@ class Measuring:
         number, weight, sample = drawable
         options, found = self._options, self.found
         with self._timed("draw"):
-            stored, pngs = render_sample(sample, options.pages, self._renderer)
+            stored, pngs = render_sample(sample, self._pages, self._renderers)
             line = stored.json_line()
         if options.no_images:  # what they would take
-            _, pngs = render_sample(sample, options.pages._replace(form=FILES), self._renderer)
+            _, pngs = render_sample(sample, self._pages._replace(form=FILES), self._renderers)
         record = len(tar_member(f"{sample.id}.json", line.rstrip()))
         arrow = to_batch([line], self._schema).nbytes
         sizes = Counter({SAMPLES: 1, LINE: len(line), ARROW: arrow, TAR: record})
@@ -168,9 +175,11 @@ class Measuring:
         self._drawn.setdefault(number, Place(weight, Counter())).found.update(sizes)
         text = sample.context_text
         found.characters += sum(not character.isspace() for character in text)
-        if self._lacking.count(text):
+        style = self._renderers.of(sample.id, sample.wiki_id)[1].style
+        lacking = _missing_glyphs(style.fonts, style.layout)
+        if lacking.count(text):
             for character, times in Counter(text).items():
-                found.missing[script_of(character)] += self._lacking.count(character) * times
+                found.missing[script_of(character)] += lacking.count(character) * times
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

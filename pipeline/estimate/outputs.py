@@ -123,7 +123,7 @@ def outputs(found: Measured, options: RunOptions, shards: int, assets: int, bloc
     }
     wanted = {WHOLE: options.merge, ROWS: options.arrow, ARTICLES: options.filtered}
     wanted[TABLES] = options.parquet
-    asked = {options.pages.form, *(name for name in others if wanted.get(name, True))}
+    asked = {options.form, *(name for name in others if wanted.get(name, True))}
     return Outputs(forms, others, asked)
 
 

@@ -18,11 +18,15 @@ from pagecast.render.fonts import default_font
 from pagecast.render.fonts.characters import require_outlines
 from pagecast.storage.errors import StoreError
 from pagecast.style import PageStyle
+from pagecast.style.option import AUTO
+from pagecast.style.sheet import StyleSheet
+from pagecast.style.style import StyleError
 from pagecast.tokens.tokenizer import ArticleTokenizer
+from pipeline.cli.stylefile import read_sheet
 from pipeline.data import data_file
 from pipeline.launch.convert import check_size, converted, fetch
 from pipeline.launch.fonts import read_face
-from pipeline.options import AUTO, BUILTIN, RunOptions, UsageError
+from pipeline.options import BUILTIN, RunOptions, UsageError
 
 DEFAULT_FONT = "DejaVuSans.ttf"
 
@@ -163,46 +167,85 @@ def _tokenizer_file(source: str, revision: str | None) -> str | None:
     return found[0] if found else None
 
 
-def resolve_fonts(options: RunOptions, found: Sequence[str] = ()) -> list[Asset]:
-    """Return the fonts that the options name, tried with the layout that they name.
+class Styles(NamedTuple):
+    """The styles of a job with fonts by SHA-256, and these fonts."""
+
+    sheet: StyleSheet
+    fonts: list[Asset]
+
+    @property
+    def contents(self) -> dict[str, bytes]:
+        """The contents of the fonts by their SHA-256."""
+        return {font.sha256: font.content for font in self.fonts}
+
+
+def resolve_styles(
+    options: RunOptions, named: StyleSheet | None = None, found: Sequence[str] = ()
+) -> Styles:
+    """Return the styles that the options name; their fonts are tried with their layouts.
 
     Args:
-      found: in place of `auto`; the built-in font if nothing was looked for.
+      named: of `read_sheet`, if that is done. found: in place of `auto`; the built-in font if
+        nothing was looked for.
 
     Raises:
-      UsageError: a font cannot be opened, or the layout is not available here.
+      UsageError: a font cannot be opened, or a layout is not available here.
     """
-    names = options.font or (BUILTIN,)
-    if AUTO in names and len(names) > 1:
-        raise UsageError("--font auto finds all fonts: give it alone")
-    if names == (AUTO,):
-        names = tuple(found) or (BUILTIN,)
-    if options.line_break == "unicode":
+    named = named or read_sheet(options)
+    what = f"--style {options.style}: fonts" if named.fonts and not options.font else "--font"
+    if "unicode" in named.values_of("line_break"):
         try:
             require_icu()
         except ValueError as error:
             raise UsageError(f"--line_break unicode: {error}") from error
-    fonts = [_resolve_font(name, options.layout) for name in names]
-    if len(fonts) > 1:
-        try:
-            PageRenderer(PageStyle(tuple(font.content for font in fonts), options.layout))
-        except Exception as error:  # each by itself was fine
-            raise UsageError(f"several --font with --layout {options.layout}: {error}") from error
-    return fonts
+    names: dict[str, Sequence[str]] = {name: (name,) for name in named.fonts}
+    names |= {"": (BUILTIN,), AUTO: found or (BUILTIN,)}
+    try:
+        sheet = named.with_fonts(names)
+    except StyleError as error:  # several were found
+        raise UsageError(f"several {what} with --layout raqm: {error.why}") from error
+    assets = {name: _read_font(what, name) for name in sheet.fonts}
+    for values in sheet.representatives():
+        layout = values.get("layout", "basic")
+        for name in values["fonts"]:
+            _try_font(what, name, assets[name], layout)
+        if len(values["fonts"]) > 1:
+            try:
+                contents = tuple(assets[name].content for name in values["fonts"])
+                PageRenderer(PageStyle(contents, layout))
+            except Exception as error:  # each by itself was fine
+                raise UsageError(f"several {what} with --layout {layout}: {error}") from error
+    hashed = sheet.with_fonts({name: (asset.sha256,) for name, asset in assets.items()})
+    if not sheet.is_varied:  # one that was given twice is there twice
+        return Styles(hashed, [assets[name] for name in sheet.entries[0].first["fonts"]])
+    unlike = {assets[name].sha256: assets[name] for name in reversed(sheet.fonts)}
+    return Styles(hashed, [unlike[name] for name in hashed.fonts])
 
 
-def _resolve_font(given: str, layout: str) -> Asset:
-    name = DEFAULT_FONT if given == BUILTIN else given
+def _name_of(given: str) -> str:
+    return DEFAULT_FONT if given == BUILTIN else given
+
+
+def _read_font(what: str, given: str) -> Asset:
+    name = _name_of(given)
     try:
         content = default_font() if given == BUILTIN else _font_file(given)
-        if given != BUILTIN:
-            require_outlines(content)
-        PageRenderer(PageStyle((content,), layout))
     except (OSError, StoreError) as error:
-        raise UsageError(f"--font {name} cannot be opened: {error}") from error
-    except Exception as error:  # a damaged font fails in many ways
-        raise UsageError(f"--font {name} with --layout {layout}: {error}") from error
+        raise UsageError(f"{what} {name} cannot be opened: {error}") from error
+    except Exception as error:  # a damaged collection fails in many ways
+        raise UsageError(f"{what} {name}: {error}") from error
     return Asset(os.path.basename(name), ".ttf", content)
+
+
+def _try_font(what: str, given: str, font: Asset, layout: str) -> None:
+    try:
+        if given != BUILTIN:
+            require_outlines(font.content)
+        PageRenderer(PageStyle((font.content,), layout))
+    except OSError as error:
+        raise UsageError(f"{what} {_name_of(given)} cannot be opened: {error}") from error
+    except Exception as error:  # a damaged font fails in many ways
+        raise UsageError(f"{what} {_name_of(given)} with --layout {layout}: {error}") from error
 
 
 def _font_file(path: str) -> bytes:

@@ -35,7 +35,7 @@ WIKIPEDIAS = {
     "eml": "egl", "nah": "nhn",
 }  # fmt: skip
 SUBSET = re.compile(r"(?:^|/)data/([a-z][a-z0-9_-]*)wiki(?:/[^/]*)?$")  # or files there
-OWN_CHOICE = {"language", "layout", "line_break", "font"}
+OWN_CHOICE = {"language", "layout", "line_break", "font", "style"}
 WIKI_ID = re.compile(r"([a-z][a-z0-9_-]*)wiki/")  # of an article
 MANY_MISSING = 0.01  # of the characters on pages
 ENOUGH = 0.02  # of the letters of some articles, below which a script is none of theirs
@@ -129,13 +129,15 @@ def unset(texts: Iterable[str]) -> list[tuple[str, float]]:
     ]
 
 
-def warning(texts: Iterable[str], layout: str, paths: Sequence[str] = ()) -> str | None:
-    """Say what a layout cannot set of texts, and what to give instead; None if that is nothing.
+def warning(
+    texts: Iterable[str], layouts: Collection[str], paths: Sequence[str] = ()
+) -> str | None:
+    """Say what layouts cannot set of texts, and what to give instead; None if that is nothing.
 
     Args:
       paths: of the input, which may name a language where no text was looked at.
     """
-    if layout != "basic":
+    if "basic" not in layouts:
         return None
     if not (found := unset(texts)):
         language = of_input(paths)

@@ -9,18 +9,19 @@ from typing import Any, NamedTuple
 from pagecast import storage
 from pagecast.dataset.filtered import find_whole
 from pagecast.dataset.layout import OPTIONS, PLAN
-from pagecast.dataset.manifest import fonts_record
+from pagecast.dataset.manifest import fonts_record, style_record
 from pagecast.dataset.shard import Failure, Shard, plan_line
 from pagecast.dataset.versions import more_versions, versions
 from pagecast.probe import PROBE, probe
-from pagecast.render import PageRenderer
-from pagecast.style import PageStyle
+from pagecast.style.drawing import SheetRenderer
+from pagecast.style.option import AUTO
 from pipeline import graph
 from pipeline.cli import configfile
+from pipeline.cli.stylefile import read_sheet
 from pipeline.launch import fonts, inputs, languages, source, trial
-from pipeline.launch.assets import Asset, resolve_fonts, resolve_tokenizer
+from pipeline.launch.assets import Asset, Styles, resolve_styles, resolve_tokenizer
 from pipeline.launch.output import directory, ours, reads
-from pipeline.options import AUTO, RunOptions, UsageError
+from pipeline.options import RunOptions, UsageError
 from pipeline.progress.terminal import say
 
 
@@ -30,7 +31,7 @@ class Sources(NamedTuple):
     output_dir: str
     files: list[inputs.InputFile]
     tokenizer: Asset
-    fonts: list[Asset]
+    styles: Styles
     quick_tokenizer: bool = True
 
 
@@ -48,23 +49,24 @@ def find_sources(options: RunOptions, writes: bool = True) -> Sources:
     if not any(file.rows or file.fault for file in files):
         raise UsageError(f"--input {' '.join(options.input)}: the files have no rows")
     tokenizer = resolve_tokenizer(options)
+    named = read_sheet(options)
     found, texts = [], list[str]()
-    if options.font == (AUTO,) or all(storage.is_local(path) for path in paths):
+    if AUTO in named.fonts or all(storage.is_local(path) for path in paths):
         texts = [article.text for article in trial.sample(options, files)]
-    if options.font == (AUTO,):
+    if AUTO in named.fonts:
         found = fonts.find(texts)
-    if lacking := languages.warning(texts, options.layout, paths):
+    if lacking := languages.warning(texts, named.values_of("layout"), paths):
         say(f"warning: {lacking}")
-    resolved = resolve_fonts(options, found)
+    styles = resolve_styles(options, named, found)
     inputs.check_tokenized(files, tokenizer.content)
     local = storage.is_local(options.output_dir)
     out = os.path.abspath(options.output_dir) if local else options.output_dir.rstrip("/")
     if writes:
         removed = directory.check(out, options.overwrite)
-        reads.refuse_removal(out, removed, reads.read_by(options, paths, options.config))
+        reads.refuse_removal(out, removed, reads.read_by(options, paths, named.fonts))
     if options.doubt:
         say(f"warning: {options.doubt}")
-    return Sources(out, files, tokenizer, resolved, trial.is_quick(options, files, tokenizer))
+    return Sources(out, files, tokenizer, styles, trial.is_quick(options, files, tokenizer))
 
 
 def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
@@ -73,12 +75,12 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
     Raises:
       UsageError: the output directory has the work of another configuration.
     """
-    out, files, tokenizer, fonts, quick = sources
-    config = configuration(options, files, tokenizer, fonts)
+    out, files, tokenizer, styles, quick = sources
+    config = configuration(options, files, tokenizer, styles)
     planned = inputs.plan_shards(files, options.shard_rows, options.num_articles)
     directory.claim(out, config, options.overwrite, planned)
     storage.commit(storage.private(out, OPTIONS), [configfile.effective(options)])
-    ours.sweep(out, options.pages.form)
+    ours.sweep(out, options.form)
     directory.invalidate(
         out,
         _decides_split(options),
@@ -92,16 +94,17 @@ def prepare(options: RunOptions, sources: Sources) -> tuple[graph.Job, int]:
         *inputs.repeated_fetches(files, options.shard_rows),
     ):
         say(f"warning: {warning}")
-    paths = tokenizer.store(out), tuple(font.store(out) for font in fonts)
+    for font in styles.fonts:
+        font.store(out)
     is_done = options.filtered and find_whole(out) is not None
-    return graph.Job(options, out, *paths, is_done, quick), shards
+    return graph.Job(options, out, tokenizer.store(out), styles.sheet, is_done, quick), shards
 
 
 def _decides_split(options: RunOptions) -> dict[str, Any]:
     """Return what decides the split and its files."""
     found = {
-        **options.split._asdict(),
-        "modes": options.fingerprint["modes"],
+        **options.split.asked(),
+        "modes": [mode.name for mode in options.modes],
         "merge": options.merge,
     }
     if options.no_images:  # Arrow files of older versions had such a column, empty
@@ -124,12 +127,12 @@ def write_plan(output_dir: str, entries: Iterable[Shard | Failure]) -> int:
 
 
 def configuration(
-    options: RunOptions, files: Sequence[inputs.InputFile], tokenizer: Asset, fonts: Sequence[Asset]
+    options: RunOptions, files: Sequence[inputs.InputFile], tokenizer: Asset, styles: Styles
 ) -> dict[str, Any]:
     """Return what decides the bytes of samples and pages, and where they come from."""
     names = inputs.relative_names(files)
     return {
-        "options": options.fingerprint,
+        "options": options.fingerprint_with(style_record(styles.sheet)),
         "shard_rows": options.shard_rows,
         "vision_modes": {
             mode.name: {
@@ -140,14 +143,12 @@ def configuration(
             for mode in options.modes
         },
         "tokenizer": {"name": tokenizer.name, "sha256": tokenizer.sha256},
-        **fonts_record([{"name": font.name, "sha256": font.sha256} for font in fonts]),
+        **fonts_record([{"name": font.name, "sha256": font.sha256} for font in styles.fonts]),
         PROBE: probe(
-            PageRenderer(
-                PageStyle(tuple(font.content for font in fonts), options.layout, options.line_break)
-            ),
+            SheetRenderer(styles.sheet, styles.contents),
             {mode.name: mode.px for mode in options.modes},
         ),
-        "versions": versions(*more_versions(options.layout, options.line_break, len(fonts))),
+        "versions": versions(*more_versions(styles.sheet)),
         "source": source.cited((file.path, file.size) for file in files),
         "inputs": [
             {"path": name, "bytes": file.size, "rows": file.rows, **_footer(file)}

@@ -227,6 +227,17 @@ def _losses(losses: Mapping[str, int]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), f"{number:,}") for name, number in losses.items() if number]
 
 
+def few_in_val(manifest: Mapping[str, Any]) -> str | None:
+    """Warn of a val that is smaller than asked for, as too few articles keep the first style."""
+    val = manifest["split"]["val"]
+    if "wanted" not in val:
+        return None
+    return (
+        f"warning: val has {val['samples']:,} of {val['wanted']:,} samples, as only so many are of "
+        "articles whose pages keep the first style (--vary train)"
+    )
+
+
 def summary(manifest: Mapping[str, Any], output_dir: str, seconds: float) -> str:
     """Return the closing table of a finished job."""
     counts, split = manifest["counts"], manifest["split"]

@@ -1,4 +1,3 @@
-import hashlib
 import io
 import tarfile
 import threading
@@ -18,8 +17,9 @@ from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.modes import VISION_MODES, VisionMode
 from pagecast.render import PageRenderer
-from pagecast.render.fonts import default_font
 from pagecast.render.oracle import OracleRenderer
+from pagecast.style.drawing import SheetRenderer
+from pagecast.style.sheet import StyleSheet
 from tests.conftest import in_beam
 from transforms.render import pages
 from transforms.render.pages import RenderPages, render_sample
@@ -29,7 +29,7 @@ TINY_SMALL = VISION_MODES[:2]
 
 
 def settings(form: str = FILES, modes: tuple[VisionMode, ...] = TINY_SMALL) -> PageSettings:
-    return PageSettings(modes, "basic", 5, form)
+    return PageSettings(modes, 5, form)
 
 
 def sample(row: int, chunk: int, text: str = "two words") -> Sample:
@@ -37,15 +37,8 @@ def sample(row: int, chunk: int, text: str = "two words") -> Sample:
     return Sample(row, f"w{row}", "T", chunk, 9, tokens, tokens, text)
 
 
-@pytest.fixture
-def font(tmp_path: Path) -> str:
-    path = tmp_path / f"{hashlib.sha256(default_font()).hexdigest()}.ttf"
-    path.write_bytes(default_font())
-    return str(path)
-
-
 def test_render_sample_gives_a_image_for_each_mode() -> None:
-    rendered, pngs = render_sample(sample(4, 1), settings(), PageRenderer())
+    rendered, pngs = render_sample(sample(4, 1), settings(), SheetRenderer())
     assert list(rendered.font_metadata) == list(pngs) == ["tiny", "small"]
     assert rendered.images == {
         "tiny": "images/tiny/sample_000004_chunk_1.png",
@@ -61,7 +54,7 @@ def test_render_sample_gives_a_image_for_each_mode() -> None:
 
 
 def test_metadata_are_plain_json_types() -> None:
-    rendered, _ = render_sample(sample(0, 0), settings(), PageRenderer())
+    rendered, _ = render_sample(sample(0, 0), settings(), SheetRenderer())
     types = {name: type(value) for name, value in rendered.font_metadata["tiny"].items()}
     assert types == {
         "font_size": int, "total_lines": int, "rendered_lines": int, "is_truncated": bool,
@@ -69,7 +62,7 @@ def test_metadata_are_plain_json_types() -> None:
     }  # fmt: skip
 
 
-def test_render_pages_stage_stores_images_and_passes_samples_on(tmp_path: Path, font: str) -> None:
+def test_render_pages_stage_stores_images_and_passes_samples_on(tmp_path: Path) -> None:
     out = tmp_path / "out"
     batch = ShardSamples(SHARD, ((sample(0, 0), sample(0, 1)), (sample(2, 0),)), {"null_text": 1})
 
@@ -84,7 +77,7 @@ def test_render_pages_stage_stores_images_and_passes_samples_on(tmp_path: Path, 
         assert found.dropped == {"null_text": 1}
 
     with in_beam() as pipeline:
-        stage = RenderPages(settings(modes=VISION_MODES[:1]), (font,), str(out))
+        stage = RenderPages(settings(modes=VISION_MODES[:1]), str(out))
         assert_that(pipeline | Create([batch]) | ParDo(stage), check)
     assert sorted(p.name for p in (out / "images/tiny").iterdir()) == [
         "sample_000000_chunk_0.png",
@@ -102,25 +95,36 @@ class FailsOnBad(PageRenderer):
             raise ValueError("cannot draw")
 
 
-def test_each_thread_has_its_own_renderer(font: str) -> None:
+class Failing(SheetRenderer):
+    """One that has that renderer for all samples."""
+
+    def of(self, sample: str, wiki_id: str) -> tuple[str, PageRenderer]:
+        return "style", FailsOnBad()
+
+
+def test_each_thread_has_its_own_renderer(tmp_path: Path) -> None:
     """A renderer is for one thread at a time, and a runner may use several in a process."""
-    mine = pages.load_renderer((font,), "basic")
-    assert pages.load_renderer((font,), "basic") is mine
-    others: list[PageRenderer] = []
-    thread = threading.Thread(target=lambda: others.append(pages.load_renderer((font,), "basic")))
+
+    def load() -> SheetRenderer:
+        return pages.load_renderer(str(tmp_path), StyleSheet())
+
+    mine = load()
+    assert load() is mine
+    others: list[SheetRenderer] = []
+    thread = threading.Thread(target=lambda: others.append(load()))
     thread.start()
     thread.join()
     assert others[0] is not mine
 
 
 def test_an_article_that_cannot_be_drawn_leaves_no_image(
-    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "load_renderer", lambda *_: FailsOnBad())
+    monkeypatch.setattr(pages, "load_renderer", lambda *_: Failing())
     batch = ShardSamples(
         SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
     )
-    (found,) = RenderPages(settings(), (font,), str(tmp_path)).process(batch)
+    (found,) = RenderPages(settings(), str(tmp_path)).process(batch)
     assert [a[0].row for a in found.articles] == [0, 2]
     assert [(e.row, e.wiki_id, e.step, e.reason) for e in found.errors] == [
         (1, "w1", "render", "ValueError: cannot draw")
@@ -129,36 +133,36 @@ def test_an_article_that_cannot_be_drawn_leaves_no_image(
     assert names == sorted(2 * ["sample_000000_chunk_0.png", "sample_000002_chunk_0.png"])
 
 
-def test_a_disk_that_refuses_a_image_is_not_the_articles_fault(tmp_path: Path, font: str) -> None:
+def test_a_disk_that_refuses_a_image_is_not_the_articles_fault(tmp_path: Path) -> None:
     (tmp_path / "images").write_bytes(b"a file where the directory should be")
-    stage = RenderPages(settings(), (font,), str(tmp_path))
+    stage = RenderPages(settings(), str(tmp_path))
     with pytest.raises(OSError, match="images"):
         list(stage.process(ShardSamples(SHARD, ((sample(0, 0),),), {})))
 
 
 def test_only_missing_modes_are_rendered() -> None:
-    first, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[1:2]), PageRenderer())
-    second, pngs = render_sample(first, settings(modes=VISION_MODES[:3]), PageRenderer())
-    whole, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[:3]), PageRenderer())
+    first, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[1:2]), SheetRenderer())
+    second, pngs = render_sample(first, settings(modes=VISION_MODES[:3]), SheetRenderer())
+    whole, _ = render_sample(sample(0, 0), settings(modes=VISION_MODES[:3]), SheetRenderer())
     assert list(pngs) == ["tiny", "base"]
     assert second.json_line() == whole.json_line()
 
 
 def test_without_images_there_are_metadata_all_the_same() -> None:
-    drawn, _ = render_sample(sample(0, 0), settings(), PageRenderer())
-    rendered, pngs = render_sample(sample(0, 0), settings(NONE), PageRenderer())
+    drawn, _ = render_sample(sample(0, 0), settings(), SheetRenderer())
+    rendered, pngs = render_sample(sample(0, 0), settings(NONE), SheetRenderer())
     assert (rendered.images, pngs) == ({}, {})
     assert rendered.font_metadata == drawn.font_metadata
 
 
 def test_an_article_that_cannot_be_drawn_is_not_in_the_tar(
-    tmp_path: Path, font: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "load_renderer", lambda *_: FailsOnBad())
+    monkeypatch.setattr(pages, "load_renderer", lambda *_: Failing())
     batch = ShardSamples(
         SHARD, ((sample(0, 0),), (sample(1, 0), sample(1, 1, "bad")), (sample(2, 0),)), {}
     )
-    (found,) = RenderPages(settings(SHARDS), (font,), str(tmp_path)).process(batch)
+    (found,) = RenderPages(settings(SHARDS), str(tmp_path)).process(batch)
     assert [a[0].row for a in found.articles] == [0, 2]
     assert [(e.row, e.step) for e in found.errors] == [(1, "render")]
     for mode in ("tiny", "small"):

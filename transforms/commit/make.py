@@ -25,12 +25,11 @@ class MakeSamples(beam.PTransform):
         output_dir: str,
         expand_chunks: ExpandChunks,
         pages: PageSettings,
-        font_paths: tuple[str, ...],
     ) -> None:
         super().__init__()
         self._output_dir = output_dir
         self._expand_chunks = expand_chunks
-        self._render = RenderPages(pages, font_paths, output_dir)
+        self._render = RenderPages(pages, output_dir)
         self._write = WriteSamples(output_dir, [mode.name for mode in pages.modes])
 
     def expand(self, inputs: Mapping[str, beam.PCollection]) -> beam.PCollection:

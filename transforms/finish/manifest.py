@@ -14,7 +14,7 @@ from pagecast.dataset.layout import CONFIG, ERRORS, MANIFEST, receipt_path
 from pagecast.dataset.manifest import fonts_of, fonts_record
 from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
 from pagecast.dataset.shard import Failure
-from pagecast.dataset.split import TRAIN, VAL, SplitPlan, SplitSettings
+from pagecast.dataset.split import TRAIN, VAL, SplitPlan, SplitSettings, targets
 from pagecast.probe import PROBE
 from transforms import metrics
 from transforms.finish import merge
@@ -106,11 +106,12 @@ def manifest_of(
     """
     accounts, plan, articles = results.accounts, results.plan, results.article_counts
     val, train = articles.get(VAL, 0), articles.get(TRAIN, 0)
+    wanted, _ = targets(plan.val + plan.train + plan.unused, settings, articles.get(ALL, 0) > 1)
     if val + train != articles.get(USED, 0):
         raise InconsistentError(f"{val} val and {train} train articles, {articles[USED]} together")
     return {
         "format": FORMAT,
-        "options": {**config["options"], **settings._asdict()},
+        "options": {**config["options"], **settings.asked()},
         "outputs": {**outputs, "images": config["options"]["images"]},
         "counts": {
             "rows_read": accounts.totals["rows"],
@@ -122,7 +123,11 @@ def manifest_of(
             **accounts.losses,
         },
         "split": {
-            "val": {"samples": plan.val, "articles": val},
+            "val": {
+                "samples": plan.val,
+                "articles": val,
+                **({"wanted": wanted} if wanted > plan.val else {}),
+            },
             "train": {"samples": plan.train, "articles": train},
             "unused": {"samples": plan.unused, "articles": articles.get(ALL, 0) - val - train},
         },

@@ -15,7 +15,8 @@ from pagecast.dataset.layout import FILES, NONE, image_names
 from pagecast.dataset.sample import ModeImages, Sample, page_names
 from pagecast.dataset.shard import ShardSamples
 from pagecast.modes import VisionMode
-from pagecast.render import PageMetadata, PageRenderer, encode_png
+from pagecast.render import PageMetadata, encode_png
+from pagecast.style.drawing import SheetRenderer
 from pagecast.style.record import page_record, pages_of
 from transforms import metrics
 from transforms.errors import map_with_errors
@@ -24,7 +25,7 @@ from transforms.render.sinks import ImageFiles, ImageSink, ImageTars, Pngs
 
 
 def render_sample(
-    sample: Sample, settings: PageSettings, renderer: PageRenderer
+    sample: Sample, settings: PageSettings, renderers: SheetRenderer
 ) -> tuple[Sample, dict[str, Pngs]]:
     """Draw the context at the modes that the sample has no metadata for.
 
@@ -33,16 +34,16 @@ def render_sample(
     """
     wanted = [mode for mode in settings.modes if mode.name not in sample.font_metadata]
     sizes = [mode.px for mode in wanted]
-    text, style = sample.context_text, renderer.style
+    text, sheet = sample.context_text, renderers.sheet
+    label, renderer = renderers.of(sample.id, sample.wiki_id)
     records: dict[str, dict[str, Any]] = dict(sample.font_metadata)
     pngs: dict[str, Pngs] = {}
 
     def note(mode: VisionMode, metadata: PageMetadata) -> list[str]:
         """Keep what is known of the pages of a mode, and return what their images are called."""
         found, tokens = metadata._asdict(), len(sample.context_tokens)
-        record = page_record(found, style, mode.px, tokens, style.most_pages > 1)
-        records[mode.name] = record
-        return page_names(sample.id, pages_of(record))
+        records[mode.name] = page_record(found, sheet, (label, renderer.style), mode.px, tokens)
+        return page_names(sample.id, pages_of(records[mode.name]))
 
     if settings.form == NONE:
         for mode, metadata in zip(wanted, renderer.describe_sizes(text, sizes), strict=True):
@@ -105,11 +106,8 @@ class RenderPages(beam.DoFn):
     Samples of a shard that an earlier run rendered at fewer modes get what they lack.
     """
 
-    def __init__(
-        self, settings: PageSettings, font_paths: tuple[str, ...], output_dir: str
-    ) -> None:
+    def __init__(self, settings: PageSettings, output_dir: str) -> None:
         self._settings = settings
-        self._font_paths = font_paths
         self._output_dir = output_dir
 
     def process(self, batch: ShardSamples) -> Iterator[ShardSamples]:
@@ -124,9 +122,8 @@ class RenderPages(beam.DoFn):
         self, stored: dict[str, ModeImages], earlier: storage.RangeReader, sample: Sample
     ) -> tuple[Sample, dict[str, Pngs]]:
         """Render what a sample lacks; a tar written again gets the images of the old one too."""
-        settings = self._settings
-        renderer = load_renderer(self._font_paths, settings.layout, settings.line_break)
-        rendered, pngs = render_sample(sample, self._settings, renderer)
+        renderers = load_renderer(self._output_dir, self._settings.sheet)
+        rendered, pngs = render_sample(sample, self._settings, renderers)
         pulse.beat()
         for mode, images in stored.items():
             if images.tar is not None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pagecast.dataset.receipts import Receipt
 from pagecast.dataset.split import (
+    CANDIDATE_BITS,
     ArticleKey,
     Position,
     SplitPlan,
@@ -23,7 +24,7 @@ from pagecast.dataset.split import (
     targets,
 )
 
-BUCKET_BITS = 12
+BUCKET_BITS = CANDIDATE_BITS
 
 Counts = npt.NDArray[np.int64]
 
@@ -43,6 +44,15 @@ def bucket(key: int) -> int:
     return key >> (64 - BUCKET_BITS)
 
 
+def targets_of(histogram: Histogram, settings: SplitSettings) -> tuple[int, int]:
+    """Return the samples that val gets and the most that train gets."""
+    most = None
+    if settings.candidates is not None:  # which is in buckets, so that they are counted
+        most = int(histogram.counts[: settings.candidates].sum())
+    several = histogram.first != histogram.last
+    return targets(int(histogram.counts.sum()), settings, several, most)
+
+
 def border_buckets(histogram: Histogram, settings: SplitSettings) -> frozenset[int]:
     """Return the buckets that the borders of val and train can lie in.
 
@@ -51,7 +61,7 @@ def border_buckets(histogram: Histogram, settings: SplitSettings) -> frozenset[i
     """
     ends = np.cumsum(histogram.counts)
     total = int(ends[-1])
-    val, train = targets(total, settings, histogram.first != histogram.last)
+    val, train = targets_of(histogram, settings)
     buckets = set()
     val_end = 0
     if val:
@@ -89,7 +99,7 @@ def plan_split(
     """Return where val and train end, from the histogram and the articles around the borders."""
     ends = np.cumsum(histogram.counts)
     total = int(ends[-1])
-    val, train = targets(total, settings, histogram.first != histogram.last)
+    val, train = targets_of(histogram, settings)
     ordered = sorted(borders)
     val_last, val_end = None, 0  # val_end: samples up to and with all of val's border article
     if val:

@@ -19,6 +19,7 @@ import pyarrow.json
 
 from pagecast import storage
 from pagecast.dataset.layout import ARROW_INFO, ARROW_STATE, IMAGES, arrow_directory
+from pagecast.dataset.sample import STYLE
 from pagecast.render.page import PageMetadata
 from pagecast.style.record import PAGES, RATIO, VISION_TOKENS
 
@@ -33,23 +34,27 @@ FEATURE_TYPES = {
 COSTS = {PAGES: INT, VISION_TOKENS: INT, RATIO: pa.float64()}
 
 
-def sample_schema(modes: Sequence[str], stored: bool, paged: bool = False) -> pa.Schema:
+def sample_schema(
+    modes: Sequence[str], stored: bool, is_varied: bool = False, is_paged: bool = False
+) -> pa.Schema:
     """Return the columns of samples rendered at `modes`, with images stored or not.
 
     Where none are stored there is no column `images`: Parquet has no struct without fields. The
     schema carries the description of the columns that `datasets` reads.
 
     Args:
-      paged: whether a sample has a list of pages in each mode.
+      is_varied: whether samples are of different styles, which their metadata name.
+      is_paged: whether a sample has a list of pages in each mode.
     """
     page = pa.struct(
         [
             (name, pa.bool_() if kind is bool else INT)
             for name, kind in get_type_hints(PageMetadata).items()
         ]
-        + list(COSTS.items()) * paged
+        + list(COSTS.items()) * is_paged
+        + [(STYLE, pa.string())] * is_varied
     )
-    image = pa.list_(pa.string()) if paged else pa.string()
+    image = pa.list_(pa.string()) if is_paged else pa.string()
     columns = [
         ("id", pa.string()),
         ("wiki_id", pa.string()),

@@ -18,7 +18,7 @@ from pagecast.dataset.layout import (
     TRACE,
     is_known_directory,
 )
-from pagecast.dataset.manifest import EMPTYING, fonts_of
+from pagecast.dataset.manifest import EMPTYING, fonts_of, sheet_of
 from pagecast.dataset.shard import Failure, Shard
 from pagecast.dataset.versions import names_in_bytes
 from pagecast.storage import local
@@ -28,6 +28,7 @@ from pipeline.launch.output import ours, replaced
 from pipeline.launch.output.ours import files_to_remove
 from pipeline.options import UsageError
 
+MOST_SHOWN = 12  # differences of two configurations
 CONTENT = "content (SHA-256 of the footer) of input"  # tells apart files of one name and size
 
 
@@ -87,8 +88,10 @@ def claim(
         _refuse_foreign(output_dir)
     elif different := list(differences(replaced.forgiven(output_dir, earlier, config), config)):
         back = "install those versions again, or " * any(" version was " in d for d in different)
+        more = f"; and {len(different) - MOST_SHOWN} more" * (len(different) > MOST_SHOWN)
         raise UsageError(
-            f"{output_dir} was made with another configuration: {'; '.join(different)}; "
+            f"{output_dir} was made with another configuration: "
+            f"{'; '.join(different[:MOST_SHOWN])}{more}; "
             f"{back}use another --output_dir, or --overwrite to remove what is there"
         )
     elif EMPTYING in earlier:  # a run with --overwrite was stopped before it had done so
@@ -230,6 +233,16 @@ def _refuse_foreign_objects(output_dir: str) -> None:
 
 def _fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = {f"--{name}": value for name, value in config["options"].items()}
+    for name, value in flat.pop("--style", {}).items():
+        flat[f"--style, {name}"] = value
+    if styles := flat.pop("--styles", None):
+        for entry in styles["entries"]:
+            for name, value in entry.items():
+                flat[f"--style, {entry['name']}: {name}"] = value
+        flat["order of styles"] = [entry["name"] for entry in styles["entries"]]
+        flat["--seed (which the styles vary by)"] = styles["seed"]
+        flat["--vary"] = styles["vary"]
+        flat["candidates of val"] = styles.get("candidates_of_val")
     flat["images (--no_images, --image_shards)"] = flat.pop("--images", None)
     flat["--modes"] = [f"{name}={mode['px']}" for name, mode in config["vision_modes"].items()]
     flat["--shard_rows"] = config["shard_rows"]
@@ -247,9 +260,7 @@ def _fingerprint(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _fingerprint_versions(config: Mapping[str, Any]) -> set[str]:
     """Return the names of what has a hand in the bytes; other versions are only a record."""
-    options = config["options"]
-    layout, line_break = options.get("layout", "basic"), options.get("line_break", "spaces")
-    return names_in_bytes(layout, line_break, len(fonts_of(config)))
+    return names_in_bytes(sheet_of(config))
 
 
 def _brief(value: Any) -> str:

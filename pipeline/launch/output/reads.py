@@ -12,14 +12,15 @@ MOST_LINKS = 40  # one behind the other, as for the kernel
 
 
 def read_by(
-    options: RunOptions, inputs: Iterable[str], config: str | None
+    options: RunOptions, inputs: Iterable[str], fonts: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield the files that a run reads, each with its option."""
     yield from (("--input", path) for path in inputs)
-    yield from (("--font", path) for path in options.font or ())
+    yield from (("--font", path) for path in fonts)
     yield "--tokenizer", os.path.join(options.tokenizer, "tokenizer.json")  # if it is a directory
-    if config is not None:
-        yield "--config", config
+    yield "--style", options.style
+    if options.config is not None:
+        yield "--config", options.config
 
 
 def refuse_removal(

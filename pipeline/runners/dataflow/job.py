@@ -23,7 +23,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from pagecast import storage
 from pipeline import graph
-from pipeline.launch.assets import resolve_fonts, resolve_tokenizer
+from pipeline.launch.assets import resolve_styles, resolve_tokenizer
 from pipeline.options import RunOptions, UsageError, is_dataflow
 
 PLACE = re.compile(r"gs://[a-z0-9][-_a-z0-9.]+[a-z0-9]/.*")
@@ -116,11 +116,10 @@ def dry_run(options: RunOptions) -> str:
     credentials are needed.
     """
     out = options.output_dir.rstrip("/")
-    tokenizer, fonts = resolve_tokenizer(options), resolve_fonts(options)
+    tokenizer, styles = resolve_tokenizer(options), resolve_styles(options)
     given = beam_options(options)
     pipeline = beam.Pipeline(options=given)
-    paths = tokenizer.path(out), tuple(font.path(out) for font in fonts)
-    graph.build(pipeline, graph.Job(options, out, *paths))
+    graph.build(pipeline, graph.Job(options, out, tokenizer.path(out), styles.sheet))
     return description(pipeline.run().job.proto_pipeline, given, options)
 
 

@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import pipeline
+from pipeline.cli.stylefile import read_sheet
 from pipeline.launch.stores import EXTRAS
 from pipeline.options import RunOptions, UsageError
 
@@ -66,11 +67,13 @@ def write_requirements(options: RunOptions, more: str | None, directory: Path) -
       options: where paths name the stores.
       more: a requirements file of the person's own.
     """
-    places = *options.input, options.output_dir, *(options.font or ()), *options.beam_args
+    sheet = read_sheet(options)
+    places = *options.input, options.output_dir, *sheet.fonts, *options.beam_args
     line = " ".join(places)
     extras = {extra for scheme, (extra, _) in EXTRAS.items() if f"{scheme}://" in line}
     extras.add(EXTRAS["gs"][0])
-    if options.layout == "harfbuzz" or options.line_break == "unicode" or options.language:
+    layouts, breaks = sheet.values_of("layout"), sheet.values_of("line_break")
+    if "harfbuzz" in layouts or "unicode" in breaks or options.language:
         extras.add("harfbuzz")
     lines = requirements(sorted(extras))
     if more is not None:

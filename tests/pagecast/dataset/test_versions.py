@@ -3,8 +3,16 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.versions import more_versions, required_versions, versions
+from pagecast.style.entry import StyleEntry
+from pagecast.style.sheet import StyleSheet
 from tests.conftest import in_beam
 from transforms.read.versions import SameVersions
+
+
+def sheet(layout: str, line_break: str = "spaces", fonts: int = 1) -> StyleSheet:
+    fields = {"layout": layout, "line_break": line_break, "fonts": ["a", "b"][:fonts]}
+    return StyleSheet((StyleEntry.of({}, "other"), StyleEntry.of(fields)))
+
 
 SAID = (
     "a worker has pillow 12.3.0 instead of 11.0.0, raqm None instead of 1, new None instead of 2: "
@@ -25,8 +33,8 @@ def test_another_worker_says_what_differs(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_libraqm_matters_only_where_it_lays_out_text() -> None:
-    assert set(versions()) == {*required_versions("basic"), "raqm"}
-    assert required_versions("raqm") == versions()
+    assert set(versions()) == {*required_versions(sheet("basic")), "raqm"}
+    assert required_versions(sheet("raqm")) == versions()
 
 
 @pytest.mark.parametrize(
@@ -43,9 +51,10 @@ def test_libraqm_matters_only_where_it_lays_out_text() -> None:
 def test_what_decides_with_some_options_only(
     layout: str, line_break: str, fonts: int, more: tuple[str, ...]
 ) -> None:
-    assert more_versions(layout, line_break, fonts) == more
-    here = required_versions(layout, line_break, fonts)
-    assert set(here) == set(required_versions(layout)) | set(more)
+    asked = sheet(layout, line_break, fonts)
+    assert more_versions(asked) == more
+    here = required_versions(asked)
+    assert set(here) == set(required_versions(sheet(layout))) | set(more)
     assert all(here[name] for name in more)
     with in_beam() as pipeline:
         passed = pipeline | beam.Create([1]) | beam.ParDo(SameVersions(here))
@@ -53,7 +62,7 @@ def test_what_decides_with_some_options_only(
 
 
 def test_a_worker_with_another_icu_refuses() -> None:
-    launcher = {**required_versions("basic", "unicode"), "icu": "0.9"}
+    launcher = {**required_versions(sheet("basic", "unicode")), "icu": "0.9"}
     with (
         pytest.raises(Exception, match=r"a worker has icu 2\.15\.2 instead of 0\.9"),
         in_beam() as p,

@@ -28,7 +28,7 @@ COMMAND_LINES = [
 SCREEN = 80
 SEE = " (see `pagecast x --help`)"
 SMALL = 24  # lines of the smallest terminal, enough for all but the longest
-LARGE = 50
+LARGE = 52
 
 
 def own_options(app: App, words: list[str]) -> dict[str, object]:

@@ -2,6 +2,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from pagecast.dataset.split import SplitSettings
 from pagecast.modes import VISION_MODES
 from pagecast.style.style import LAYOUTS, LINE_BREAKS
 from pipeline.options import RunOptions, UsageError
@@ -13,8 +14,8 @@ GIVEN = ["--input", "a.parquet", "--output_dir", "out"]
 def test_defaults_are_the_documented_ones() -> None:
     options = parse_run(GIVEN)
     assert options.input == ("a.parquet",)
-    assert options.split == (510_000, 10_000, 42)
-    assert options.fingerprint == {
+    assert options.split == SplitSettings(510_000, 10_000, 42)
+    assert options.fingerprint_with({"layout": "basic"}) == {
         "min_tokens": 2000,
         "context_tokens": 1000,
         "continuation_tokens": 1000,
@@ -57,7 +58,7 @@ def test_the_form_of_images() -> None:
     forms = {"": "files", "--no_images": "none", "--image_shards": "shards"}
     for given, form in forms.items():
         options = parse_run([*GIVEN, *given.split()])
-        assert options.pages.form == options.fingerprint["images"] == form
+        assert options.form == options.fingerprint_with({})["images"] == form
 
 
 def test_beam_options_are_passed_on() -> None:
@@ -138,10 +139,10 @@ def test_what_is_missing_is_named(argv: list[str], message: str) -> None:
 
 
 def test_fonts_and_line_breaks() -> None:
-    assert (parse_run(GIVEN).font, parse_run(GIVEN).pages.line_break) == (None, "spaces")
+    assert (parse_run(GIVEN).font, parse_run(GIVEN).line_break) == (None, None)
     options = parse_run([*GIVEN, "--font", "a.ttf", "builtin", "--line_break", "unicode"])
     assert options.font == ("a.ttf", "builtin")
-    assert options.pages.line_break == options.fingerprint["line_break"] == "unicode"
+    assert options.line_break == "unicode"
     with pytest.raises(UsageError, match=r'"words" for --line_break\. Choose from: "spaces"'):
         parse_run([*GIVEN, "--line_break", "words"])
 
@@ -162,8 +163,8 @@ def test_hyphens_are_as_good_as_underscores() -> None:
 
 def test_the_choices_are_those_of_the_pages() -> None:
     hints = get_type_hints(RunOptions)
-    assert get_args(hints["layout"]) == LAYOUTS
-    assert get_args(hints["line_break"]) == LINE_BREAKS
+    for name, known in (("layout", LAYOUTS), ("line_break", LINE_BREAKS)):
+        assert get_args(get_args(hints[name])[0]) == known
 
 
 def test_a_url_of_a_local_file_is_its_path() -> None:

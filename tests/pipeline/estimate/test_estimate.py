@@ -11,7 +11,6 @@ import pytest
 from pagecast.dataset.layout import FILES, NONE, SHARDS
 from pagecast.dataset.sample import Tokens
 from pagecast.dataset.shard import Failure, Shard
-from pagecast.render.fonts import default_font
 from pipeline.estimate import measure
 from pipeline.estimate.estimate import duration
 from pipeline.estimate.interval import Interval, around, ratio
@@ -45,6 +44,7 @@ from pipeline.estimate.outputs import (
     split_sizes,
 )
 from pipeline.estimate.sample import Choice, Cluster, choose
+from pipeline.launch.assets import resolve_styles
 from pipeline.launch.inputs import plan_shards, read_footer
 from pipeline.options import RunOptions
 from tests.conftest import articles, parse_run, write_parquet
@@ -113,10 +113,11 @@ def words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def measured(choice: Choice, most: int = 100, seed: int = 0, more: str = "") -> Measured:
-    font = SimpleNamespace(content=default_font())
-    tokenizer = SimpleNamespace(content=b"")
-    sources: Any = SimpleNamespace(tokenizer=tokenizer, fonts=[font], quick_tokenizer=True)
-    return Measuring(options(more), sources, BLOCK).measure(choice, most, seed)
+    tokenizer, asked = SimpleNamespace(content=b""), options(more)
+    sources: Any = SimpleNamespace(
+        tokenizer=tokenizer, styles=resolve_styles(asked), quick_tokenizer=True
+    )
+    return Measuring(asked, sources, BLOCK).measure(choice, most, seed)
 
 
 def test_every_row_is_accounted_for(tmp_path: Path) -> None:

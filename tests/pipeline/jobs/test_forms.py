@@ -268,7 +268,7 @@ def schema_of_older_versions(modes: list[str], stored: bool) -> pa.Schema:
 def split_of_older_versions(options: RunOptions) -> dict[str, Any]:
     return {
         **options.split._asdict(),
-        "modes": options.fingerprint["modes"],
+        "modes": [mode.name for mode in options.modes],
         "merge": options.merge,
     }
 

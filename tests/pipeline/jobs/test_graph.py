@@ -4,6 +4,7 @@ import apache_beam as beam
 from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.shard import Failure, Shard, plan_line
+from pagecast.style.sheet import StyleSheet
 from pipeline import graph
 from pipeline.options import RunOptions
 from tests.conftest import in_beam
@@ -14,7 +15,7 @@ def job(out: Path) -> graph.Job:
         RunOptions(("a.parquet",), str(out), max_samples=100, val_size=10),
         output_dir=str(out),
         tokenizer_path=str(out / "_pagecast/assets/t.json"),
-        font_paths=(str(out / "_pagecast/assets/f.ttf"),),
+        sheet=StyleSheet(),
     )
 
 

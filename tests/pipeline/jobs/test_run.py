@@ -18,6 +18,7 @@ from PIL import Image
 
 from pagecast.dataset.split import SplitSettings, sample_key
 from pagecast.render import PageRenderer
+from pagecast.style.sheet import StyleSheet
 from pipeline import graph
 from pipeline.commands import run as run_module
 from pipeline.commands.run import why_empty
@@ -399,7 +400,7 @@ class Server:
 
 def test_workers_find_loaded_what_they_need_and_no_more(tmp_path: Path) -> None:
     options = RunOptions(input=("hf://datasets/a/b", "s3://c/d.parquet"), output_dir=str(tmp_path))
-    job = graph.Job(options, str(tmp_path), "tokenizer.json", ())
+    job = graph.Job(options, str(tmp_path), "tokenizer.json", StyleSheet())
     server = Server()
     (tmp_path / "_pagecast" / "shards").mkdir(parents=True)
     for name in ("00000.jsonl", "00000.json"):

@@ -12,7 +12,7 @@ from pipeline.launch.assets import (
     Asset,
     AssetError,
     builtin_tokenizer,
-    resolve_fonts,
+    resolve_styles,
     resolve_tokenizer,
 )
 from pipeline.options import RunOptions, UsageError
@@ -85,12 +85,13 @@ def test_a_hub_that_cannot_be_reached_is_wrong_use(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_font_is_dejavu_2_37_unless_another_is_named(tmp_path: Path) -> None:
-    (asset,) = resolve_fonts(options())
+    (asset,) = resolve_styles(options()).fonts
     assert asset.name == "DejaVuSans.ttf"
     assert asset.content == default_font()
     other = tmp_path / "Other.ttf"
     other.write_bytes(default_font())
-    assert [font.name for font in resolve_fonts(options(font=(str(other), "builtin")))] == [
+    found = resolve_styles(options(font=(str(other), "builtin"))).fonts
+    assert [font.name for font in found] == [
         "Other.ttf",
         "DejaVuSans.ttf",
     ]
@@ -101,7 +102,7 @@ def test_a_font_that_cannot_be_opened_is_wrong_use_and_never_replaced(tmp_path: 
     bad.write_bytes(b"no font")
     for path in (bad, tmp_path / "gone.ttf"):
         with pytest.raises(UsageError, match=f"--font {path} cannot be opened"):
-            resolve_fonts(options(font=(str(path),)))
+            resolve_styles(options(font=(str(path),)))
 
 
 BITMAP_FONT = b"""STARTFONT 2.1
@@ -129,21 +130,21 @@ def test_a_font_that_only_pillow_opens_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "x.bdf"
     path.write_bytes(BITMAP_FONT)
     with pytest.raises(UsageError, match="it is not a TrueType or OpenType font"):
-        resolve_fonts(options(font=(str(path),)))
+        resolve_styles(options(font=(str(path),)))
 
 
 def test_a_font_in_colour_alone_is_wrong_use(tmp_path: Path) -> None:
     path = tmp_path / "emoji.ttf"
     path.write_bytes(coloured("COLR", glyphs=False))
     with pytest.raises(UsageError) as error:
-        resolve_fonts(options(font=("builtin", str(path))))
+        resolve_styles(options(font=("builtin", str(path))))
     assert str(error.value) == (
         f"--font {path} with --layout basic: it has U+0041 and others only in colour (COLR), which "
         "would be blank on black and white pages; choose a font with outlines, for emoji for "
         "example Noto Emoji"
     )
     path.write_bytes(coloured("COLR", glyphs=True))
-    assert len(resolve_fonts(options(font=(str(path),)))) == 1
+    assert len(resolve_styles(options(font=(str(path),))).fonts) == 1
 
 
 def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +152,7 @@ def test_a_layout_that_is_missing_here_is_wrong_use(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(features, "check", lambda feature: feature != "fribidi")
     with pytest.raises(UsageError, match="layout 'raqm' needs FriBiDi") as error:
-        resolve_fonts(options(layout="raqm"))
+        resolve_styles(options(layout="raqm"))
     assert "--layout raqm" in str(error.value)
     assert "\n" not in str(error.value)
 

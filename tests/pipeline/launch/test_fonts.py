@@ -109,7 +109,7 @@ def test_auto_stands_alone(run: RunCommand, tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "in.parquet", articles("a"))
     done = run(path, options=f"{SMALL} --font auto builtin")
     assert (done.code, done.err) == (
-        2, "pagecast: error: --font auto finds all fonts: give it alone\n"
+        2, "pagecast: error: --font: auto finds all fonts: give it alone\n"
     )  # fmt: skip
 
 

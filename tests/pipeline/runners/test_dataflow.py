@@ -23,6 +23,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.runner import PipelineState
 
 from pagecast import storage
+from pagecast.dataset.layout import asset_path
 from pagecast.dataset.versions import versions
 from pipeline.__main__ import main as pagecast
 from pipeline.cli.commandline import parse
@@ -207,7 +208,10 @@ def test_options_of_the_run_are_in_the_functions(template: Template, large: Temp
     assert modes == [["tiny", "small", "base", "large"], ["tiny"]]
     assert large.functions["RenderPages"]._settings.png_level == 3
     assert large.functions["RenderPages"]._output_dir == f"{large.path}/out"
-    assets = [*large.functions["RenderPages"]._font_paths, large.functions["Tokenize"]._path]
+    fonts = large.functions["RenderPages"]._settings.sheet.fonts
+    out = large.functions["RenderPages"]._output_dir
+    paths = [asset_path(out, font, ".ttf") for font in fonts]
+    assets = [*paths, large.functions["Tokenize"]._path]
     assert all(Path(path).is_relative_to(large.path / "out/_pagecast/assets") for path in assets)
     assert all(Path(path).is_file() for path in assets)
 
