@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
@@ -17,7 +18,7 @@ from pagecast.dataset.sample import STYLE, ModeImages, Sample, StoredImage, dige
 from pagecast.dataset.shard import Shard
 from pagecast.probe import Made, others, unlike
 from pagecast.render import PageRenderer
-from pagecast.render.typeset import MARGIN
+from pagecast.style import PageStyle
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.expected import Expected
 
@@ -60,8 +61,17 @@ def images_faults(
                     continue
                 always = sample.id in redrawn
                 redraw = partial(_redraw, dataset, lines.get(sample.id), sizes[mode])
-                for what in image_faults(png, place, others, sizes[mode], redraw, always):
+                _, style = dataset.sheet.style_of(sample.id, sample.wiki_id)
+                looks = Looks(style, sizes[mode])
+                for what in image_faults(png, place, others, looks, redraw, always):
                     yield Fault(file, sample.id, what)
+
+
+class Looks(NamedTuple):
+    """How a page is to look: its style, and its longer side in pixels."""
+
+    style: PageStyle
+    px: int
 
 
 def _tar_faults(
@@ -144,7 +154,7 @@ def image_faults(
     png: bytes,
     written: StoredImage,
     others: Mapping[str, str],
-    px: int,
+    looks: Looks,
     redraw: Callable[[], Image.Image | None],
     always: bool = False,
 ) -> Iterator[str]:
@@ -153,6 +163,7 @@ def image_faults(
     Args:
       written: what the receipt says of it.
       others: digest to id, of the images of the same mode and shard.
+      looks: its style and size.
       redraw: redraws the page, or gives None where that cannot be done as it was.
       always: whether to do so in any case, not only where there is ink in the margins.
     """
@@ -170,27 +181,36 @@ def image_faults(
     except Exception as error:  # Pillow raises many kinds on damaged files
         yield f"it cannot be decoded ({error})"
         return
-    if image.mode != "L":
-        yield f"it is of mode {image.mode}, not gray"
-    elif image.size != (px, px):
-        yield f"it has {image.width} by {image.height} pixels, not {px} by {px}"
+    width, height = looks.style.page_size(looks.px)
+    if image.mode != looks.style.mode:
+        wanted = "gray" if looks.style.mode == "L" else looks.style.mode
+        yield f"it is of mode {image.mode}, not {wanted}"
+    elif image.size != (width, height):
+        yield f"it has {image.width} by {image.height} pixels, not {width} by {height}"
     else:
-        strange = not ink_inside(image)
+        strange = not ink_inside(image, looks)
         page = redraw() if always or strange else None
         if page and page.tobytes() != image.tobytes():
             yield "it has ink in the margins" if strange else "it is not the page of its text"
 
 
-def ink_inside(image: Image.Image) -> bool:
+def ink_inside(image: Image.Image, looks: Looks) -> bool:
     """Tell whether all ink of a page is inside its margins.
 
     Not so for every page: a word too long for its line is cut at the edge, and some letters reach
     beyond their place.
     """
-    margin = int(image.width * MARGIN)
-    inked = ImageChops.invert(image).getbbox()
+    paper = looks.style.paper
+    if isinstance(paper, int) and image.mode == "RGB":
+        paper = f"#{paper:02x}{paper:02x}{paper:02x}"
+    blank = Image.new(image.mode, image.size, paper)
+    inked = ImageChops.difference(image, blank).getbbox()
     if inked is None:
         return True
-    left, top, right, bottom = inked
-    far = image.width - margin
-    return left >= margin and top >= margin and right <= far and bottom <= far
+    top, right, bottom, left = (int(looks.px * margin) for margin in looks.style.margins)
+    return (
+        inked[0] >= left
+        and inked[1] >= top
+        and inked[2] <= image.width - right
+        and inked[3] <= image.height - bottom
+    )
