@@ -99,7 +99,7 @@ class OpenDataset:
         png = self.png(sample, mode, page)
         try:
             image = Image.open(io.BytesIO(png), formats=("PNG",))
-            if max(image.size) != px:
+            if image.size not in self._manifest.made.sheet.page_sizes(px):
                 raise ValueError(f"it has {image.width} by {image.height} pixels, not {px}")
             image.load()
         except (OSError, ValueError, SyntaxError) as error:

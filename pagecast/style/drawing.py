@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 from pagecast.render import PageRenderer
 from pagecast.style.entry import style_of
@@ -35,8 +36,19 @@ class SheetRenderer:
 
     def of(self, sample: str, wiki_id: str) -> tuple[str, PageRenderer]:
         """Return the label of a sample's style and what draws its pages, by its id and article."""
+        if not self.sheet.is_varied:
+            return self._only
         label, style = self.sheet.style_of(sample, wiki_id, self._fonts)
         return label, self._renderer(style)
+
+    @cached_property
+    def _only(self) -> tuple[str, PageRenderer]:
+        return next(self.firsts())
+
+    def firsts(self) -> Iterator[tuple[str, PageRenderer]]:
+        """Yield the name of each style, and what draws pages with its fields' first values."""
+        for entry in self.sheet.entries:
+            yield entry.name, self._renderer(style_of(entry.first, self._fonts))
 
     def representatives(self) -> Iterator[PageRenderer]:
         """Yield what draws pages with all fonts, layouts and line breaks of the sheet's styles."""

@@ -30,7 +30,7 @@ class StyleSheet:
 
     >>> sheet = StyleSheet((StyleEntry.of({"size": [9, 10, 11]}, "small"),), seed=42)
     >>> sheet.style_of("sample_000001_chunk_0")[0]
-    'small size=11'
+    'small size=9'
 
     Attributes:
       entries: the styles; the first one, with the first value of each field, is the sheet's first.
@@ -89,10 +89,11 @@ class StyleSheet:
           sample: its id. wiki_id: of its article, needed where there are `candidates`.
           fonts: the contents of the sheet's fonts by name; without them the style has none.
         """
-        entry, values = self._drawn(sample, wiki_id)
+        entry, values = self.drawn(sample, wiki_id)
         return entry.label(values), style_of(values, fonts)
 
-    def _drawn(self, sample: str, wiki_id: str) -> tuple[StyleEntry, dict[str, Any]]:
+    def drawn(self, sample: str, wiki_id: str) -> tuple[StyleEntry, dict[str, Any]]:
+        """Return which style a sample gets, and the fields of it that are not the default's."""
         if not self.is_varied or self._keeps_first(wiki_id):
             return self.entries[0], self.entries[0].first
         entry = self._drawn_entry(u64(f"{self.seed}:{sample}:style"))
@@ -133,6 +134,11 @@ class StyleSheet:
         """Whether a text may take more than one page."""
         every = (e.combinations("size", "min_size", "max_pages") for e in self.entries)
         return any(style_of(values).most_pages > 1 for found in every for values in found)
+
+    def page_sizes(self, px: int) -> set[tuple[int, int]]:
+        """Return all widths and heights that pages may have whose longer side is `px` pixels."""
+        every = (entry.combinations("shape") for entry in self.entries)
+        return {style_of(values).page_size(px) for found in every for values in found}
 
     @cached_property
     def is_coloured(self) -> bool:

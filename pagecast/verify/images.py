@@ -184,7 +184,7 @@ def image_faults(
         yield f"it cannot be decoded ({error})"
         return
     if image.mode != frame.style.mode:
-        yield f"it is of mode {image.mode}, not {frame.style.mode}"
+        yield f"it is of mode {image.mode}, not {'gray' if frame.style.mode == 'L' else 'RGB'}"
     elif image.size != frame.size:
         width, height = frame.size
         yield f"it has {image.width} by {image.height} pixels, not {width} by {height}"

@@ -7,16 +7,19 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import yaml
 from huggingface_hub import DatasetCard, DatasetCardData
 
 from pagecast import VISION_MODES, PageReader
 from pagecast.dataset.layout import FILES, NONE, SHARDS
-from pagecast.dataset.manifest import fonts_of
+from pagecast.dataset.manifest import fonts_of, sheet_of
 from pagecast.render.png import encode_png
+from pagecast.style.entry import style_of
+from pipeline.cli.stylefile import read_styles
 from pipeline.data import data_file
 from pipeline.launch import languages
 from pipeline.launch.assets import DEFAULT_FONT
-from pipeline.options import FINEWIKI, RunOptions
+from pipeline.options import BUILTIN, FINEWIKI, STYLES, RunOptions
 
 SHOWN_PX = 1024  # at most, of the page in the card
 FORMS = {SHARDS: ["--image_shards"], NONE: ["--no_images"], FILES: list[str]()}
@@ -25,6 +28,8 @@ LICENCE = "cc-by-sa-4.0"  # Wikipedia's
 KNOWN_MODES = [mode.name for mode in VISION_MODES]
 TAGS = ["vision-text-compression", "pagecast"]
 PAGE = "page.png"
+STYLE_FILE = "style.yaml"
+DEFAULTS = {"layout": "basic", "line_break": "spaces"}  # what they are where nothing was asked for
 
 
 class Example(NamedTuple):
@@ -101,8 +106,12 @@ def make_card(
         splits={split: manifest["split"][split] for split in ("train", "val")},
         modes=manifest["vision_modes"],
         command=command_of(manifest),
-        renderer=f"PageStyle({style})" if (style := ", ".join(_style(manifest))) else "",
+        renderer=f"PageStyle({style})" if (style := ", ".join(_style(manifest, example))) else "",
         fonts=fonts_of(manifest),
+        example_fonts=_fonts(manifest, example),
+        layouts=sheet_of(manifest).values_of("layout"),
+        is_varied=sheet_of(manifest).is_varied,
+        style_file=style_file(manifest),
         **{key: manifest[key] for key in ("options", "versions", "counts", "tokenizer")},
         context_tokens=manifest["options"]["context_tokens"],
         continuation_tokens=manifest["options"]["continuation_tokens"],
@@ -148,21 +157,61 @@ def command_of(manifest: Mapping[str, Any]) -> str:
             if list(modes) != list(KNOWN_MODES):
                 named = [m if m in KNOWN_MODES else f"{m}={modes[m]['px']}" for m in modes]
                 words += ["--modes", ",".join(named)]
-        elif value is not None and value != getattr(RunOptions, name, None):
+        elif name in ("style", "styles"):
+            words += ["--style", _shipped(manifest) or STYLE_FILE]
+            words += ["--vary", "train"] * (sheet_of(manifest).candidates is not None)
+        elif value not in (None, DEFAULTS.get(name), getattr(RunOptions, name, None)):
             words += [f"--{name}", str(value)]
     words += [f"--{name}" for name in ("arrow", "parquet", "filtered") if outputs.get(name)]
     return shlex.join(words)
 
 
-def _style(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields of the pages' style, in Python, where they are not the default's."""
-    fonts = fonts_of(manifest)
-    if [font["name"] for font in fonts] != [DEFAULT_FONT]:
+def style_file(manifest: Mapping[str, Any]) -> str | None:
+    """Return the file that the command needs for the styles, where they are not shipped."""
+    if not {"style", "styles"} & manifest["options"].keys() or _shipped(manifest):
+        return None
+    names = {
+        font["sha256"]: BUILTIN if font["name"] == DEFAULT_FONT else font["name"]
+        for font in fonts_of(manifest)
+    }
+    sheet = sheet_of(manifest)
+    sheet = sheet.with_fonts({sha256: (name,) for sha256, name in names.items()})
+    every = []
+    for entry in sheet.entries:
+        fields = entry.plain()
+        if not sheet.is_varied:  # these are options of their own
+            fields = {n: v for n, v in fields.items() if n not in ("layout", "line_break", "fonts")}
+        elif list(names.values()) == [BUILTIN]:
+            fields.pop("fonts")
+        named = {"name": entry.name, "weight": entry.weight} if sheet.is_varied else {}
+        every.append(named | fields)
+    content = {"styles": every} if sheet.is_varied else every[0]
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100).rstrip()
+
+
+def _shipped(manifest: Mapping[str, Any]) -> str | None:
+    """Return the name of the style among those that are shipped, if it is one."""
+    style = manifest["options"].get("style")
+    return next((n for n in STYLES if read_styles(n).entries[0].plain() == style), None)
+
+
+def _fonts(manifest: Mapping[str, Any], example: Example | None) -> list[str]:
+    """Return the names of the fonts that the example's page is drawn with."""
+    names = {font["sha256"]: font["name"] for font in fonts_of(manifest)}
+    return [names[sha256] for sha256 in _drawn(manifest, example)["fonts"]]
+
+
+def _drawn(manifest: Mapping[str, Any], example: Example | None) -> dict[str, Any]:
+    of = (example.id, example.wiki_id) if example else ("", "")
+    return sheet_of(manifest).drawn(*of)[1]
+
+
+def _style(manifest: Mapping[str, Any], example: Example | None) -> Iterator[str]:
+    """Yield the fields of the example's style, in Python, where they are not the default's."""
+    if _fonts(manifest, example) != [DEFAULT_FONT]:
         yield "tuple(open(name, 'rb').read() for name in fonts)"
-    for name in ("layout", "line_break"):
-        value = manifest["options"].get(name)
-        if value not in (None, getattr(RunOptions, name)):
-            yield f"{name}={value!r}"
+    for name, value in style_of(_drawn(manifest, example)).changes().items():
+        yield f"{name}={value!r}"
 
 
 def _places(paths: Sequence[str]) -> list[str]:

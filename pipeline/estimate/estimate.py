@@ -9,8 +9,10 @@ from typing import Any
 
 import psutil
 
+from pagecast.dataset.sample import STYLE
 from pagecast.dataset.shard import ArticleError, Failure, Shard
 from pagecast.modes import VisionMode
+from pagecast.style.sheet import StyleSheet
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT, PNG, SAMPLES, Measured, Measuring
 from pipeline.estimate.outputs import UNKNOWN_BLOCK, Disk, outputs, room_in, split_sizes
@@ -74,6 +76,7 @@ def estimate(
         "train": train,
         "val": val,
         "modes": [_mode(found, mode, options) for mode in options.modes],
+        "styles": _styles(found, sources.styles.sheet, options),
         "missing_glyphs": {
             "share": found.missing.total() / max(found.characters, 1),
             "scripts": {
@@ -134,6 +137,22 @@ def duration(
 def cores() -> int:
     """Return how many processors there are that are not a second thread of another."""
     return psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def _styles(found: Measured, sheet: StyleSheet, options: RunOptions) -> list[dict[str, Any]]:
+    """Return what is known of each style, the median font size by mode, where there are several."""
+    told = []
+    for entry in sheet.entries if sheet.is_varied else ():
+        sizes = {
+            mode.name: [page["font_size"] for page in found.metadata[mode.name]
+                        if page[STYLE].partition(" ")[0] == entry.name]
+            for mode in options.modes
+        }  # fmt: skip
+        share = entry.weight / sum(each.weight for each in sheet.entries)
+        medians = {name: statistics.median(some) for name, some in sizes.items() if some}
+        told.append({"name": entry.name, "share": share, "fields": entry.plain(),
+                     "median_font_size": medians})  # fmt: skip
+    return told
 
 
 def _mode(found: Measured, mode: VisionMode, options: RunOptions) -> dict[str, Any]:

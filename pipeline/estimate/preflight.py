@@ -65,7 +65,9 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     if options.no_preflight or not storage.is_local(sources.output_dir):
         return
     disk = disk_of(sources.output_dir)
-    if disk is None or surely_fits(sources.files, options, disk):
+    sheet = sources.styles.sheet
+    is_plain = not (sheet.is_paged or sheet.is_coloured)  # for which the bound is
+    if disk is None or (is_plain and surely_fits(sources.files, options, disk)):
         return
     try:
         known, _ = estimating.estimate(options, sources, disk, ARTICLES, DRAWN)

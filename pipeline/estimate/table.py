@@ -22,7 +22,8 @@ UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 def table(found: Mapping[str, Any]) -> str:
     """Return all of it."""
-    parts = [_looked_at(found), *_counts(found), "", *_modes(found), "", *_files(found), ""]
+    parts = [_looked_at(found), *_counts(found), "", *_modes(found), ""]
+    parts += [*_styles(found), *_files(found), ""]
     return "\n".join([*parts, _time(found), *_disk(found)])
 
 
@@ -134,6 +135,19 @@ def _modes(found: Mapping[str, Any]) -> list[str]:
         rows.append((mode["mode"], str(mode["px"]), tokens, ratio, *shown, every))
     lacking = percent(found["missing_glyphs"]["share"])
     return [*columns(rows), f"characters on pages that the font lacks: {lacking}"]
+
+
+def _styles(found: Mapping[str, Any]) -> list[str]:
+    """Return the styles with their median font sizes, where there are several."""
+    if not found["styles"]:
+        return []
+    names = [mode["mode"] for mode in found["modes"]]
+    rows = [("style", "share", *(f"font size, {name}" for name in names))]
+    for style in found["styles"]:
+        sizes = style["median_font_size"]
+        shown = (f"{sizes[name]:g}" if name in sizes else "" for name in names)
+        rows.append((style["name"], percent(style["share"]), *shown))
+    return [*columns(rows), ""]
 
 
 def _files(found: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from pagecast.dataset.layout import NONE
+from pagecast.dataset.sample import STYLE
 from pagecast.reader import PageReader
 from pagecast.render.png import encode_png
 from pipeline.report.survey import lost
@@ -88,6 +89,8 @@ def facts(page: Mapping[str, Any]) -> str:
 
     def said() -> Iterator[str]:
         undrawn, clipped = lost(dict(page))
+        if STYLE in page:
+            yield str(page[STYLE])
         yield f"{page['font_size']} px"
         yield f"{page['total_lines']:,} lines"
         if page["is_truncated"]:
@@ -101,10 +104,10 @@ def facts(page: Mapping[str, Any]) -> str:
 
 
 def ink(page: Image.Image) -> float:
-    """Return how dark a gray page is, in percent: 0 is all white, 100 is all black.
+    """Return how dark a page is, in percent: 0 is all white, 100 is all black.
 
     Too little is an empty page, too much is unreadable.
     """
-    counts = page.histogram()
+    counts = page.convert("L").histogram()
     dark = sum((255 - value) * n for value, n in enumerate(counts))
     return 100 * dark / (255 * page.width * page.height)

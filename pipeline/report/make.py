@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagecast import storage
 from pagecast.dataset.layout import MANIFEST, REPORT
+from pagecast.dataset.manifest import sheet_of
 from pagecast.reader import PageReader
 from pipeline.report import charts, images, tables
 from pipeline.report.ocr import legibility, load_reader, read_pages
@@ -85,7 +86,9 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
     modes = list(manifest["vision_modes"])
     read, reader = load_reader(settings.ocr_language) if settings.ocr else (None, "")
     most = settings.sample or most_samples(output_dir)
-    survey = Survey(modes, settings.seed, max(INKED, settings.ocr))
+    sheet = sheet_of(manifest)
+    styles = [entry.name for entry in sheet.entries] if sheet.is_varied else []
+    survey = Survey(modes, settings.seed, max(INKED, settings.ocr), styles)
     for line in sample_lines(output_dir, manifest, most):
         survey.add(line)
     options = manifest["options"]
@@ -99,13 +102,15 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
         "split": tables.split(manifest),
     }
     if survey.samples:
-        chosen = [(line, modes) for line in survey.chosen[:CHOSEN]]
+        chosen = [(line, modes) for line in survey.shown(CHOSEN)]
         worst = [(line, [mode]) for line, mode in survey.worst]
         found |= {
             "charts": distributions(survey, inks(survey, modes, pages)),
             "samples": images.gallery(chosen, pages, images.SHEET_BYTES),
             "worst": images.gallery(worst, pages, images.WORST_BYTES),
         }
+    if sheet.is_varied:
+        found["styles"] = tables.styles(sheet, survey.samples_of)
     if survey.samples and read is not None:
         readings = read_pages(survey.chosen[: settings.ocr], modes, pages.image, read)
         found |= {"legibility": legibility(readings), "reader": reader}
@@ -186,6 +191,16 @@ def distributions(survey: Survey, inked: Mapping[str, Counter[float]]) -> list[A
     groups = {mode: charts.missing_groups(values) for mode, values in missing.items()}
     chart = charts.shares(groups, "characters without a glyph on a page, % of pages")
     found.append(("Missing glyphs", chart, tables.distribution("Missing glyphs", missing)))
+    if survey.by_style:
+        of_styles = {
+            f"{style}, {mode}": of
+            for style, modes in survey.by_style.items()
+            for mode, of in modes.items()
+        }
+        sizes = {name: of.font_sizes for name, of in of_styles.items()}
+        add("Font size by style", "Font size by style", sizes, "pixels")
+        lines = {name: of.lines for name, of in of_styles.items()}
+        add("Lines by style", "Lines by style", lines, "lines of the whole text")
     return found
 
 

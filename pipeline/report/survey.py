@@ -6,11 +6,11 @@ import json
 import re
 from bisect import insort
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pagecast.dataset.sample import parse_sample_id
+from pagecast.dataset.sample import STYLE, parse_sample_id
 from pagecast.dataset.split import u64
 
 T = TypeVar("T")
@@ -80,10 +80,16 @@ class Survey:
     Args:
       modes: the dataset's vision modes, smallest page first.
       chosen: how many samples to choose by the hash of seed and id.
+      styles: names of the dataset's styles, if it has several; of each as many are chosen.
     """
 
-    def __init__(self, modes: Sequence[str], seed: int, chosen: int) -> None:
+    def __init__(
+        self, modes: Sequence[str], seed: int, chosen: int, styles: Sequence[str] = ()
+    ) -> None:
         self.samples = 0
+        self.by_style = {style: {mode: ModeSurvey() for mode in modes} for style in styles}
+        self.samples_of: Counter[str] = Counter()
+        self._of_style: dict[str, Smallest[bytes]] = {s: Smallest(chosen) for s in styles}
         self.article_tokens: Counter[int] = Counter()
         self.by_mode = {mode: ModeSurvey() for mode in modes}
         self._seed = seed
@@ -106,14 +112,21 @@ class Survey:
             place = parse_sample_id(name)
             pages = json.loads(line[at + len(METADATA) :].rstrip()[:-1])
             pages = {mode: pages[mode] for mode in self.by_mode}
+            style = style_name(pages)
             for mode, page in pages.items():
                 self.by_mode[mode].add(page)
+                if self.by_style:
+                    self.by_style[style][mode].add(page)
         except (ValueError, KeyError, TypeError) as error:
             raise SurveyError(f"a line is not a sample: {type(error).__name__}: {error}") from error
         self.samples += 1
         if chunk == 0:  # so an article counts once, however many samples it has
             self.article_tokens[tokens] += 1
-        self._chosen.offer((u64(f"{self._seed}:{name}"), name), line)
+        key = u64(f"{self._seed}:{name}"), name
+        self._chosen.offer(key, line)
+        if self.by_style:
+            self.samples_of[style] += 1
+            self._of_style[style].offer(key, line)
         self._rank(place, pages, line)
 
     def _rank(self, place: tuple[int, int], pages: dict[str, dict[str, Any]], line: bytes) -> None:
@@ -135,6 +148,13 @@ class Survey:
         """Return the lines of samples that were chosen by hash, in its order."""
         return self._chosen.items
 
+    def shown(self, most: int) -> list[bytes]:
+        """Return the lines of at most so many chosen samples; of each style one at least."""
+        if not self._of_style:
+            return self.chosen[:most]
+        each = max(1, most // len(self._of_style))
+        return [line for chosen in self._of_style.values() for line in chosen.items[:each]]
+
     @property
     def worst(self) -> list[Page]:
         """Return the worst pages: a third of each kind, and others where one has fewer."""
@@ -147,6 +167,12 @@ class Survey:
             if len(found) < WORST:
                 found.setdefault(page)
         return list(found)
+
+
+def style_name(pages: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name of a sample's style; its label goes on with what was drawn for it."""
+    labels = [page.get(STYLE, "") for page in pages.values()]
+    return labels[0].partition(" ")[0] if labels else ""
 
 
 def lost(page: dict[str, Any]) -> tuple[int, int]:

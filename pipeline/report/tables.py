@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from pagecast import storage
 from pagecast.dataset.layout import ERRORS
+from pagecast.style.entry import StyleEntry
+from pagecast.style.sheet import StyleSheet
 from pipeline.report.survey import Survey
 
 MOST_REASONS = 20
@@ -85,6 +87,30 @@ def split(manifest: Mapping[str, Any]) -> Table:
     """Return the sizes of the split."""
     rows = [(name, of["samples"], of["articles"]) for name, of in manifest["split"].items()]
     return Table("Sizes", ["split", "samples", "articles"], rows)
+
+
+def styles(sheet: StyleSheet, samples: Mapping[str, int]) -> Table:
+    """Return the styles, how likely each is, and how many of the samples looked at have it."""
+    total = sum(entry.weight for entry in sheet.entries)
+    rows = [
+        (entry.name, f"{entry.weight / total:.1%}", samples.get(entry.name, 0), said(entry))
+        for entry in sheet.entries
+    ]
+    return Table("Styles", ["style", "share", "samples looked at", "fields"], rows)
+
+
+def said(entry: StyleEntry) -> str:
+    """Return the fields of a style in one line, fonts apart."""
+    fields = {name: value for name, value in entry.plain().items() if name != "fonts"}
+    return ", ".join(f"{name}: {_said(value)}" for name, value in fields.items()) or "the default's"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        if "from" in value:
+            return f"{value['from']} to {value['to']}"
+        return "/".join(map(str, value.values()))
+    return " or ".join(map(_said, value)) if isinstance(value, list) else str(value)
 
 
 def quantile(values: Counter[Any], share: float) -> Any:

@@ -81,6 +81,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         "train": 500_000,
         "val": 10_000,
         "modes": [mode],
+        "styles": [],
         "missing_glyphs": {"share": 0.0, "scripts": {}},
         "pictures": dict.fromkeys(("files", "shards", "none"), files),
         "outputs": dict.fromkeys(("train_arrow, val_arrow", "filtered.jsonl", "rest"), files),
