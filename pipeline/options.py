@@ -225,6 +225,20 @@ class PlanOptions:
 
 
 @dataclass(frozen=True)
+class PreviewOptions:
+    """What `preview` was asked to draw."""
+
+    output: Annotated[
+        Place, text(WHERE, "the image; of several, what their names begin with", "FILE"),
+        Parameter(name=["--output", "-o"]),
+    ]  # fmt: skip
+    text: Annotated[
+        Place | None, text(LOOKED_AT, "a text of your own; - is standard input", "FILE")
+    ] = None
+    side_by_side: Annotated[bool, text(WHERE, "all pages in one image")] = False
+
+
+@dataclass(frozen=True)
 class SplitOptions:
     """What `split` was asked to make.
 

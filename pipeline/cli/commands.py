@@ -14,6 +14,7 @@ from pipeline.options import (
     WHERE,
     DownloadOptions,
     PlanOptions,
+    PreviewOptions,
     PublishOptions,
     ReportOptions,
     RunOptions,
@@ -70,6 +71,28 @@ def plan(
 
 @APP.command(
     sort_key=3,
+    usage="pagecast preview --text FILE|- | --input PARQUET  -o FILE [OPTIONS]",
+    help_epilogue=epilogue(
+        "pagecast preview --text notes.txt --style paper --modes tiny,base -o page.png",
+        "How pages look is said as to `pagecast run`: --style, --font, --layout and the like, and "
+        "--modes [base].",
+    ),
+    config=given_or(output_dir=ANY_PLACE, input=ANY_PLACE),
+)
+def preview(
+    *,
+    asked: Annotated[PreviewOptions, ALL],
+    options: Annotated[RunOptions, HIDDEN],
+    call: Annotated[Call, NOT_TYPED],
+) -> int:
+    """Draw the pages of a text, to see a style before any run."""
+    from pipeline.commands.preview import preview
+
+    return preview(asked, options, call.given)
+
+
+@APP.command(
+    sort_key=4,
     usage="pagecast run --input PATH ... --output_dir DIR [OPTIONS]",  # as it is, but found quicker
     help_epilogue=epilogue("pagecast run --input 'enwiki/*.parquet' --output_dir out --modes base"),
 )
@@ -84,7 +107,7 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
 
 
 @APP.command(
-    sort_key=4,
+    sort_key=5,
     help_epilogue=epilogue(
         "pagecast split --output_dir out --name quick --max_samples 50 --val_size 5", STORES
     ),
@@ -96,7 +119,7 @@ def split(*, options: Annotated[SplitOptions, ALL]) -> int:
     return split(options)
 
 
-@APP.command(sort_key=5, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))
+@APP.command(sort_key=6, help_epilogue=epilogue("pagecast verify --output_dir output/demo", STORES))
 def verify(*, options: Annotated[VerifyOptions, ALL]) -> int:
     """Check a dataset, name every fault, and mend it if wanted."""
     from pipeline.commands.verify import verify
@@ -104,7 +127,7 @@ def verify(*, options: Annotated[VerifyOptions, ALL]) -> int:
     return verify(options)
 
 
-@APP.command(sort_key=6, help_epilogue=epilogue("pagecast report --output_dir output/demo", STORES))
+@APP.command(sort_key=7, help_epilogue=epilogue("pagecast report --output_dir output/demo", STORES))
 def report(*, options: Annotated[ReportOptions, ALL]) -> int:
     """Show a dataset in one HTML page, its worst pages too."""
     from pipeline.commands.report import report
@@ -113,7 +136,7 @@ def report(*, options: Annotated[ReportOptions, ALL]) -> int:
 
 
 @APP.command(
-    sort_key=7,
+    sort_key=8,
     help_epilogue=epilogue("pagecast publish --output_dir out --repo me/pages --private", TOKEN),
 )
 def publish(*, options: Annotated[PublishOptions, ALL]) -> int:
@@ -123,7 +146,7 @@ def publish(*, options: Annotated[PublishOptions, ALL]) -> int:
     return publish(options)
 
 
-@APP.command(sort_key=8, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
+@APP.command(sort_key=9, help_epilogue=epilogue('eval "$(pagecast completion bash)"'))
 def completion(
     shell: Annotated[
         Literal["bash", "zsh", "fish"], Parameter(group=WHERE, help="bash, zsh or fish")

@@ -57,10 +57,7 @@ def preview(asked: PreviewOptions, run: RunOptions, given: Collection[str]) -> i
     modes = run.modes if "modes" in given else [m for m in VISION_MODES if m.name == "base"]
     run = languages.applied(run, given)
     tokenizer = ReferenceTokenizer(resolve_tokenizer(run).content)
-    if asked.text is not None:
-        text = read_text(asked.text)
-    else:
-        text = first_context(run, tokenizer)
+    text = first_context(run, tokenizer) if asked.text is None else read_text(asked.text)
     tokens = len(tokenizer.encode(text))
     named = read_sheet(run)
     found = fonts.find([text]) if AUTO in named.fonts else ()
@@ -92,9 +89,8 @@ def read_text(path: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"--text {path} is not UTF-8: {error.reason} at byte {error.start}"
-        ) from error
+        where = f"{error.reason} at byte {error.start}"
+        raise UsageError(f"--text {path} is not UTF-8: {where}") from error
 
 
 def _start_of(path: str) -> bytes:
