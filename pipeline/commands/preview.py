@@ -54,6 +54,8 @@ def preview(asked: PreviewOptions, run: RunOptions, given: Collection[str]) -> i
     """
     if ("text" in given) == ("input" in given):
         raise UsageError("give the text: either --text FILE, or --input with a parquet file")
+    if not asked.output:
+        raise UsageError("--output is empty")
     modes = run.modes if "modes" in given else [m for m in VISION_MODES if m.name == "base"]
     run = languages.applied(run, given)
     tokenizer = ReferenceTokenizer(resolve_tokenizer(run).content)
