@@ -19,6 +19,20 @@ def pages_of(record: Mapping[str, Any]) -> int | None:
     return record.get(PAGES)
 
 
+def costs_of_mode(sheet: StyleSheet, px: int, context_tokens: int) -> dict[str, Any]:
+    """Return the vision tokens of a page of a mode, and the ratio of the context's to these.
+
+    None where these are not the same for all samples, or the encoder takes no such page.
+    """
+    found = {vision_tokens(*size) for size in sheet.page_sizes(px)}
+    tokens = found.pop() if len(found) == 1 else None
+    is_known = tokens is not None and not sheet.is_paged
+    return {
+        VISION_TOKENS: tokens,
+        RATIO: round(context_tokens / tokens, 1) if tokens and is_known else None,
+    }
+
+
 def page_record(
     metadata: Mapping[str, Any],
     sheet: StyleSheet,

@@ -19,11 +19,12 @@ from pagecast.dataset.layout import (
     arrow_directory,
     asset_path,
 )
+from pagecast.dataset.manifest import sheet_of
 from pagecast.dataset.receipts import Accounts, Receipt
 from pagecast.dataset.split import TRAIN, UNUSED, VAL
 from pagecast.dataset.tables import arrow
-from pagecast.modes import VisionMode
 from pagecast.probe import PROBE
+from pagecast.style.record import costs_of_mode
 from pagecast.verify.dataset import Dataset, Fault
 from pagecast.verify.files import SampleFile
 from pagecast.verify.split import Samples, Split
@@ -92,9 +93,8 @@ def manifest_faults(
             f"{balance} kept, dropped or failed",
         )
     for name, table in config["vision_modes"].items():
-        mode = VisionMode(name, table["px"])
-        right = mode.vision_tokens, mode.ratio(config["options"]["context_tokens"])
-        if (table["vision_tokens"], table["ratio"]) != right:
+        right = costs_of_mode(sheet_of(config), table["px"], config["options"]["context_tokens"])
+        if {name: table[name] for name in right} != right:
             yield Fault(MANIFEST, "", f"vision_modes.{name} should have tokens and ratio {right}")
 
 

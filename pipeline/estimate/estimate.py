@@ -12,6 +12,7 @@ import psutil
 from pagecast.dataset.sample import STYLE
 from pagecast.dataset.shard import ArticleError, Failure, Shard
 from pagecast.modes import VisionMode
+from pagecast.style.record import costs_of_mode
 from pagecast.style.sheet import StyleSheet
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.measure import DROPPED, FAILED, KEPT, PNG, SAMPLES, Measured, Measuring
@@ -75,7 +76,7 @@ def estimate(
         "pages": (samples * (0 if options.no_images else len(options.modes))).whole(),
         "train": train,
         "val": val,
-        "modes": [_mode(found, mode, options) for mode in options.modes],
+        "modes": [_mode(found, mode, options, sources.styles.sheet) for mode in options.modes],
         "styles": _styles(found, sources.styles.sheet, options),
         "missing_glyphs": {
             "share": found.missing.total() / max(found.characters, 1),
@@ -155,13 +156,14 @@ def _styles(found: Measured, sheet: StyleSheet, options: RunOptions) -> list[dic
     return told
 
 
-def _mode(found: Measured, mode: VisionMode, options: RunOptions) -> dict[str, Any]:
+def _mode(
+    found: Measured, mode: VisionMode, options: RunOptions, sheet: StyleSheet
+) -> dict[str, Any]:
     pages, size = found.metadata[mode.name], found.bytes[PNG + mode.name]
     return {
         "mode": mode.name,
         "px": mode.px,
-        "vision_tokens": mode.vision_tokens,
-        "ratio": mode.ratio(options.context_tokens),
+        **costs_of_mode(sheet, mode.px, options.context_tokens),
         "median_font_size": statistics.median(p["font_size"] for p in pages) if pages else None,
         "truncated": statistics.fmean(p["is_truncated"] for p in pages) if pages else None,
         "bytes_a_page": round(size.estimate) if pages else None,

@@ -15,6 +15,7 @@ from pagecast.dataset.versions import more_versions, versions
 from pagecast.probe import PROBE, probe
 from pagecast.style.drawing import SheetRenderer
 from pagecast.style.option import AUTO
+from pagecast.style.record import costs_of_mode
 from pipeline import graph
 from pipeline.cli import configfile
 from pipeline.cli.stylefile import read_sheet
@@ -137,8 +138,7 @@ def configuration(
         "vision_modes": {
             mode.name: {
                 "px": mode.px,
-                "vision_tokens": mode.vision_tokens,
-                "ratio": mode.ratio(options.context_tokens),
+                **costs_of_mode(styles.sheet, mode.px, options.context_tokens),
             }
             for mode in options.modes
         },
