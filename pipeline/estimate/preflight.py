@@ -11,12 +11,13 @@ from typing import Any
 
 from pagecast import storage
 from pagecast.dataset.receipts import Receipt
+from pipeline.cli.asked import SplitOptions
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.outputs import Disk, Files, disk_of, room_in
 from pipeline.launch.inputs import InputFile
 from pipeline.launch.prepare import Sources
-from pipeline.options import BUILTIN, RunOptions, SplitOptions, UsageError
+from pipeline.options import BUILTIN, RunOptions, UsageError
 from pipeline.progress.terminal import readable, say
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.

@@ -236,13 +236,13 @@ def test_the_default_is_recorded_as_ever() -> None:
 
 def test_each_sample_is_drawn_in_its_style_and_glyphs_are_shared() -> None:
     fonts = {"a": default_font(), "b": tiny_font()}
-    entries = (StyleEntry.of({"fonts": [["a"], ["b"], ["b", "a"]], "size": {"from": 8, "to": 90}}),)
+    entries = (StyleEntry.of({"fonts": [["a"], ["b"], ["b", "a"]], "size": {"from": 8, "to": 30}}),)
     renderers = SheetRenderer(StyleSheet(entries), fonts)
     seen = set()
     for sample in ids(60):
         label, renderer = renderers.of(sample, "")
         assert (label, renderer.style) == renderers.sheet.style_of(sample, "", fonts)
-        seen.add(id(renderer._kept))
+        seen.add(id(renderer._setter))
         expected = PageRenderer(renderer.style).render("A V", 64)
         assert renderer.render("A V", 64).image.tobytes() == expected.image.tobytes()
     assert len(seen) == len([*renderers.representatives()]) == 3
