@@ -82,7 +82,7 @@ class PageReader:
         return Split(self, split, range(len(self.lines(split))))
 
     def image(self, sample: Mapping[str, Any] | str, mode: str) -> Image.Image:
-        """Return a sample's page: a square image of mode "L", black on white.
+        """Return a sample's page: a square image of mode "L", black on white, or as its style says.
 
         Args:
           sample: one of a split, or a row of its Arrow table; or its id alone.
@@ -102,15 +102,26 @@ class PageReader:
 
         `id` is a list, `context_tokens` and `continuation_tokens` are int32 of [samples, tokens],
         `page` is uint8 of [samples, px, px], 0 black and 255 white; with `rgb` of
-        [samples, 3, px, px].
+        [samples, 3, px, px]. Pages in colour are gray without `rgb`; of another shape than a square
+        they have its height and width.
 
         Raises:
-          ReaderError, OSError: as `image`.
+          ReaderError, OSError: as `image`; or the pages of these samples have several shapes.
         """
         samples = list(samples)
-        page = np.stack([np.asarray(self.image(sample, mode)) for sample in samples])
+        images = [self.image(sample, mode) for sample in samples]
+        if len(sizes := {image.size for image in images}) > 1:
+            shown = " and ".join(f"{width} by {height}" for width, height in sorted(sizes))
+            raise ReaderError(
+                f"pages of {shown} pixels cannot be one batch: make it of samples of one shape"
+            )
+        if any(image.mode == "RGB" for image in images):
+            images = [image.convert("RGB" if rgb else "L") for image in images]
+        page = np.stack([np.asarray(image) for image in images])
         tokens = {name: np.array([s[name] for s in samples], np.int32) for name in TOKENS}
-        if rgb:
+        if page.ndim == 4:
+            page = np.ascontiguousarray(np.moveaxis(page, 3, 1))
+        elif rgb:
             page = np.repeat(page[:, None], 3, axis=1)
         return {"id": [sample["id"] for sample in samples], **tokens, "page": page}
 
