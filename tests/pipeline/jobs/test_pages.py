@@ -134,7 +134,8 @@ def test_a_batch_has_the_pages_of_all_its_samples(outputs: dict[str, Outcome]) -
     batch = dataset.collate(some, "tiny")
     counts = [len(dataset.images(sample, "tiny")) for sample in some]
     assert batch["pages"].tolist() == counts
-    assert batch["page"].shape == (sum(counts), 3, 512, 384)
+    assert batch["page"].shape == (sum(counts), 512, 384)
+    assert dataset.collate(some, "tiny", rgb=True)["page"].shape == (sum(counts), 3, 512, 384)
     with pytest.raises(Exception, match="has no page 99"):
         PageReader(outputs["none"].path).image(some[0], "tiny", 99)
 
