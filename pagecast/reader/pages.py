@@ -136,15 +136,19 @@ class PageReader:
         """
         samples = list(samples)
         images = [self.images(sample, mode) for sample in samples]
-        flat = [image.convert("RGB" if rgb else "L") for pages in images for image in pages]
+        flat = [image for pages in images for image in pages]
         if len(sizes := {image.size for image in flat}) > 1:
             shown = " and ".join(f"{width} by {height}" for width, height in sorted(sizes))
             raise ReaderError(
                 f"pages of {shown} pixels cannot be one batch: make it of samples of one shape"
             )
+        if any(image.mode == "RGB" for image in flat):
+            flat = [image.convert("RGB" if rgb else "L") for image in flat]
         page = np.stack([np.asarray(image) for image in flat])
-        if rgb:
+        if page.ndim == 4:
             page = np.ascontiguousarray(np.moveaxis(page, 3, 1))
+        elif rgb:
+            page = np.repeat(page[:, None], 3, axis=1)
         tokens = {name: np.array([s[name] for s in samples], np.int32) for name in TOKENS}
         batch = {"id": [sample["id"] for sample in samples], **tokens, "page": page}
         if self.is_paged:
