@@ -61,7 +61,7 @@ def main(
 
 def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     """Do what a command line says; with --help it says only that, whatever else it says."""
-    from pipeline.cli.commandline import help_of, parse
+    from pipeline.cli.commandline import commands_of, help_of, parse
     from pipeline.cli.commands import APP
     from pipeline.options import LOCAL_RUNNER, UsageError
     from pipeline.runners.environment import leave_out_file_systems
@@ -80,10 +80,7 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
         streams.tell(help_of(app, asked))
         return DONE
     if app is APP and not words:
-        *others, last = APP
-        raise UsageError(
-            f"no command; the commands are {', '.join(others)} and {last} (see `pagecast --help`)"
-        )
+        raise UsageError(f"no command; the commands are {commands_of(APP)} (see `pagecast --help`)")
     from pipeline.progress import logs, terminal
 
     logs.begin()  # before Beam is imported

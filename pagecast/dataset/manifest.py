@@ -60,5 +60,8 @@ def sheet_of(record: Mapping[str, Any]) -> StyleSheet:
         entries.append(StyleEntry.of(name=fields.pop("name"), weight=fields.pop("weight"),
                                      given=fields))  # fmt: skip
     share = styles["candidates_of_val"] if styles["vary"] == TRAIN else None
-    candidates = None if share is None else round(share * (1 << CANDIDATE_BITS))
-    return StyleSheet(tuple(entries), styles["seed"], candidates)
+    if share is None:
+        return StyleSheet(tuple(entries), int(styles["seed"]))
+    if not 0 < share <= 1:
+        raise ValueError(f"the candidates of val are {share} of all articles")
+    return StyleSheet(tuple(entries), int(styles["seed"]), round(share * (1 << CANDIDATE_BITS)))

@@ -127,25 +127,28 @@ class PageReader:
         """Return samples and their pages as a batch.
 
         `id` is a list, `context_tokens` and `continuation_tokens` are int32 of [samples, tokens],
-        `page` is uint8 of [samples, height, width], 0 black and 255 white; with `rgb`, or where
-        pages have colours, of [samples, 3, height, width]. Where the dataset is paged, `page` has
-        the pages of all samples, one after the other, and `pages` (int32) how many are of each.
+        `page` is uint8 of [samples, height, width], 0 black and 255 white, pages in colour as gray;
+        with `rgb` of [samples, 3, height, width]. Where the dataset is paged, `page` has the pages
+        of all samples, one after the other, and `pages` (int32) how many are of each.
 
         Raises:
-          ReaderError, OSError: as `image`, or the pages are not of one size and mode.
+          ReaderError, OSError: as `image`; or the pages of these samples have several shapes.
         """
         samples = list(samples)
         images = [self.images(sample, mode) for sample in samples]
-        flat = [image.convert("RGB") if rgb else image for pages in images for image in pages]
-        kinds = sorted({f"{image.width} by {image.height}, {image.mode}" for image in flat})
-        if len(kinds) > 1:
+        flat = [image for pages in images for image in pages]
+        if len(sizes := {image.size for image in flat}) > 1:
+            shown = " and ".join(f"{width} by {height}" for width, height in sorted(sizes))
             raise ReaderError(
-                f"pages of several kinds make no batch ({'; '.join(kinds)}): take samples one by "
-                "one, or of one style; with rgb=True gray and coloured ones go together"
+                f"pages of {shown} pixels cannot be one batch: make it of samples of one shape"
             )
+        if any(image.mode == "RGB" for image in flat):
+            flat = [image.convert("RGB" if rgb else "L") for image in flat]
         page = np.stack([np.asarray(image) for image in flat])
         if page.ndim == 4:
-            page = np.ascontiguousarray(page.transpose(0, 3, 1, 2))
+            page = np.ascontiguousarray(np.moveaxis(page, 3, 1))
+        elif rgb:
+            page = np.repeat(page[:, None], 3, axis=1)
         tokens = {name: np.array([s[name] for s in samples], np.int32) for name in TOKENS}
         batch = {"id": [sample["id"] for sample in samples], **tokens, "page": page}
         if self.is_paged:

@@ -15,7 +15,7 @@ from pagecast.render.layouts.harfbuzz.pages import HarfbuzzPages
 from pagecast.render.layouts.pillow import PillowPages
 from pagecast.render.lines import PlacedLine, SetIn, SetLines, largest_fit
 from pagecast.style.frame import Frame, frame
-from pagecast.style.style import LARGEST, LARGEST_FIT, PageStyle
+from pagecast.style.style import PageStyle
 
 
 class PageMetadata(NamedTuple):
@@ -91,21 +91,15 @@ class PageRenderer:
     def __init__(self, style: PageStyle | None = None) -> None:
         self._style = style or PageStyle()
         self._frames: dict[int, Frame] = {}
-        fonts, layout, line_break, largest = self._needs()
+        _, layout, line_break, largest = self._style.setting
         self._setter = (
-            HarfbuzzPages(fonts, line_break)
+            HarfbuzzPages(self.fonts, line_break)
             if layout == "harfbuzz"
-            else PillowPages(fonts, layout, line_break, largest)
+            else PillowPages(self.fonts, layout, line_break, largest)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PageRenderer, (self._style,)
-
-    def _needs(self) -> tuple[tuple[bytes, ...], str, str, int]:
-        """Return what of the style decides how glyphs are set."""
-        style = self._style
-        largest = LARGEST if style.sizes[1] > LARGEST_FIT else LARGEST_FIT
-        return self.fonts, style.layout, style.line_break, largest
 
     @property
     def style(self) -> PageStyle:
@@ -119,11 +113,10 @@ class PageRenderer:
 
     def with_style(self, style: PageStyle) -> PageRenderer:
         """Return a renderer of another style; with the same fonts and layout they share glyphs."""
-        other = PageRenderer.__new__(PageRenderer)
-        other._style, other._frames = style, {}
-        if other._needs() != self._needs():
+        if style.setting != self._style.setting:
             return PageRenderer(style)
-        other._setter = self._setter
+        other = PageRenderer.__new__(PageRenderer)
+        other._style, other._frames, other._setter = style, {}, self._setter
         return other
 
     def render(self, text: str, px: int) -> Page:

@@ -32,7 +32,7 @@ class SheetRenderer:
     ) -> None:
         self.sheet = sheet or StyleSheet()
         self._fonts = fonts
-        self._kept: dict[tuple[tuple[bytes, ...], str, str], PageRenderer] = {}
+        self._kept: dict[tuple[tuple[bytes, ...], str, str, int], PageRenderer] = {}
 
     def of(self, sample: str, wiki_id: str) -> tuple[str, PageRenderer]:
         """Return the label of a sample's style and what draws its pages, by its id and article."""
@@ -56,7 +56,6 @@ class SheetRenderer:
             yield self._renderer(style_of(values, self._fonts))
 
     def _renderer(self, style: PageStyle) -> PageRenderer:
-        key = style.fonts, style.layout, style.line_break
-        if key not in self._kept:
-            self._kept[key] = PageRenderer(style)
-        return self._kept[key].with_style(style)
+        if style.setting not in self._kept:
+            self._kept[style.setting] = PageRenderer(style)
+        return self._kept[style.setting].with_style(style)

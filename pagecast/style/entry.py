@@ -20,6 +20,8 @@ GROUPS = (
     ("margins", "shape", "columns", "column_gap"),
     ("layout", "align", "fonts"),
 )
+MOST_TRIED = 100_000  # values of one group with each other; a second
+HEAVIEST = 1_000_000_000  # of weights
 LARGEST_IS_WORST = ("columns", "column_gap")  # if that goes with a value of others, less does
 
 
@@ -53,8 +55,8 @@ class StyleEntry:
             raise StyleError("name", f"{name!r} is not 1 to 64 letters, digits, _, - and .")
         if isinstance(weight, bool) or not isinstance(weight, int | float):
             raise StyleError("weight", f"{weight!r} is not a number")
-        if not (weight > 0 and math.isfinite(weight)):
-            raise StyleError("weight", f"{weight} is not more than 0, and finite")
+        if not 0 < weight <= HEAVIEST:
+            raise StyleError("weight", f"{weight} is not more than 0, and at most {HEAVIEST}")
         found = {name: option_of(name, value) for name, value in given.items() if value is not None}
         found = {name: found[name] for name in FIELDS if name in found}
         normal = dict(_normalized(found))
@@ -122,7 +124,10 @@ def _normalized(found: Mapping[str, Option]) -> Iterator[tuple[str, Option]]:
 
 def _check(names: Sequence[str], found: Mapping[str, Option]) -> None:
     """Try all values of some fields with each other."""
-    for values in product(*(_looked_at(name, found[name]) for name in names)):
+    every = [_looked_at(name, found[name]) for name in names]
+    if math.prod(map(len, every)) > MOST_TRIED:
+        raise StyleError(names[0], f"has too many values beside those of {', '.join(names[1:])}")
+    for values in product(*every):
         _tried(dict(zip(names, values, strict=True)))
 
 

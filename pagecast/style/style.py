@@ -163,6 +163,15 @@ class PageStyle:
         return self.min_size or SMALLEST, LARGEST_FIT
 
     @property
+    def setting(self) -> tuple[tuple[bytes, ...], str, str, int]:
+        """What decides how glyphs are set, whatever the page: fonts, layout, line break, sizes.
+
+        The last is the largest font size that tables of glyphs are made for.
+        """
+        largest = LARGEST if self.sizes[1] > LARGEST_FIT else LARGEST_FIT
+        return self.fonts, self.layout, self.line_break, largest
+
+    @property
     def most_pages(self) -> int:
         """How many pages a text may take."""
         if self.max_pages is None:

@@ -21,7 +21,7 @@ from dataclasses import replace
 from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownCommandError
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 from cyclopts.help import HelpPanel
@@ -190,9 +190,19 @@ def parse(app: App, words: Sequence[str], is_program: bool = False) -> Command:
     return Command(function, bound)
 
 
+def commands_of(app: App) -> str:
+    """Return the names of the commands, as a sentence has them."""
+    *others, last = app
+    return f"{', '.join(others)} and {last}"
+
+
 def _told(app: App, words: Sequence[str], error: CycloptsError) -> str:
     """Return what is wrong as one line, with the name of the option of which it is."""
     error.verbose = False
+    if isinstance(error, UnknownCommandError) and "Did you mean" not in str(error):
+        assert error.unused_tokens
+        known = f"{commands_of(app)} (see `{app.name[0]} --help`)"
+        return f'unknown command "{error.unused_tokens[0]}"; the commands are {known}'
     said = " ".join(str(error).split()).rstrip(".")
     name = error.argument.name if error.argument is not None else ""
     if name not in said:  # a converter of several values said it

@@ -6,21 +6,17 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pipeline.cli.commandline import Call, epilogue, given_or, new_app
-from pipeline.options import (
-    ALL,
-    HIDDEN,
-    NOT_TYPED,
-    WHERE,
+from pipeline.cli.asked import (
     DownloadOptions,
     PlanOptions,
     PreviewOptions,
     PublishOptions,
     ReportOptions,
-    RunOptions,
     SplitOptions,
     VerifyOptions,
 )
+from pipeline.cli.commandline import Call, epilogue, given_or, new_app
+from pipeline.options import ALL, HIDDEN, NOT_TYPED, WHERE, RunOptions
 
 DONE = 0
 STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."

@@ -26,9 +26,10 @@ from pagecast.storage import local
 from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import hub, hub_requests
 from pagecast.storage.stores.hub import Place, RemoteFile
+from pipeline.cli.asked import DownloadOptions
 from pipeline.commands.catalog import find_files
 from pipeline.launch import source
-from pipeline.options import FINEWIKI, DownloadOptions, UsageError
+from pipeline.options import FINEWIKI, UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import ByteCount, be_quiet, one_line, readable, say
 

@@ -9,13 +9,14 @@ from typing import Annotated
 from cyclopts import App
 
 from pagecast import storage
+from pipeline.cli.asked import PlanOptions
 from pipeline.cli.commandline import AS_TYPED, Call
 from pipeline.estimate.estimate import estimate
 from pipeline.estimate.outputs import disk_of
 from pipeline.estimate.table import table, warnings
 from pipeline.launch import languages, stores
 from pipeline.launch.prepare import find_sources
-from pipeline.options import ALL, PlanOptions, RunOptions
+from pipeline.options import ALL, RunOptions
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import one_line, say, say_errors
 from transforms.redact import redact

@@ -18,10 +18,11 @@ from pagecast.storage.errors import StoreError
 from pagecast.style.drawing import SheetRenderer
 from pagecast.style.option import AUTO
 from pagecast.tokens.tokenizer import ReferenceTokenizer
+from pipeline.cli.asked import PreviewOptions
 from pipeline.cli.stylefile import read_sheet
 from pipeline.launch import fonts, languages
 from pipeline.launch.assets import resolve_styles, resolve_tokenizer
-from pipeline.options import PreviewOptions, RunOptions, UsageError
+from pipeline.options import RunOptions, UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import one_line
 

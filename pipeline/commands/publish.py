@@ -39,9 +39,10 @@ from pagecast.reader.errors import DAMAGE
 from pagecast.reader.manifest import read_record
 from pagecast.storage.errors import StoreError
 from pagecast.storage.stores import hub_requests
+from pipeline.cli.asked import PublishOptions, VerifyOptions
 from pipeline.commands import card
 from pipeline.commands.verify import verify
-from pipeline.options import PublishOptions, UsageError, VerifyOptions
+from pipeline.options import UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, note, readable, say
 

@@ -7,8 +7,9 @@ import os
 from pagecast import storage
 from pagecast.dataset.layout import CONFIG, REPORT
 from pagecast.reader import ReaderError
+from pipeline.cli.asked import ReportOptions
 from pipeline.launch import stores
-from pipeline.options import ReportOptions, UsageError
+from pipeline.options import UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, one_line, say, working
 from pipeline.report.legibility.ocr import OcrError

@@ -18,10 +18,11 @@ from pagecast.dataset.tables.arrow import sample_schema
 from pagecast.reader.errors import DAMAGE
 from pagecast.storage import local
 from pagecast.verify.dataset import Dataset
+from pipeline.cli.asked import SplitOptions
 from pipeline.commands.verify import find_dataset
 from pipeline.estimate.preflight import preflight_split
 from pipeline.launch.output import directory, lock, ours
-from pipeline.options import SplitOptions, UsageError
+from pipeline.options import UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, few_in_val, note, say, summary
 from pipeline.runners.pool import workers

@@ -22,9 +22,10 @@ from pagecast.storage.paths import PRIVATE
 from pagecast.verify.check import Check
 from pagecast.verify.dataset import Dataset, DatasetError, Fault, open_dataset
 from pagecast.verify.named import NamedCheck
+from pipeline.cli.asked import SplitOptions, VerifyOptions
 from pipeline.launch import stores
 from pipeline.launch.output import directory, lock, ours
-from pipeline.options import SplitOptions, UsageError, VerifyOptions
+from pipeline.options import UsageError
 from pipeline.progress.streams import tell
 from pipeline.progress.terminal import be_quiet, one_line, say
 from pipeline.runners.pool import workers

@@ -11,12 +11,13 @@ from typing import Any
 
 from pagecast import storage
 from pagecast.dataset.receipts import Receipt
+from pipeline.cli.asked import SplitOptions
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate.interval import Interval, around
 from pipeline.estimate.outputs import Disk, Files, disk_of, room_in
 from pipeline.launch.inputs import InputFile
 from pipeline.launch.prepare import Sources
-from pipeline.options import BUILTIN, RunOptions, SplitOptions, UsageError
+from pipeline.options import BUILTIN, RunOptions, UsageError
 from pipeline.progress.terminal import readable, say
 
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
@@ -74,19 +75,20 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     except Exception as error:  # whatever it is, the run itself will say it better
         say(f"warning: it is not known whether the disk has room ({type(error).__name__}: {error})")
         return
-    refuse(known["disk"], "run", f"{ways_out(options)}, or start it with --no_preflight")
+    ways = f"{ways_out(options)}, or start it with --no_preflight"
+    refuse(known["disk"], "this run needs about", ways)
 
 
-def refuse(room: Mapping[str, Any], what: str, ways: str) -> None:
+def refuse(room: Mapping[str, Any], needs: str, ways: str) -> None:
     """Refuse what certainly does not fit, and warn of what may not.
 
     Raises:
       UsageError: it certainly does not.
     """
     if not room["may_have_room"]:
-        raise UsageError(f"this {what} needs about {shortage(room)}; {ways}")
+        raise UsageError(f"{needs} {shortage(room)}; {ways}")
     if not room["has_room"]:
-        say(f"warning: this {what} needs about {shortage(room)}; it may not fit")
+        say(f"warning: {needs} {shortage(room)}; it may not fit")
 
 
 def preflight_split(out: str, receipts: Sequence[Receipt], options: SplitOptions) -> None:
@@ -116,7 +118,7 @@ def preflight_split(out: str, receipts: Sequence[Receipt], options: SplitOptions
     most = Files(around(0), size)
     refuse(
         room_in(out, disk, most, options.overwrite),
-        "split",
+        "this split needs about",
         "use a smaller --max_samples or another disk",
     )
 

@@ -79,7 +79,8 @@ def read_manifest(output_dir: str) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(storage.read_bytes(path))
         _ = manifest["counts"]["samples"], manifest["split"], manifest["vision_modes"]
-    except (ValueError, KeyError, TypeError) as error:
+        sheet_of(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReportError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     return manifest
 

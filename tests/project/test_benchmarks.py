@@ -27,6 +27,7 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
     ("name", "options", "row"),
     [
         ("reader", "--samples 6 --pages 6 --rounds 1", "Pillow on files"),
+        ("opening", "--samples 30000 --looks 50 --rounds 1", "random access"),
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
         ("languages", "--only eng arb", "English, basic: "),
         (

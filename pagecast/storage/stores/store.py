@@ -181,7 +181,9 @@ class Store:
             status = getattr(behind, "status", 0)
             return Told(status, str(status or ""), getattr(behind, "message", "") or str(behind))
         kinds = {FileNotFoundError: 404, FileExistsError: 412, PermissionError: 403}
-        status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), 0)
+        # huggingface_hub before 1.0 has errors of requests, of which none is the system's.
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        status = next((kinds[kind] for kind in kinds if isinstance(error, kind)), status)
         return Told(status, "", str(error))
 
     async def do(self, path: str, work: str, *arguments: Any) -> Any:

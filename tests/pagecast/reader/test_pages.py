@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fontTools.ttLib import TTFont
+from PIL import Image
 
 from pagecast.reader import PageReader, ReaderError
 from pagecast.render import PageRenderer
@@ -302,3 +303,18 @@ def test_a_manifest_of_another_tool_is_said_to_be_none(dataset: Dataset, content
         assert "\n" not in str(error.value)
     finally:
         path.write_bytes(whole)
+
+
+def test_batches_of_pages_in_colour(demo: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = PageReader(demo.path)
+    samples = reader["train"][:2]
+    coloured = Image.new("RGB", (6, 8), "#ff0000")
+    monkeypatch.setattr(PageReader, "image", lambda *_: coloured)
+    batch = reader.collate(samples, "tiny", rgb=True)
+    assert batch["page"].shape == (2, 3, 8, 6) and batch["page"].flags.c_contiguous
+    assert (batch["page"][0, 0] == 255).all() and (batch["page"][0, 1:] == 0).all()
+    assert reader.collate(samples, "tiny")["page"].shape == (2, 8, 6)
+    images = iter([coloured, Image.new("L", (8, 8))])
+    monkeypatch.setattr(PageReader, "image", lambda *_: next(images))
+    with pytest.raises(ReaderError, match="pages of 6 by 8 and 8 by 8 pixels cannot be one batch"):
+        reader.collate(samples, "tiny")

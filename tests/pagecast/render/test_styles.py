@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
 from pagecast.render import PageRenderer
+from pagecast.render.breaking import source
 from pagecast.render.fonts import default_font
 from pagecast.render.layouts.harfbuzz.oracle import HarfbuzzOracle
 from pagecast.render.oracle import OracleRenderer
 from pagecast.render.page import Pages
 from pagecast.style import PageStyle
+from pagecast.style.frame import Measure
 from pagecast.style.style import StyleError
 from tests.pagecast.render.test_glyphs import SHAPES, tiny_font
 
@@ -156,6 +159,13 @@ def test_pages_of_a_long_text_have_all_of_it() -> None:
     assert found.rendered_lines == found.total_lines
     per_page = (1024 - 2 * 51) // 14
     assert len(pages.images) == -(-found.total_lines // per_page) > 2
+    renderer = PageRenderer(style)
+    text = renderer._setter.prepare(source(" ".join(words), "space"))[0](12, Measure(922))
+    starts = [*text.lines(Measure(922))[::per_page], len(words)]
+    assert [w for a, b in pairwise(starts) for w in words[a:b]] == words
+    for number, start in enumerate(starts[:-1]):  # the rest of the text, from its first page on
+        rest = renderer.render(" ".join(words[start:]), 1024).image
+        assert rest.tobytes() == pages.images[number].tobytes()
     one = PageRenderer(PageStyle(size=12, max_pages=1)).render(" ".join(words), 1024)
     assert one.image.tobytes() == pages.images[0].tobytes()
     assert one.metadata.is_truncated

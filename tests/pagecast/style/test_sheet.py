@@ -161,6 +161,7 @@ def test_what_pages_may_be(fields: dict[str, Any], is_paged: bool, is_coloured: 
             "there is no room for 3",
         ),
         ({"layout": ["basic", "raqm"], "align": "justify"}, "align", '"justify" needs layout'),
+        ({"margins": [0.1] * 2000 + [0.2], "shape": ["1:1", "1:2"] * 30}, "margins", "too many"),
         ({"layout": "raqm", "fonts": [["a"], ["a", "b"]]}, "fonts", "'raqm' takes one font"),
     ],
 )
@@ -174,8 +175,8 @@ def test_what_a_style_cannot_be(fields: dict[str, Any], field: str, why: str) ->
 @pytest.mark.parametrize(
     ("name", "weight", "field"),
     [("a b", 1, "name"), ("", 1, "name"), (7, 1, "name"), ("a", 0, "weight"), ("a", -1, "weight"),
-     ("a", float("nan"), "weight"), ("a", float("inf"), "weight"), ("a", "1", "weight"),
-     ("a", True, "weight")],
+     ("a", float("nan"), "weight"), ("a", float("inf"), "weight"),
+     ("a", 10**400, "weight"), ("a", "1", "weight"), ("a", True, "weight")],
 )  # fmt: skip
 def test_names_and_weights(name: Any, weight: Any, field: str) -> None:
     with pytest.raises(StyleError) as error:
@@ -224,6 +225,26 @@ def test_a_sheet_is_what_is_recorded_of_it(given: list[tuple[dict[str, Any], flo
     assert pickle.loads(pickle.dumps(found)) == found
 
 
+@pytest.mark.parametrize(
+    "styles",
+    [
+        {},
+        {"seed": 1, "vary": "all", "entries": 7},
+        {"seed": 1, "vary": "all", "entries": []},
+        {"seed": 1, "vary": "all", "entries": [{"name": "a"}]},
+        {"seed": "x", "vary": "all", "entries": [{"name": "a", "weight": 1}]},
+        {"seed": 1, "vary": "all", "entries": [{"name": "a", "weight": 1, "up": 2}]},
+        {"seed": 1, "vary": "all", "entries": [{"name": "a", "weight": 1, "align": [["start"]]}]},
+        {"seed": 1, "vary": "train", "entries": [{"name": "a", "weight": 1}]},
+        {"seed": 1, "vary": "train", "candidates_of_val": float("inf"),
+         "entries": [{"name": "a", "weight": 1}]},
+    ],
+)  # fmt: skip
+def test_a_record_that_another_wrote_is_damage(styles: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        sheet_of({"options": {"styles": styles}, "font": {"sha256": "a"}})
+
+
 def test_the_default_is_recorded_as_ever() -> None:
     assert style_record(StyleSheet()) == {"layout": "basic"}
     given = StyleEntry.of({"layout": "raqm", "line_break": "unicode", "fonts": "a"})
@@ -236,13 +257,13 @@ def test_the_default_is_recorded_as_ever() -> None:
 
 def test_each_sample_is_drawn_in_its_style_and_glyphs_are_shared() -> None:
     fonts = {"a": default_font(), "b": tiny_font()}
-    entries = (StyleEntry.of({"fonts": [["a"], ["b"], ["b", "a"]], "size": {"from": 8, "to": 90}}),)
+    entries = (StyleEntry.of({"fonts": [["a"], ["b"], ["b", "a"]], "size": {"from": 8, "to": 30}}),)
     renderers = SheetRenderer(StyleSheet(entries), fonts)
     seen = set()
     for sample in ids(60):
         label, renderer = renderers.of(sample, "")
         assert (label, renderer.style) == renderers.sheet.style_of(sample, "", fonts)
-        seen.add(id(renderer._kept))
+        seen.add(id(renderer._setter))
         expected = PageRenderer(renderer.style).render("A V", 64)
         assert renderer.render("A V", 64).image.tobytes() == expected.image.tobytes()
     assert len(seen) == len([*renderers.representatives()]) == 3

@@ -51,8 +51,8 @@ def test_wrong_use_exits_2_with_one_line_before_anything_is_written(
 @pytest.mark.parametrize(
     ("argv", "code", "text"),
     [
-        ([], 2, "are download, plan, run, split, verify, report, publish and completion"),
-        (["frob"], 2, 'unknown command "frob". Available commands: download, plan, run, split,'),
+        ([], 2, "are download, plan, preview, run, split, verify, report, publish and completion"),
+        (["frob"], 2, 'unknown command "frob"; the commands are download, plan, preview, run,'),
         (["help", "frob"], 2, 'unknown command "frob"'),
         (["frob", "--help"], 2, 'unknown command "frob"'),
         (["rnu"], 2, 'unknown command "rnu". Did you mean "run"?'),

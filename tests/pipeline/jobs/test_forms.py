@@ -257,8 +257,8 @@ def test_arrow_files_of_older_versions_with_a_column_for_no_images(
     assert main(["verify", "--output_dir", str(found.path), "--workers", "1"]) == 0
 
 
-def schema_of_older_versions(modes: list[str], stored: bool) -> pa.Schema:
-    assert not stored
+def schema_of_older_versions(modes: list[str], stored: bool, is_varied: bool) -> pa.Schema:
+    assert not stored and not is_varied
     schema = sample_schema(modes, stored)
     schema = schema.insert(len(schema) - 1, NO_IMAGES)
     info = json.dumps({"info": {"features": features(schema)}})
@@ -267,7 +267,7 @@ def schema_of_older_versions(modes: list[str], stored: bool) -> pa.Schema:
 
 def split_of_older_versions(options: RunOptions) -> dict[str, Any]:
     return {
-        **options.split._asdict(),
+        **options.split.asked(),
         "modes": [mode.name for mode in options.modes],
         "merge": options.merge,
     }
