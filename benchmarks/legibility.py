@@ -19,7 +19,7 @@ import PIL
 
 from pipeline.data import data_file
 from pipeline.options import STYLES
-from pipeline.report.legibility.ocr import load_tesseract
+from pipeline.report.legibility.ocr import Read, load_tesseract
 from pipeline.report.legibility.plot import plot
 from pipeline.report.legibility.readings import Legibility, Reading, summary
 from pipeline.report.make import measure_legibility, template
@@ -37,12 +37,18 @@ def run(style: str, output: Path, modes: list[str]) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+def enlarged(read: Read, times: int) -> Read:
+    """Return what shows pages to a reader so many times as large: Tesseract is made for scans."""
+    return lambda page: read(page.resize((times * page.width, times * page.height)))
+
+
 def readings(given: argparse.Namespace) -> Iterator[Reading]:
     """Yield what comes of reading the same samples in each style."""
     with tempfile.TemporaryDirectory() as directory:
         for style in given.styles:
             run(style, output := Path(directory) / style, given.modes)
-            read = load_tesseract("eng", style in IN_COLUMNS).read
+            judge = load_tesseract("eng", style in IN_COLUMNS)
+            read = enlarged(judge.read, given.enlarge)
             for reading in measure_legibility(str(output), read, given.samples):
                 yield reading._replace(style=style)
 
@@ -60,13 +66,15 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=12, help="of each style (default: 12)")
     parser.add_argument("--styles", nargs="+", default=STYLES, help="default: all that are shipped")
     parser.add_argument("--modes", nargs="+", default=[], help="default: all")
+    parser.add_argument("--enlarge", type=int, default=1, help="times, before reading (default: 1)")
     parser.add_argument("--picture", type=Path, help="an SVG to write")
     given = parser.parse_args()
     name = load_tesseract("eng", in_columns=False).name
     found = summary(readings(given))
     print(
-        f"{given.samples} samples of each style, read by {name}; Python "
-        f"{platform.python_version()}, Pillow {PIL.__version__}; error rates in percent"
+        f"{given.samples} samples of each style, enlarged {given.enlarge} times, read by "
+        f"{name}; Python {platform.python_version()}, Pillow {PIL.__version__}; "
+        f"error rates in percent"
     )
     for row in (HEAD, *map(cells, found)):
         first, mode, *numbers = row

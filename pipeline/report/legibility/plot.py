@@ -13,8 +13,8 @@ from typing import NamedTuple
 from pipeline.report.charts import WIDTH
 from pipeline.report.legibility.readings import Legibility
 
-LEFT, RIGHT, TOP, HEIGHT = 36, 18, 10, 200  # around and of the field of points
-BELOW, ENTRY = 40, 15  # heights: of the axis with its name, of a line of the legend
+LEFT, RIGHT, TOP, HEIGHT = 36, 18, 24, 200  # around and of the field of points
+BELOW, ENTRY = 44, 15  # heights: of the axis with its name, of a line of the legend
 LEAST = 0.001  # error rates below share its place, as none has one on a scale of powers
 DASHES = ("", "6 3", "2 2", "8 2 2 2", "12 4", "4 4 1 4")
 COLOURS = ("#2f7ec2", "#c8611a", "#1f9070", "#a860b0", "#8a7a20", "#c0506a")  # on white and black
