@@ -54,7 +54,7 @@ NEEDS = {
         "/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf",
         "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf",
         "/usr/share/fonts/truetype/lohit-devanagari/Lohit-Devanagari.ttf",
-    )
+    ),
 }
 
 
