@@ -87,7 +87,7 @@ setup(
     package_data={
         "pipeline.data": ["*.parquet", "*.json", "*.LICENSE", "*.md", "styles/*.yaml"],
         "pipeline.runners.flink": ["*.xml"],
-        "pipeline.report": ["*.css", "*.html"],
+        "pipeline.report": ["*.css", "*.html", "*.svg"],
         "pagecast.render.fonts": ["*.ttf", "*.LICENSE"],
     },
     install_requires=REQUIREMENTS,

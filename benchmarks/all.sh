@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . ./ensure_venv.sh
 ensure_venv test
-all=(render "render --samples 6 --layout raqm" startup reader opening pipeline split
+all=(render "render --samples 6 --layout raqm" styles startup reader opening pipeline split
   "split --max_samples 2000000" languages plan "kills --runs 30 --seed 5" "flink --rounds 2")
 (($#)) && all=("$@")
 results=benchmarks/RESULTS.md

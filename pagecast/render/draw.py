@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageDraw
@@ -73,10 +73,13 @@ def _strip(line: InkedLine, width: int) -> Image.Image:
 
 
 def _coloured(image: Image.Image, paper: Colour, ink: Colour) -> Image.Image:
-    """Return a black and white image in other colours."""
+    """Return a black and white image, which is no more to be used, in other colours."""
     bands = _shades(paper, ink)
-    shades = [image.point(band) for band in bands]
-    return shades[0] if len(shades) == 1 else Image.merge("RGB", shades)
+    if len(bands) == 1:
+        return image.point(bands[0])
+    # All bands at once: each gray as the number of a colour.
+    image.putpalette(bytes(chain.from_iterable(zip(*bands, strict=True))))
+    return image.convert("RGB")
 
 
 @lru_cache(maxsize=1024)

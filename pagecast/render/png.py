@@ -12,6 +12,7 @@ BIT_DEPTH = 8  # of IHDR; its last three fields are 0: deflate, filters, no inte
 COLOUR_TYPES = {"L": 0, "RGB": 2}
 NO_FILTER = 0  # pages are flat: differences between pixels deflate worse than the pixels
 LEVELS = range(1, 10)
+STRIP = 64  # rows of pixels
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -24,6 +25,18 @@ def filtered_rows(image: Image.Image) -> bytes:
     # With a stride one longer than a row, Pillow puts a 0 behind each: the next row's filter byte.
     stride = image.width * len(image.mode) + 1
     return bytes([NO_FILTER]) + image.tobytes("raw", image.mode, stride)[:-1]
+
+
+def _deflated(image: Image.Image, level: int) -> bytes:
+    """Return the image's rows as PNG holds them."""
+    if image.mode == "L":
+        return zlib_ng.compress(filtered_rows(image), level)
+    # Of three bytes a pixel a whole page is more than a processor's cache holds, a strip is not.
+    deflater = zlib_ng.compressobj(level)
+    tops = range(0, image.height, STRIP)
+    boxes = ((0, top, image.width, min(top + STRIP, image.height)) for top in tops)
+    strips = [deflater.compress(filtered_rows(image.crop(box))) for box in boxes]
+    return b"".join([*strips, deflater.flush()])
 
 
 def encode_png(image: Image.Image, level: int = 5) -> bytes:
@@ -43,5 +56,5 @@ def encode_png(image: Image.Image, level: int = 5) -> bytes:
         raise ValueError(f"PNG level {level} is not one of {LEVELS.start} to {LEVELS.stop - 1}")
     kind = COLOUR_TYPES[image.mode]
     header = struct.pack(">IIBBBBB", image.width, image.height, BIT_DEPTH, kind, 0, 0, 0)
-    pixels = zlib_ng.compress(filtered_rows(image), level)
+    pixels = _deflated(image, level)
     return SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")

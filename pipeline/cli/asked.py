@@ -138,8 +138,11 @@ class ReportOptions:
     ] = None
     seed: Annotated[Whole, text(LOOKED_AT, "seed of the samples shown")] = 0
     quiet: Annotated[bool, text(LOOKED_AT, "no progress")] = False
-    ocr: Annotated[Amount, text(LEGIBILITY, "pages of each mode for Tesseract to read")] = 0
-    ocr_language: Annotated[str, text(LEGIBILITY, "the language it expects", "LANG")] = "eng"
+    ocr: Annotated[Amount, text(LEGIBILITY, "samples of each style to read at each mode")] = 0
+    ocr_judge: Annotated[
+        str | None, text(LEGIBILITY, "what reads them [Tesseract]", "MODULE:FUNCTION")
+    ] = None
+    ocr_language: Annotated[str, text(LEGIBILITY, "the language Tesseract expects", "LANG")] = "eng"
     store_args: Annotated[tuple[str, ...], NOT_TYPED] = ()
 
 

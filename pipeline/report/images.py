@@ -14,6 +14,7 @@ from pagecast.dataset.layout import NONE
 from pagecast.dataset.sample import STYLE
 from pagecast.reader import PageReader
 from pagecast.render.png import encode_png
+from pagecast.style.record import pages_of
 from pipeline.report.survey import lost
 
 SHEET_BYTES, WORST_BYTES = 3_000_000, 2_000_000  # of images, before base64 adds a third
@@ -31,17 +32,22 @@ class Images:
     def __init__(self, reader: PageReader, form: str, level: int) -> None:
         self._reader, self._form, self._level = reader, form, level
 
-    def png(self, sample: Mapping[str, Any], mode: str) -> bytes:
+    def png(self, sample: Mapping[str, Any], mode: str, page: int = 0) -> bytes:
         """Return a page's image as a file."""
         if self._form == NONE:
-            return encode_png(self.image(sample, mode), self._level)
-        return self._reader.checked_png(sample["id"], mode)
+            return encode_png(self.image(sample, mode, page), self._level)
+        return self._reader.checked_png(sample["id"], mode, page)
 
-    def image(self, sample: Mapping[str, Any], mode: str) -> Image.Image:
+    def image(self, sample: Mapping[str, Any], mode: str, page: int = 0) -> Image.Image:
         """Return a page's image."""
         if self._form == NONE:
-            return self._reader.image(sample, mode)
-        return Image.open(io.BytesIO(self.png(sample, mode)), formats=["PNG"])
+            return self._reader.image(sample, mode, page)
+        return Image.open(io.BytesIO(self.png(sample, mode, page)), formats=["PNG"])
+
+    def images(self, sample: Mapping[str, Any], mode: str) -> list[Image.Image]:
+        """Return the images of all pages of a sample, in order."""
+        pages = pages_of(sample["font_metadata"][mode]) or 1
+        return [self.image(sample, mode, page) for page in range(pages)]
 
 
 class Shown(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pagecast import storage
@@ -12,7 +12,8 @@ from pagecast.dataset.layout import MANIFEST, REPORT
 from pagecast.dataset.manifest import sheet_of
 from pagecast.reader import PageReader
 from pipeline.report import charts, images, tables
-from pipeline.report.ocr import legibility, load_reader, read_pages
+from pipeline.report.legibility import plot, readings
+from pipeline.report.legibility.ocr import Read, load_judge, require_rapidfuzz
 from pipeline.report.source import most_samples, sample_lines, whereof
 from pipeline.report.survey import Survey
 
@@ -39,13 +40,15 @@ class ReportSettings(NamedTuple):
     """What to look at.
 
     sample: at most so many samples, None for the default. seed: of the choice of those shown.
-    ocr: how many samples Tesseract reads at each mode, in `ocr_language`.
+    ocr: of how many samples of each style the pages are read at each mode: by the function that
+      `ocr_judge` names as "module:function", or by Tesseract in `ocr_language`.
     """
 
     sample: int | None = None
     seed: int = 0
     ocr: int = 0
     ocr_language: str = "eng"
+    ocr_judge: str | None = None
 
 
 def write_report(output_dir: str, settings: ReportSettings) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def write_report(output_dir: str, settings: ReportSettings) -> dict[str, Any]:
     It has no clock times: like every other file it has the same bytes wherever it is made.
 
     Raises:
-      ReportError: the dataset is not finished. OcrError: there is no Tesseract.
+      ReportError: the dataset is not finished. OcrError: there is nothing to read pages with.
       SurveyError: a line of it is damaged. OSError: a file cannot be read or written.
     """
     storage.protect(output_dir)
@@ -82,18 +85,62 @@ def read_manifest(output_dir: str) -> dict[str, Any]:
     return manifest
 
 
-def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSettings) -> str:
-    """Return the report on a dataset as HTML."""
-    modes = list(manifest["vision_modes"])
-    read, reader = load_reader(settings.ocr_language) if settings.ocr else (None, "")
-    most = settings.sample or most_samples(output_dir)
+def measure_legibility(
+    output_dir: str, read: Read, samples: int, seed: int = 0
+) -> list[readings.Reading]:
+    """Return how well a model of your own reads the pages of a finished dataset, mode by mode.
+
+    `pipeline.report.legibility.readings.summary` puts the readings together by style and mode.
+
+    Args:
+      read: a function from an image of mode "L" or "RGB" to the text on it; pages of one sample
+        come in their order. samples: of each style; the same for each seed.
+
+    Raises:
+      ReportError, SurveyError, OSError: as `write_report`. OcrError: rapidfuzz is not installed.
+    """
+    require_rapidfuzz()
+    storage.protect(output_dir)
+    manifest = read_manifest(output_dir)
+    survey = survey_of(output_dir, manifest, ReportSettings(seed=seed, ocr=samples))
+    pages = images_of(output_dir, manifest)
+    return list(legibility_of(survey, manifest, pages, samples, read))
+
+
+def survey_of(output_dir: str, manifest: dict[str, Any], settings: ReportSettings) -> Survey:
+    """Look at the samples of a dataset."""
     sheet = sheet_of(manifest)
     styles = [entry.name for entry in sheet.entries] if sheet.is_varied else []
-    survey = Survey(modes, settings.seed, max(INKED, settings.ocr), styles)
+    most = settings.sample or most_samples(output_dir)
+    survey = Survey(list(manifest["vision_modes"]), settings.seed, max(INKED, settings.ocr), styles)
     for line in sample_lines(output_dir, manifest, most):
         survey.add(line)
+    return survey
+
+
+def images_of(output_dir: str, manifest: dict[str, Any]) -> images.Images:
+    """Return the pages of a dataset."""
     options = manifest["options"]
-    pages = images.Images(PageReader(output_dir), options["images"], options["png_level"])
+    return images.Images(PageReader(output_dir), options["images"], options["png_level"])
+
+
+def legibility_of(
+    survey: Survey, manifest: dict[str, Any], pages: images.Images, most: int, read: Read
+) -> Iterator[readings.Reading]:
+    """Yield what comes of reading the pages of at most so many samples of each style."""
+    names = [entry.name for entry in sheet_of(manifest).entries]
+    chosen = {name: survey.chosen_of(name, most) for name in names}
+    return readings.read_samples(chosen, list(manifest["vision_modes"]), pages.images, read)
+
+
+def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSettings) -> str:
+    """Return the report on a dataset as HTML."""
+    modes, sheet = list(manifest["vision_modes"]), sheet_of(manifest)
+    judge = None
+    if settings.ocr:
+        in_columns = max(sheet.values_of("columns")) > 1
+        judge = load_judge(settings.ocr_judge, settings.ocr_language, in_columns)
+    survey, pages = survey_of(output_dir, manifest, settings), images_of(output_dir, manifest)
     found: dict[str, Any] = {
         "manifest": manifest,
         "looked_at": whereof(survey.samples, manifest),
@@ -112,14 +159,20 @@ def report_page(output_dir: str, manifest: dict[str, Any], settings: ReportSetti
         }
     if sheet.is_varied:
         found["styles"] = tables.styles(sheet, survey.samples_of)
-    if survey.samples and read is not None:
-        readings = read_pages(survey.chosen[: settings.ocr], modes, pages.image, read)
-        found |= {"legibility": legibility(readings), "reader": reader}
-    return template().render(found)
+    if survey.samples and judge is not None:
+        every = list(legibility_of(survey, manifest, pages, settings.ocr, judge.read))
+        together = readings.summary(every)
+        found |= {
+            "judge": judge.name,
+            "legibility": readings.table(together),
+            "plot": plot.plot(together),
+            "csv": readings.as_csv(every),
+        }
+    return template("report.html").render(found)
 
 
-def template() -> jinja2.Template:
-    """Return the report's template. Whatever it shows is text and nothing else to a browser."""
+def template(name: str) -> jinja2.Template:
+    """Return a template of the report. Whatever it shows is text and nothing else to a browser."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -132,8 +185,9 @@ def template() -> jinja2.Template:
     environment.globals |= {
         "width": charts.WIDTH, "left": charts.LEFT, "right": charts.RIGHT, "bars": charts.BARS,
         "row_height": charts.ROW, "axis": charts.AXIS,
+        "plot_left": plot.LEFT, "plot_right": plot.RIGHT,
     }  # fmt: skip
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def printable(value: object) -> object:

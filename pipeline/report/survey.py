@@ -155,6 +155,10 @@ class Survey:
         each = max(1, most // len(self._of_style))
         return [line for chosen in self._of_style.values() for line in chosen.items[:each]]
 
+    def chosen_of(self, style: str, most: int) -> list[bytes]:
+        """Return the lines of at most so many chosen samples of a style."""
+        return self._of_style.get(style, self._chosen).items[:most]
+
     @property
     def worst(self) -> list[Page]:
         """Return the worst pages: a third of each kind, and others where one has fewer."""

@@ -1,6 +1,7 @@
 """Each benchmark in its smallest form: that it runs and prints its rows, not how fast."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("opening", "--samples 30000 --looks 50 --rounds 1", "random access"),
         ("split", "--receipts 300 --max_samples 12000", "largest part"),
         ("languages", "--only eng arb", "English, basic: "),
+        (
+            "legibility",
+            "--samples 1 --styles glyph --modes base",
+            "glyph    base         1    9 px",
+        ),
+        ("styles", "--samples 1 --varied 12", "twelve / default: "),
         ("startup", "--runs 1", "bare graph's cpu time"),
         ("kills", "--runs 1 --copies 1 '--options=--no_report --modes tiny'", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
@@ -38,6 +45,8 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
     if name == "flink":
         need_flink(DEFAULT_FLINK)
+    if name == "legibility" and not shutil.which("tesseract"):
+        pytest.skip("no Tesseract is installed")
     command = [sys.executable, "-m", f"benchmarks.{name}", *shlex.split(options)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr

@@ -49,11 +49,12 @@ ELSEWHERE = {
 
 # Files of a machine without which a document's commands cannot be run; it says how to install them.
 NEEDS = {
+    "docs/legibility.md": ("/usr/bin/tesseract",),
     "docs/languages.md": (
         "/usr/share/fonts/opentype/ipafont-gothic/ipag.ttf",
         "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf",
         "/usr/share/fonts/truetype/lohit-devanagari/Lohit-Devanagari.ttf",
-    )
+    ),
 }
 
 

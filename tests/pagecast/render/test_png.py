@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pagecast.render.oracle import OracleRenderer
-from pagecast.render.png import encode_png, filtered_rows
+from pagecast.render.png import STRIP, encode_png, filtered_rows
 
 
 def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
@@ -73,10 +73,10 @@ def test_the_level_is_used_and_is_5_by_default() -> None:
     assert encode_png(image) == encode_png(image, 5)
 
 
-def test_coloured_pages_are_encoded_as_they_look() -> None:
-    image = Image.merge(
-        "RGB", [noise(40, 30), noise(40, 30).transpose(0), Image.new("L", (40, 30))]
-    )
+@pytest.mark.parametrize("height", [1, 30, STRIP, STRIP + 1, 3 * STRIP - 1])
+def test_coloured_pages_are_encoded_as_they_look(height: int) -> None:
+    band = noise(40, height)
+    image = Image.merge("RGB", [band, band.transpose(0), Image.new("L", band.size)])
     with Image.open(io.BytesIO(encode_png(image))) as decoded:
         assert decoded.mode == "RGB"
         assert decoded.tobytes() == image.tobytes()
