@@ -219,6 +219,11 @@ class Check:
             return manifest
         return None
 
+    def settings_of(self, manifest: dict[str, Any]) -> SplitSettings:
+        """Return what decided the split that a manifest is of."""
+        asked = {name: manifest["options"][name] for name in ASKED}
+        return SplitSettings(**asked, candidates=self.dataset.sheet.candidates)
+
     def check_split(
         self,
         manifest: dict[str, Any],
@@ -227,9 +232,7 @@ class Check:
         lines: Lines,
     ) -> None:
         """Check the manifest and all files that are made of the shards'."""
-        options, outputs = manifest["options"], manifest["outputs"]
-        asked = {name: options[name] for name in ASKED}
-        settings = SplitSettings(**asked, candidates=self.dataset.sheet.candidates)
+        outputs, settings = manifest["outputs"], self.settings_of(manifest)
         split = split_by_the_rule(samples, settings)
         complete = manifest.get("complete", True)
         self.faults += manifest_faults(

@@ -32,8 +32,7 @@ class NamedCheck(Check):
         if manifest is not None:
             numbers = shards_of(manifest)
             self.shards = [shard for shard in self.shards if shard.number in numbers]
-            options = manifest["options"]
-            chosen = self.choose_of(SplitSettings(*(options[n] for n in SplitSettings._fields)))
+            chosen = self.choose_of(self.settings_of(manifest))
             redraw = Redraw(self.redraw_all, self.seed)
             work = partial(check_shard, dataset=self.dataset, chosen=chosen, redraw=redraw)
             reports += self.each("shards", work, self.shards)

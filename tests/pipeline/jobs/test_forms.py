@@ -257,8 +257,8 @@ def test_arrow_files_of_older_versions_with_a_column_for_no_images(
     assert main(["verify", "--output_dir", str(found.path), "--workers", "1"]) == 0
 
 
-def schema_of_older_versions(modes: list[str], stored: bool, is_varied: bool) -> pa.Schema:
-    assert not stored and not is_varied
+def schema_of_older_versions(modes: list[str], stored: bool, *of_styles: bool) -> pa.Schema:
+    assert not stored and not any(of_styles)
     schema = sample_schema(modes, stored)
     schema = schema.insert(len(schema) - 1, NO_IMAGES)
     info = json.dumps({"info": {"features": features(schema)}})
