@@ -33,6 +33,7 @@ def test_the_sdist_carries_data_and_licences_and_no_tests(sdist: Path) -> None:
         "LICENSE", "README.md", "setup.py", "pyproject.toml",
         "pipeline/data/finewiki_sample.parquet", "pipeline/data/finewiki_sample.LICENSE",
         "pipeline/data/deepseek_ocr_tokenizer.json", "pipeline/report/style.css",
+        "pipeline/report/plot.svg",
         "pipeline/data/styles/paper.yaml",
         "pagecast/render/fonts/DejaVuSans.ttf", "pagecast/render/fonts/DejaVuSans.LICENSE",
     }  # fmt: skip
