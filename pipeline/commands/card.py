@@ -90,6 +90,7 @@ def make_card(
             }
         ],
     )
+    sheet = sheet_of(manifest)
     card = DatasetCard.from_template(
         card_data,
         template_str=data_file("dataset_card.md").read_text(encoding="utf-8"),
@@ -109,8 +110,16 @@ def make_card(
         renderer=f"PageStyle({style})" if (style := ", ".join(_style(manifest, example))) else "",
         fonts=fonts_of(manifest),
         example_fonts=_fonts(manifest, example),
-        layouts=sheet_of(manifest).values_of("layout"),
-        is_varied=sheet_of(manifest).is_varied,
+        layouts=sheet.values_of("layout"),
+        is_varied=sheet.is_varied,
+        is_paged=sheet.is_paged,
+        is_coloured=sheet.is_coloured,
+        sizes={
+            mode: ", ".join(
+                f"{width} × {height}" for width, height in sorted(sheet.page_sizes(table["px"]))
+            )
+            for mode, table in manifest["vision_modes"].items()
+        },
         style_file=style_file(manifest),
         **{key: manifest[key] for key in ("options", "versions", "counts", "tokenizer")},
         context_tokens=manifest["options"]["context_tokens"],
