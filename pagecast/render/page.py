@@ -113,11 +113,10 @@ class PageRenderer:
 
     def with_style(self, style: PageStyle) -> PageRenderer:
         """Return a renderer of another style; with the same fonts and layout they share glyphs."""
-        if style.setting != self._style.setting:
-            return PageRenderer(style)
         other = PageRenderer.__new__(PageRenderer)
         other._style, other._frames, other._setter = style, {}, self._setter
-        return other
+        is_like = style.setting[1:] == self._style.setting[1:] and other.fonts == self.fonts
+        return other if is_like else PageRenderer(style)
 
     def render(self, text: str, px: int) -> Page:
         """Draw `text` on a page whose longer side is `px` pixels; the first page if it takes more.
