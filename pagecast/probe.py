@@ -69,7 +69,7 @@ def probe_text(fonts: tuple[bytes, ...]) -> str:
 def probe(renderers: SheetRenderer, modes: Mapping[str, int]) -> dict[str, str]:
     """Return the SHA-256 of the pixels of the probe pages at each mode, a side in pixels each.
 
-    There is one page for all fonts, layouts and line breaks of each style of the sheet.
+    There is a page for all fonts, layouts and line breaks that go together in the sheet's styles.
     """
     hashes = {mode: hashlib.sha256() for mode in modes}
     for renderer in renderers.representatives():

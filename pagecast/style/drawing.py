@@ -51,7 +51,7 @@ class SheetRenderer:
             yield entry.name, self._renderer(style_of(entry.first, self._fonts))
 
     def representatives(self) -> Iterator[PageRenderer]:
-        """Yield what draws pages with all fonts, layouts and line breaks of the sheet's styles."""
+        """Yield what draws plain pages with all fonts, layouts and line breaks of the styles."""
         for values in self.sheet.representatives():
             yield self._renderer(style_of(values, self._fonts))
 

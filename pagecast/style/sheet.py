@@ -116,13 +116,15 @@ class StyleSheet:
         raise AssertionError("the chance is less than 1")
 
     def representatives(self) -> Iterator[dict[str, Any]]:
-        """Yield the fields of styles with all fonts, layouts and line breaks of each entry."""
+        """Yield all fonts, layouts and line breaks that go together in some style, each once."""
+        names = ("fonts", "layout", "line_break")
         seen = []
         for entry in self.entries:
-            for values in entry.combinations("fonts", "layout", "line_break"):
-                if values not in seen:
-                    seen.append(values)
-                    yield values
+            for values in entry.combinations(*names):
+                found = {name: values[name] for name in names}
+                if found not in seen:
+                    seen.append(found)
+                    yield found
 
     @cached_property
     def is_varied(self) -> bool:
@@ -130,10 +132,15 @@ class StyleSheet:
         return len(self.entries) > 1 or bool(self.entries[0].varied)
 
     @cached_property
+    def most_pages(self) -> int:
+        """How many pages a text may take at most."""
+        every = (e.combinations("size", "min_size", "max_pages") for e in self.entries)
+        return max(style_of(values).most_pages for found in every for values in found)
+
+    @property
     def is_paged(self) -> bool:
         """Whether a text may take more than one page."""
-        every = (e.combinations("size", "min_size", "max_pages") for e in self.entries)
-        return any(style_of(values).most_pages > 1 for found in every for values in found)
+        return self.most_pages > 1
 
     def page_sizes(self, px: int) -> set[tuple[int, int]]:
         """Return all widths and heights that pages may have whose longer side is `px` pixels."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from pagecast import storage
 from pagecast.dataset.receipts import Receipt
+from pagecast.style.sheet import StyleSheet
 from pipeline.cli.asked import SplitOptions
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate.interval import Interval, around
@@ -23,6 +24,7 @@ from pipeline.progress.terminal import readable, say
 # Generous: English has 4.5 bytes a token and 0.07 bytes a pixel, the densest pages 0.2.
 TOKEN_BYTES = 2  # of text, at least; other tokenizers may know no longer tokens than a byte
 PIXEL_BYTES = 0.25
+BANDS = 3  # of a page in colour
 NUMBER_BYTES = 8  # a token id in JSON, at most
 COPIES = 5  # of a sample's line: its shard's, samples.jsonl, the split, Arrow and Parquet
 FIXED_BYTES, FIXED_FILES, SHARD_BYTES = 30_000_000, 100, 10_000
@@ -32,7 +34,9 @@ ARROW_LINES, PARQUET_LINES = Interval(0.7, 0.4, 1.4), Interval(0.4, 0.2, 0.7)
 ARTICLES, DRAWN = 1500, 60  # looked at where the bound does not fit
 
 
-def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> bool:
+def surely_fits(
+    files: Iterable[InputFile], options: RunOptions, disk: Disk, sheet: StyleSheet
+) -> bool:
     """Tell whether a generous bound from the footers alone is within what is free."""
     text = rows = groups = 0
     for file in files:
@@ -46,13 +50,14 @@ def surely_fits(files: Iterable[InputFile], options: RunOptions, disk: Disk) -> 
     stride = options.context_tokens + options.continuation_tokens
     samples = text // ((TOKEN_BYTES if options.tokenizer == BUILTIN else 1) * stride)
     stored = () if options.no_images else options.modes
-    pages = sum(int(mode.px**2 * PIXEL_BYTES) + 2 * disk.block for mode in stored)
+    pixel = PIXEL_BYTES * (BANDS if sheet.is_coloured else 1)
+    pages = sum(int(mode.px**2 * pixel) + 2 * disk.block for mode in stored) * sheet.most_pages
     # Escaped, a byte of text takes two at most: a character of three bytes is six.
-    line = NUMBER_BYTES * stride + 500 * (1 + len(options.modes))
+    line = NUMBER_BYTES * stride + (500 + 50 * sheet.most_pages) * (1 + len(options.modes))
     pages *= 1 + options.parquet
     size = samples * (pages + COPIES * line) + COPIES * 2 * text + FIXED_BYTES
     size += (NUMBER_BYTES + 4) * text * options.filtered + shards * (SHARD_BYTES + 2 * disk.block)
-    number = (shards if options.image_shards else samples) * len(stored)
+    number = (shards if options.image_shards else samples * sheet.most_pages) * len(stored)
     number += 5 * shards + samples // 1000 + FIXED_FILES
     return disk.holds(size, number)
 
@@ -66,9 +71,7 @@ def preflight(options: RunOptions, sources: Sources) -> None:
     if options.no_preflight or not storage.is_local(sources.output_dir):
         return
     disk = disk_of(sources.output_dir)
-    sheet = sources.styles.sheet
-    is_plain = not (sheet.is_paged or sheet.is_coloured)  # for which the bound is
-    if disk is None or (is_plain and surely_fits(sources.files, options, disk)):
+    if disk is None or surely_fits(sources.files, options, disk, sources.styles.sheet):
         return
     try:
         known, _ = estimating.estimate(options, sources, disk, ARTICLES, DRAWN)

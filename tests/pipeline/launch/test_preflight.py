@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pagecast.style.entry import StyleEntry
+from pagecast.style.sheet import StyleSheet
 from pipeline.estimate import estimate as estimating
 from pipeline.estimate import preflight
 from pipeline.estimate.outputs import Disk
@@ -23,7 +25,11 @@ def options(more: str = "") -> RunOptions:
     return parse_run(f"--input a --output_dir o {more}".split())
 
 
-def needs(files: list[InputFile], more: str = "") -> tuple[int, int]:
+def needs(
+    files: list[InputFile],
+    more: str = "",
+    sheet: StyleSheet = StyleSheet(),  # noqa: B008
+) -> tuple[int, int]:
     """Return the bytes and the files with which a disk is surely large enough."""
     given = options(more)
 
@@ -31,7 +37,7 @@ def needs(files: list[InputFile], more: str = "") -> tuple[int, int]:
         low, high = 0, 10**13
         while low < high:
             middle = (low + high) // 2
-            if surely_fits(files, given, disk(middle)):
+            if surely_fits(files, given, disk(middle), sheet):
                 high = middle
             else:
                 low = middle + 1
@@ -234,3 +240,11 @@ def test_input_that_cannot_be_read_is_for_the_run_to_name(
     found = run(given, options=SMALL)
     assert found.code == 1
     assert "pagecast: cannot read " in found.err
+
+
+def test_colours_and_further_pages_need_more_room() -> None:
+    plain, number = needs([GROUPS], "--modes base")
+    for fields in ({"ink": "#203040"}, {"size": 12, "max_pages": 3}):
+        size, files = needs([GROUPS], "--modes base", StyleSheet((StyleEntry.of(fields),)))
+        assert size > 2 * plain
+        assert (files > 2 * number) == ("size" in fields)
