@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from pagecast import storage
 from pagecast.dataset.layout import ERRORS
+from pagecast.dataset.manifest import sheet_of
+from pagecast.modes import vision_tokens
 from pagecast.style.entry import StyleEntry
 from pagecast.style.sheet import StyleSheet
 from pipeline.report.survey import Survey
@@ -44,15 +46,21 @@ def job(manifest: Mapping[str, Any]) -> Table:
 
 
 def modes(manifest: Mapping[str, Any]) -> Table:
-    """Return the vision modes."""
-    sizes = [
-        (mode, of["px"], of["vision_tokens"] or "none", str(of["ratio"] or "none"))
-        for mode, of in manifest["vision_modes"].items()
-    ]
+    """Return the vision modes; where shapes vary, what each shape costs."""
+    sheet, tokens = sheet_of(manifest), manifest["options"]["context_tokens"]
+    rows: list[tuple[object, ...]] = []
+    for mode, of in manifest["vision_modes"].items():
+        for width, height in sorted(sheet.page_sizes(of["px"])):
+            side = of["px"] if width == height else f"{width} × {height}"
+            cost = vision_tokens(width, height)
+            ratio = "by sample" if sheet.is_paged else cost and f"{tokens / cost:.1f}"
+            rows.append((mode, side, cost or "none", ratio or "none"))
     return Table(
-        f"Vision modes, each page of {manifest['options']['context_tokens']:,} tokens",
+        f"Vision modes, each page of {tokens:,} tokens"
+        if not sheet.is_paged
+        else f"Vision modes, {tokens:,} tokens on one or several pages",
         ["mode", "pixels a side", "vision tokens", "tokens for each of them"],
-        sizes,
+        rows,
     )
 
 

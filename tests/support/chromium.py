@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,6 +77,14 @@ class Chromium:
         """Return what a script gives; the page's policy does not hold for it."""
         result = self.send("Runtime.evaluate", expression=script, returnByValue=True)
         return result["result"].get("value")
+
+    def wait_for(self, script: str) -> None:
+        """Wait until a script gives what is true, some seconds at most."""
+        for _ in range(200):
+            if self.value(script):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"{script} is not true")
 
     def screenshot(self, path: Path) -> bytes:
         """Keep what the screen shows as a PNG file, and return it."""

@@ -66,6 +66,8 @@ def test_text_on_a_phone_is_large_enough(browser: Chromium, demo: Outcome) -> No
 def test_a_image_is_enlarged_and_closed_again(browser: Chromium, demo: Outcome) -> None:
     browser.open(demo.path / "report.html", 390, 844, dark=False)
     image = "document.querySelectorAll('#samples .page img')[3]"
+    browser.value(f"{image}.scrollIntoView()")
+    browser.wait_for(f"{image}.naturalWidth")  # it is loaded when it comes into sight
     before = browser.value(f"{image}.clientWidth")
     browser.value(f"{image}.closest('.open').click()")
     assert browser.value(f"{image}.clientWidth") == 1280 > before
