@@ -16,6 +16,11 @@ def vision_tokens(width: int, height: int) -> int | None:
     return None if width % CELL or height % CELL else rows * (columns + 1) + 1
 
 
+def ratio(context_tokens: int, tokens: int | None) -> float | None:
+    """Return how many context tokens there are for each vision token, to one decimal."""
+    return None if tokens is None else round(context_tokens / tokens, 1)
+
+
 class VisionMode(NamedTuple):
     """A named page size: the side of a square, in pixels.
 
@@ -35,7 +40,7 @@ class VisionMode(NamedTuple):
 
     def ratio(self, context_tokens: int) -> float | None:
         """Return how many context tokens there are for each vision token, to one decimal."""
-        return None if self.vision_tokens is None else round(context_tokens / self.vision_tokens, 1)
+        return ratio(context_tokens, self.vision_tokens)
 
 
 VISION_MODES = (

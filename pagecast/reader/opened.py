@@ -6,7 +6,7 @@ import hashlib
 import io
 from bisect import bisect_right
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -79,6 +79,7 @@ class OpenDataset:
         self._places: dict[tuple[int, str], Places] = {}
         self._images = lru_cache(MOST_RECEIPTS)(self._read_images)
         self._lines = lru_cache(MOST_RECEIPTS)(self._read_lines)
+        self._page_sizes = cache(manifest.made.sheet.page_sizes)
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Return a range of a file that stays open."""
@@ -99,7 +100,7 @@ class OpenDataset:
         png = self.png(sample, mode, page)
         try:
             image = Image.open(io.BytesIO(png), formats=("PNG",))
-            if image.size not in self._manifest.made.sheet.page_sizes(px):
+            if image.size not in self._page_sizes(px):
                 raise ValueError(f"it has {image.width} by {image.height} pixels, not {px}")
             image.load()
         except (OSError, ValueError, SyntaxError) as error:

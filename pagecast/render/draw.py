@@ -33,8 +33,7 @@ def draw_lines(size: tuple[int, int], lines: Sequence[InkedLine], style: PageSty
     for line in lines:
         meets.append(line.top < inked_to)
         inked_to = max(inked_to, line.bottom)
-    colours = style.paper, style.ink
-    if colours != (WHITE, BLACK) and any(meets):
+    if style.painted != (WHITE, BLACK) and any(meets):
         return _draw_lines_whole(size, lines, style)
     image = Image.new("L", size, WHITE)
     drawing = ImageDraw.Draw(image).draw
@@ -43,18 +42,18 @@ def draw_lines(size: tuple[int, int], lines: Sequence[InkedLine], style: PageSty
             drawing.draw_bitmap((0, line.top), _strip(line, size[0]).im, BLACK)
         else:
             _stamp(drawing, line)
-    return image if colours == (WHITE, BLACK) else _coloured(image, *colours)
+    return image if style.painted == (WHITE, BLACK) else _coloured(image, style)
 
 
 def _draw_lines_whole(
     size: tuple[int, int], lines: Sequence[InkedLine], style: PageStyle
 ) -> Image.Image:
     """Draw lines that meet, each as one mask: a second coat of paint is rounded once more."""
-    gray = style.mode == "L"
-    image = Image.new(style.mode, size, _fill(style.paper, gray))
+    paper, ink = style.painted
+    image = Image.new(style.mode, size, paper)
     drawing = ImageDraw.Draw(image)
     for line in lines:
-        drawing.bitmap((0, line.top), _strip(line, size[0]), fill=_fill(style.ink, gray))
+        drawing.bitmap((0, line.top), _strip(line, size[0]), fill=ink)
     return image
 
 
@@ -72,9 +71,9 @@ def _strip(line: InkedLine, width: int) -> Image.Image:
     return ImageChops.invert(strip)
 
 
-def _coloured(image: Image.Image, paper: Colour, ink: Colour) -> Image.Image:
-    """Return a black and white image, which is no more to be used, in other colours."""
-    bands = _shades(paper, ink)
+def _coloured(image: Image.Image, style: PageStyle) -> Image.Image:
+    """Return a black and white image, which is no more to be used, in the colours of a style."""
+    bands = _shades(style.mode, *style.painted)
     if len(bands) == 1:
         return image.point(bands[0])
     # All bands at once: each gray as the number of a colour.
@@ -83,15 +82,9 @@ def _coloured(image: Image.Image, paper: Colour, ink: Colour) -> Image.Image:
 
 
 @lru_cache(maxsize=1024)
-def _shades(paper: Colour, ink: Colour) -> list[list[int]]:
+def _shades(mode: str, paper: Colour, ink: Colour) -> list[list[int]]:
     """Return for each band of an image what each gray, 0 for full ink, is: painted by Pillow."""
     ramp = Image.frombytes("L", (256, 1), bytes(range(255, -1, -1)))
-    gray = isinstance(paper, int) and isinstance(ink, int)
-    painted = Image.new("L" if gray else "RGB", ramp.size, _fill(paper, gray))
-    ImageDraw.Draw(painted).bitmap((0, 0), ramp, fill=_fill(ink, gray))
+    painted = Image.new(mode, ramp.size, paper)
+    ImageDraw.Draw(painted).bitmap((0, 0), ramp, fill=ink)
     return [list(band.tobytes()) for band in painted.split()]
-
-
-def _fill(colour: Colour, gray: bool) -> Colour:
-    """Return a colour as Pillow takes it: a gray in an image of three bands by its name."""
-    return colour if gray or isinstance(colour, str) else f"#{colour:02x}{colour:02x}{colour:02x}"

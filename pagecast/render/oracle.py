@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from pagecast.render.breaking import Unit, break_units, clusters, source
+from pagecast.render.breaking import Source, Unit, break_units, clusters, source
 from pagecast.render.fonts import default_font
 from pagecast.render.fonts.characters import MissingGlyphs, covered_codepoints
 from pagecast.render.fonts.faces import open_face
@@ -59,10 +59,12 @@ def largest_fit(fits: Callable[[int], bool], low: int, high: int) -> int:
 
 
 class Typesetting(Protocol):
-    """A text as an oracle sets it: lines are lists of the units on them."""
+    """A text as an oracle sets it: lines are lists of the units on them.
 
-    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
-        """Return the units of each paragraph, broken where they are wider than the box."""
+    source: what is set.
+    """
+
+    source: Source
 
     def width(self, line: list[Unit], size: int) -> int:
         """Return the width of a line in pixels."""
@@ -72,6 +74,21 @@ class Typesetting(Protocol):
 
     def draw(self, image: Image.Image, line: Line, size: int, ink: Ink) -> None:
         """Draw a line."""
+
+
+def units_of(source: Source, line_break: str, is_wide: Callable[[Unit], bool]) -> list[list[Unit]]:
+    """Return the units of each paragraph, by Unicode's rules those that are wide in clusters."""
+    found = []
+    for start, text in zip(source.starts, source.paragraphs(), strict=True):
+        units = [Unit(start + a, start + b) for a, b in break_units(text, line_break)]
+        if line_break == "unicode":
+            units = [
+                piece
+                for unit in units
+                for piece in (clusters(source.text, unit) if is_wide(unit) else [unit])
+            ]
+        found.append(units)
+    return found
 
 
 class Line(NamedTuple):
@@ -109,8 +126,12 @@ def draw_pages(style: PageStyle, px: int, text: Typesetting, missing: int) -> Pa
 
     def lines_at(size: int) -> list[Line]:
         lines = []
-        for number, units in enumerate(text.paragraphs(size, box - indent(size))):
-            wrapped = wrap(units, box - indent(size), box, lambda line: text.width(line, size))
+        first_box = box - indent(size)
+        paragraphs = units_of(
+            text.source, style.line_break, lambda unit: text.width([unit], size) > first_box
+        )
+        for number, units in enumerate(paragraphs):
+            wrapped = wrap(units, first_box, box, lambda line: text.width(line, size))
             for n, line in enumerate(wrapped):
                 lines.append(Line(line, number, n == 0, n == len(wrapped) - 1))
         return lines
@@ -204,39 +225,19 @@ class OracleRenderer:
 
         Words are what `str.split` gives; an empty text is an empty page at the largest size.
         """
-        whole = source(text, self.style.newline).text
-        return draw_pages(self.style, px, TextByPillow(self, text), self._missing.count(whole))
+        by_pillow = TextByPillow(self, source(text, self.style.newline))
+        return draw_pages(self.style, px, by_pillow, self._missing.count(by_pillow.source.text))
 
 
 class TextByPillow:
     """A text whose lines Pillow lays out, one by one."""
 
-    def __init__(self, renderer: OracleRenderer, text: str) -> None:
-        self._renderer, self._style = renderer, renderer.style
-        self._source = source(text, self._style.newline)
-        self._text = self._source.text
+    def __init__(self, renderer: OracleRenderer, source: Source) -> None:
+        self._renderer, self.source, self._text = renderer, source, source.text
         self._owners = renderer.fallback.owners(self._text)
         used = set(self._owners)
         # Of a text that one font draws alone, the others do not even decide the baseline.
         self._used = used if len(used) == 1 else set(range(len(renderer.fonts)))
-
-    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
-        """Return the units of each paragraph, broken where they are wider than the box."""
-        found = []
-        for start, text in zip(self._source.starts, self._source.paragraphs(), strict=True):
-            units = [
-                Unit(start + a, start + b) for a, b in break_units(text, self._style.line_break)
-            ]
-            if self._style.line_break == "unicode":
-                units = [
-                    piece
-                    for unit in units
-                    for piece in (
-                        [unit] if self.width([unit], size) <= box else clusters(self._text, unit)
-                    )
-                ]
-            found.append(units)
-        return found
 
     def width(self, line: list[Unit], size: int) -> int:
         """Return the width of a line in pixels."""

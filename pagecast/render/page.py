@@ -200,13 +200,17 @@ class Fitted(NamedTuple):
 def fit(set_in: SetIn, frame: Frame, known: int | None = None) -> Fitted:
     """Find the size and the lines of a text on the pages of a frame."""
 
+    def lines_at(size: int, most: int | None = None) -> tuple[SetLines, list[int]]:
+        measure = frame.measure(size)
+        set_text = set_in(size, measure)
+        return set_text, set_text.lines(measure, most)
+
     def fits(size: int) -> bool:
         most = frame.lines(size)
-        return len(set_in(size, frame.measure(size)).lines(frame.measure(size), most)) <= most
+        return len(lines_at(size, most)[1]) <= most
 
     size = largest_fit(fits, frame.style.sizes, known)
-    set_text = set_in(size, frame.measure(size))
-    lines = set_text.lines(frame.measure(size))
+    set_text, lines = lines_at(size)
     rendered = min(len(lines), frame.style.most_pages * frame.lines(size))
     return Fitted(frame, size, set_text, lines, rendered, frame.pages(size, rendered))
 

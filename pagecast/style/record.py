@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pagecast.dataset.sample import STYLE
-from pagecast.modes import vision_tokens
+from pagecast.modes import ratio, vision_tokens
 from pagecast.style.frame import frame
 from pagecast.style.sheet import StyleSheet
 from pagecast.style.style import PageStyle
@@ -26,10 +26,9 @@ def costs_of_mode(sheet: StyleSheet, px: int, context_tokens: int) -> dict[str, 
     """
     found = {vision_tokens(*size) for size in sheet.page_sizes(px)}
     tokens = found.pop() if len(found) == 1 else None
-    is_known = tokens is not None and not sheet.is_paged
     return {
         VISION_TOKENS: tokens,
-        RATIO: round(context_tokens / tokens, 1) if tokens and is_known else None,
+        RATIO: None if sheet.is_paged else ratio(context_tokens, tokens),
     }
 
 
@@ -53,10 +52,9 @@ def page_record(
     record = dict(metadata)
     if sheet.is_paged:
         pages = frame(style, px).pages(metadata["font_size"], metadata["rendered_lines"])
-        tokens = vision_tokens(*style.page_size(px))
-        record[PAGES] = pages
-        record[VISION_TOKENS] = None if tokens is None else tokens * pages
-        record[RATIO] = None if tokens is None else round(context_tokens / (tokens * pages), 1)
+        of_one = vision_tokens(*style.page_size(px))
+        tokens = None if of_one is None else of_one * pages
+        record |= {PAGES: pages, VISION_TOKENS: tokens, RATIO: ratio(context_tokens, tokens)}
     if sheet.is_varied:
         record[STYLE] = label
     return record

@@ -156,6 +156,17 @@ class PageStyle:
         return "L" if isinstance(self.ink, int) and isinstance(self.paper, int) else "RGB"
 
     @property
+    def painted(self) -> tuple[Colour, Colour]:
+        """Paper and ink as Pillow takes them in an image of `mode`: there a gray has a name too."""
+        if self.mode == "L":
+            return self.paper, self.ink
+        paper, ink = (
+            colour if isinstance(colour, str) else f"#{colour:02x}{colour:02x}{colour:02x}"
+            for colour in (self.paper, self.ink)
+        )
+        return paper, ink
+
+    @property
     def sizes(self) -> tuple[int, int]:
         """The smallest and the largest font size, in pixels."""
         if isinstance(self.size, int):

@@ -201,9 +201,7 @@ def ink_inside(image: Image.Image, frame: Frame) -> bool:
     Not so for every page: a word too long for its line is cut at the edge, and some letters reach
     beyond their place.
     """
-    paper = frame.style.paper
-    if image.mode == "RGB" and not isinstance(paper, str):
-        paper = f"#{paper:02x}{paper:02x}{paper:02x}"
+    paper, _ = frame.style.painted
     inked = ImageChops.difference(image, Image.new(image.mode, image.size, paper)).getbbox()
     if inked is None:
         return True

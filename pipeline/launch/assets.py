@@ -206,7 +206,7 @@ def resolve_styles(
         raise UsageError(f"several {what} with --layout raqm: {error.why}") from error
     assets = {name: _read_font(what, name) for name in sheet.fonts}
     for values in sheet.representatives():
-        layout = values.get("layout", "basic")
+        layout = values["layout"]
         for name in values["fonts"]:
             _try_font(what, name, assets[name], layout)
         if len(values["fonts"]) > 1:

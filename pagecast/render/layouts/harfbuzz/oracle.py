@@ -14,8 +14,6 @@ from PIL import Image, ImageChops, ImageDraw
 
 from pagecast.render.breaking import (
     Unit,
-    break_units,
-    clusters,
     clusters_of,
     source,
     well_formed,
@@ -57,35 +55,18 @@ class TextByHarfbuzz:
     """A text each of whose lines is shaped by itself."""
 
     def __init__(self, renderer: HarfbuzzOracle, text: str) -> None:
-        self._setter, self._style = renderer.setter, renderer.style
-        found = source(text, self._style.newline)
-        self._source = found._replace(text=well_formed(found.text))
-        self._text = self._source.text
+        self._setter = renderer.setter
+        found = source(text, renderer.style.newline)
+        self.source = found._replace(text=well_formed(found.text))
+        self._text = self.source.text
         self._bases, levels = [], [0] * len(self._text)
-        for start, paragraph in zip(self._source.starts, self._source.paragraphs(), strict=True):
+        for start, paragraph in zip(self.source.starts, self.source.paragraphs(), strict=True):
             base, inside = levels_of(paragraph)
             self._bases.append(base)
             levels[start : start + len(paragraph) + 1] = [*inside, base]
         levels = levels[: len(self._text)]
         self._runs = runs_of(self._text, renderer.fallback.owners(self._text), levels)
         self._whole = [self._setter.shape(self._text, run) for run in self._runs]
-
-    def paragraphs(self, size: int, box: int) -> list[list[Unit]]:
-        """Return the units of each paragraph, broken where they are wider than the box."""
-        found = []
-        for start, text in zip(self._source.starts, self._source.paragraphs(), strict=True):
-            line_break = self._style.line_break
-            units = [Unit(start + a, start + b) for a, b in break_units(text, line_break)]
-            if line_break == "unicode":
-                units = [
-                    piece
-                    for unit in units
-                    for piece in (
-                        [unit] if self.width([unit], size) <= box else clusters(self._text, unit)
-                    )
-                ]
-            found.append(units)
-        return found
 
     def width(self, line: list[Unit], size: int) -> int:
         """Return the width of a line in pixels: the sum of its advances in the whole text."""
