@@ -46,7 +46,7 @@ def main(
     except KeyboardInterrupt:
         is_stopped = True
     except Exception as error:
-        from pipeline.commands.run import JobError, reason
+        from pipeline.commands.failure import JobError, reason
 
         failure, code = str(error) if isinstance(error, JobError) else reason(error), FAILED
     # What failed is what the stop broke off; a command may also say itself that it was stopped.

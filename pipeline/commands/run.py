@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import re
 import sys
 import time
 import traceback
@@ -24,6 +23,7 @@ from pagecast import PageReader, ReaderError, storage
 from pagecast.dataset.layout import ERRORS, MANIFEST, TRACE
 from pagecast.storage.errors import StoreError
 from pipeline import graph
+from pipeline.commands.failure import JobError, reason
 from pipeline.estimate.preflight import preflight
 from pipeline.launch import languages, stores
 from pipeline.launch.output import lock
@@ -43,12 +43,6 @@ from transforms.redact import redact
 DONE, FAILED = 0, 1  # exit codes; 2, wrong use, is the caller's
 LOOKED_AT = 200  # samples at the end, for what their pages lack
 GO_ON = "finished shards are kept, and the same command goes on from there"
-# What Beam puts before the name of an exception, and the module that a trace has there.
-WRAPPERS = re.compile(r"^(?:RuntimeError: )*(?:\w+\.)*(?=\w+(?:Error|Exception|Exit)\b)")
-
-
-class JobError(Exception):
-    """The job stopped; the text says why, what is safe, and what to do."""
 
 
 def run(
@@ -239,12 +233,6 @@ def run_watched(
             if trouble:
                 raise JobError(f"{trouble[0]}; {GO_ON}") from error
             raise
-
-
-def reason(error: Exception) -> str:
-    """Return an exception as one line; of a worker's trace its last line, which is the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return WRAPPERS.sub("", f"{type(error).__name__}: {lines[-1] if lines else ''}")
 
 
 def conclude(job: graph.Job, seconds: float) -> int:

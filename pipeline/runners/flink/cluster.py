@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.commands.run import JobError
+from pipeline.commands.failure import JobError
 from pipeline.progress.terminal import say
 from pipeline.runners.flink import rest
 from pipeline.runners.flink.java import QUICK_START

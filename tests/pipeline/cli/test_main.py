@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.commands.run import reason
+from pipeline.commands.failure import reason
 from tests.conftest import articles, tree, write_parquet
 
 WRONG = {

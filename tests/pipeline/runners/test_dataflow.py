@@ -27,7 +27,8 @@ from pagecast.dataset.layout import asset_path
 from pagecast.dataset.versions import versions
 from pipeline.__main__ import main as pagecast
 from pipeline.cli.commandline import parse
-from pipeline.commands.run import JobError, finish
+from pipeline.commands.failure import JobError
+from pipeline.commands.run import finish
 from pipeline.options import RunOptions, is_dataflow
 from pipeline.runners.dataflow import workers
 from pipeline.runners.dataflow.__main__ import (
