@@ -63,8 +63,7 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     """Do what a command line says; with --help it says only that, whatever else it says."""
     from pipeline.cli.commandline import commands_of, help_of, parse
     from pipeline.cli.commands import APP
-    from pipeline.options import LOCAL_RUNNER, UsageError
-    from pipeline.runners.environment import leave_out_file_systems
+    from pipeline.options import UsageError
 
     app = app or APP
     if app is APP and words[:1] == ["--version"]:
@@ -87,9 +86,6 @@ def _carry_out(words: list[str], is_program: bool, app: App | None) -> int:
     logs.choose(verbose=False)
     terminal.be_quiet(False)
     command = parse(app, words, is_program)
-    options = command.bound.arguments.get("options")
-    if is_program and getattr(options, "runner", LOCAL_RUNNER) == LOCAL_RUNNER:
-        leave_out_file_systems()
     return int(command.function(*command.bound.args, **command.bound.kwargs) or DONE)
 
 

@@ -1,4 +1,4 @@
-"""Receipts: what a committed shard holds. No receipt, no shard.
+"""Receipts: what a committed shard, or a part of a split, holds. No receipt, no shard.
 
 The file also says where each image lies; that part is for readers and for verification, and does
 not travel through the graph.
@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pagecast.dataset.checkpoint import from_checksummed, to_checksummed
+from pagecast.dataset.checkpoint import find_receipt, from_checksummed, to_checksummed
+from pagecast.dataset.layout import part_receipt_path
 from pagecast.dataset.sample import ModeImages, StoredImage
 from pagecast.dataset.shard import ArticleError, Shard
+from pagecast.storage.write import WrittenFile
 
 IMAGES = b', "pictures": {'  # where that part of a receipt begins; inside a string `"` has a `\\`
 SIZE = re.compile(rb'"size": (\d+), "places": \{')
@@ -213,3 +215,55 @@ class Accounts:
         found = kept + self.dropped.total() + self.totals["failed"]
         if rows != found or kept < 0:
             raise InconsistentError(f"{rows} rows read, but {found} kept, dropped or failed")
+
+
+class Part(NamedTuple):
+    """A written part and its receipt; `name` is its file's stem, e.g. train-00003-of-00025.
+
+    references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
+    Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
+    there and no longer in a file of their own. parquet: the Parquet files, if there are such. A
+    receipt is there before the files it names, so that a file without one is not ours.
+    """
+
+    name: str
+    references: str
+    samples: int
+    lines: WrittenFile
+    arrow: WrittenFile | None
+    offset: int | None
+    parquet: tuple[WrittenFile, ...] | None = None
+
+    @property
+    def split(self) -> str:
+        """Which split the part belongs to."""
+        return self.name.split("-")[0]
+
+    def to_json(self) -> bytes:
+        """Return the receipt as a file's content."""
+        fields = self._asdict()
+        if self.parquet is None:  # as it was before there were such
+            del fields["parquet"]
+        return to_checksummed(fields)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Part:
+        """Read what `to_json` wrote.
+
+        Raises:
+          ValueError: it is not a whole receipt.
+        """
+        try:
+            fields = from_checksummed(content)
+            fields["lines"] = WrittenFile(*fields["lines"])
+            fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
+            if "parquet" in fields:
+                fields["parquet"] = tuple(WrittenFile(*file) for file in fields["parquet"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the receipt of a part: {error}") from error
+
+
+def find_part(output_dir: str, name: str) -> Part | None:
+    """Return the receipt of a part that an earlier run wrote."""
+    return find_receipt(part_receipt_path(output_dir, name), Part.from_json)

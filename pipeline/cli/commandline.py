@@ -31,6 +31,7 @@ from rich.text import Text
 
 from pipeline.cli.configfile import Given, begin, read_config
 from pipeline.options import LOCAL_RUNNER, UsageError, is_dataflow
+from pipeline.runners.environment import quick_imports
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -174,9 +175,9 @@ def parse(app: App, words: Sequence[str], is_program: bool = False) -> Command:
             function, bound, unused, ignored = app.parse_known_args(list(words))
         except MissingArgumentError as error:
             if found.arguments:  # else a value is missing, not an option
-                refuse_unknown(app, found, error.unused_tokens or [])
+                refuse_unknown(app, found, error.unused_tokens or [], is_program)
             raise
-        refuse_unknown(app, found, unused)
+        refuse_unknown(app, found, unused, is_program)
     except (CycloptsError, UsageError) as error:
         said = _told(app, words, error) if isinstance(error, CycloptsError) else str(error)
         names = OPTION.findall(said.partition(";")[0])  # then comes what may have been meant
@@ -214,7 +215,7 @@ def _told(app: App, words: Sequence[str], error: CycloptsError) -> str:
     return f"{said[0].lower()}{said[1:]} (see `{command} --help`)"
 
 
-def refuse_unknown(app: App, found: Given, unused: Sequence[str]) -> None:
+def refuse_unknown(app: App, found: Given, unused: Sequence[str], is_program: bool = False) -> None:
     """Refuse what neither Pagecast nor Beam knows, or what means nothing here.
 
     Args:
@@ -226,7 +227,8 @@ def refuse_unknown(app: App, found: Given, unused: Sequence[str]) -> None:
     words, runner = [*found.others, *unused], found.runner
     if not words and runner == LOCAL_RUNNER:
         return
-    classes = _classes(found)
+    with quick_imports(is_program and runner == LOCAL_RUNNER):
+        classes = _classes(found)
     if runner == LOCAL_RUNNER:
         elsewhere = _Parser(each for each in classes if each.__name__ in ELSEWHERE).names
         for name in map(_with_underscores, words):

@@ -16,7 +16,8 @@ from pipeline.cli.asked import (
     VerifyOptions,
 )
 from pipeline.cli.commandline import Call, epilogue, given_or, new_app
-from pipeline.options import ALL, HIDDEN, NOT_TYPED, WHERE, RunOptions
+from pipeline.options import ALL, HIDDEN, LOCAL_RUNNER, NOT_TYPED, WHERE, RunOptions
+from pipeline.runners.environment import quick_imports
 
 DONE = 0
 STORES = "For a dataset in a store, Beam's --s3_endpoint_url and the like are taken too."
@@ -60,7 +61,8 @@ def plan(
     call: Annotated[Call, NOT_TYPED],
 ) -> int:
     """Say what a run will make, how long it takes, if the disk has room."""
-    from pipeline.commands.plan import plan
+    with quick_imports(call.is_program):
+        from pipeline.commands.plan import plan
 
     return plan(asked or PlanOptions(), options, call)
 
@@ -97,7 +99,8 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
     from pipeline.runners.forkserver import fork_server
 
     with fork_server(options) as server:  # while this process imports Beam
-        from pipeline.commands.run import run
+        with quick_imports(call.is_program and options.runner == LOCAL_RUNNER):
+            from pipeline.commands.run import run
 
         return run(options, call.is_program, server, call.given)
 
@@ -108,9 +111,10 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
         "pagecast split --output_dir out --name quick --max_samples 50 --val_size 5", STORES
     ),
 )
-def split(*, options: Annotated[SplitOptions, ALL]) -> int:
+def split(*, options: Annotated[SplitOptions, ALL], call: Annotated[Call, NOT_TYPED]) -> int:
     """Make one more split of a dataset, over the same pages."""
-    from pipeline.commands.split import split
+    with quick_imports(call.is_program):
+        from pipeline.commands.split import split
 
     return split(options)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import sys
 from collections.abc import Iterable, Sequence
 
 import fsspec
-from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from pagecast import storage
 from pipeline.cli import configfile
@@ -45,7 +44,11 @@ def use(
             # Where there are no credentials it says so too, and tells of looking for them.
             logging.getLogger("google.auth").setLevel(logging.ERROR)
     hide(configfile.doubtful(beam_args))
-    FileSystems.set_options(PipelineOptions(list(beam_args)))
+    if beam_args or "apache_beam" in sys.modules:  # which takes long to import
+        from apache_beam.io.filesystems import FileSystems
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        FileSystems.set_options(PipelineOptions(list(beam_args)))
 
 
 def modules(paths: Iterable[str]) -> set[str]:

@@ -22,21 +22,23 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from apache_beam.portability import common_urns
-from apache_beam.portability.api import (
-    beam_artifact_api_pb2,
-    beam_artifact_api_pb2_grpc,
-    beam_provision_api_pb2,
-    beam_provision_api_pb2_grpc,
-    beam_runner_api_pb2,
-    endpoints_pb2,
-)
-from apache_beam.runners.worker.log_handler import FnApiLogRecordHandler
 from google.protobuf import json_format, text_format
 
 from pipeline import be_safe
-from pipeline.runners.environment import WORKER_ENVIRONMENT
+from pipeline.runners.environment import WORKER_ENVIRONMENT, quick_imports
 from pipeline.runners.worker import be_remote
+
+with quick_imports(without_clouds=False):
+    from apache_beam.portability import common_urns
+    from apache_beam.portability.api import (
+        beam_artifact_api_pb2,
+        beam_artifact_api_pb2_grpc,
+        beam_provision_api_pb2,
+        beam_provision_api_pb2_grpc,
+        beam_runner_api_pb2,
+        endpoints_pb2,
+    )
+    from apache_beam.runners.worker.log_handler import FnApiLogRecordHandler
 
 PATIENCE = 60.0  # seconds that the runner may take to answer
 STAGING_TO = common_urns.artifact_roles.STAGING_TO.urn

@@ -14,7 +14,6 @@ from rich.progress import MofNCompleteColumn, TimeRemainingColumn
 from pagecast.storage.ahead import in_order
 from pipeline.progress import logs
 from pipeline.progress.terminal import at_bottom, bar
-from pipeline.runners.environment import leave_out_file_systems
 
 if TYPE_CHECKING:
     from pagecast.verify.check import Each
@@ -26,8 +25,7 @@ R = TypeVar("R")
 def _configure(store_args: Sequence[str]) -> None:
     # A terminal sends Ctrl-C to every process; the launcher ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logs.begin()  # before Beam is imported
-    leave_out_file_systems()
+    logs.begin()  # before Beam is imported, if it is
     from pipeline.launch import stores
 
     stores.use((), store_args)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import NoReturn
 
-from pipeline.runners.environment import leave_out_file_systems
+from pipeline.runners.environment import quick_imports
 from pipeline.runners.forkserver import serve
 from pipeline.runners.watchdog import beat_for_ever
 
@@ -33,7 +33,8 @@ def work() -> NoReturn:
     It does not return: the process ends with it.
     """
     beat_for_ever()
-    from apache_beam.runners.worker import sdk_worker_main
+    with quick_imports(without_clouds=False):
+        from apache_beam.runners.worker import sdk_worker_main
 
     sdk_worker_main.main([])
     # The runner is gone or needs this worker no more, so what is under way is of no use to it. The
@@ -43,8 +44,11 @@ def work() -> NoReturn:
 
 def prepare() -> None:
     """Import what workers need. Beam tells of what is not installed."""
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
-        leave_out_file_systems()
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stderr(nowhere),
+        quick_imports(),
+    ):
         import apache_beam.runners.worker.sdk_worker_main  # noqa: F401
 
         import pipeline.graph  # noqa: F401

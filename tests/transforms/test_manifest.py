@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
+from pagecast.dataset.receipts import Accounts, InconsistentError, Part, Receipt
 from pagecast.dataset.shard import ArticleError, Failure, Shard, ShardSamples, plan_line
 from pagecast.dataset.split import SplitPlan
 from pagecast.dataset.tables.arrow import sample_schema
@@ -14,7 +14,7 @@ from transforms.commit.samples import write_samples
 from transforms.finish.accounts import CountRows
 from transforms.finish.manifest import FinishSettings, Results, finish, manifest_of
 from transforms.split.assign import assign_split
-from transforms.split.parts import NOTHING, Part, PartSettings, write_part
+from transforms.split.parts import NOTHING, PartSettings, write_part
 
 CONFIG: dict[str, Any] = {
     "options": {"min_tokens": 2000, "images": "none"},

@@ -11,6 +11,7 @@ import pytest
 
 from pagecast import storage
 from pagecast.dataset.layout import image_name
+from pagecast.dataset.receipts import Part, find_part
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.dataset.split import SplitPlan, SplitSettings
@@ -22,7 +23,7 @@ from transforms.commit.samples import write_samples
 from transforms.render.sinks import ImageFiles, ImageTars
 from transforms.split.assign import ShardReferences, assign_split
 from transforms.split.parquet import ImageError
-from transforms.split.parts import Part, PartSettings, find_part, write_part
+from transforms.split.parts import PartSettings, write_part
 
 MODES = ["tiny", "base"]
 PAGE = PageMetadata(8, 50, 49, True, 2, 3)._asdict()

@@ -10,7 +10,7 @@ from apache_beam import Create, GroupByKey, ParDo
 from apache_beam.testing.util import assert_that, equal_to
 
 from pagecast.dataset.layout import arrow_path, part_path
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Part, Receipt, find_part
 from pagecast.dataset.sample import Sample
 from pagecast.dataset.shard import Shard, ShardSamples
 from pagecast.dataset.split import SplitPlan, SplitSettings, sample_key
@@ -21,11 +21,9 @@ from transforms.commit.samples import write_samples
 from transforms.split.assign import ShardReferences, assign_split
 from transforms.split.parts import (
     NOTHING,
-    Part,
     PartSettings,
     WritePart,
     WrittenFile,
-    find_part,
     write_part,
 )
 

@@ -12,7 +12,7 @@ from pagecast import storage
 from pagecast.dataset.filtered import FilteredPiece
 from pagecast.dataset.layout import CONFIG, ERRORS, MANIFEST, receipt_path
 from pagecast.dataset.manifest import fonts_of, fonts_record
-from pagecast.dataset.receipts import Accounts, InconsistentError, Receipt
+from pagecast.dataset.receipts import Accounts, InconsistentError, Part, Receipt
 from pagecast.dataset.shard import Failure
 from pagecast.dataset.split import TRAIN, VAL, SplitPlan, SplitSettings, targets
 from pagecast.probe import PROBE
@@ -20,7 +20,7 @@ from transforms import metrics
 from transforms.finish import merge
 from transforms.finish.accounts import CountRows
 from transforms.split.assign import ALL, USED
-from transforms.split.parts import Part, PartSettings
+from transforms.split.parts import PartSettings
 
 FORMAT = 1  # of the outputs, as docs/format.md describes them
 

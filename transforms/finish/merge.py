@@ -20,11 +20,11 @@ from pagecast.dataset.layout import (
     part_receipt_path,
     shard_path,
 )
-from pagecast.dataset.receipts import InconsistentError
+from pagecast.dataset.receipts import InconsistentError, Part
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import SplitPlan
 from pagecast.dataset.tables import arrow
-from transforms.split.parts import Part, PartSettings, write_part
+from transforms.split.parts import PartSettings, write_part
 
 
 def finish_split(

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial, reduce
 from typing import TYPE_CHECKING, NamedTuple
 
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Part, Receipt
 from pagecast.dataset.split import Keys, SplitPlan, SplitSettings
 from transforms.split.assign import DistinctKeys, ShardReferences, article_keys, assign_split
-from transforms.split.parts import Part, PartSettings, write_part
+from transforms.split.parts import PartSettings, write_part
 from transforms.split.plan import CountKeys, border_articles, plan_split
 
 if TYPE_CHECKING:

@@ -18,10 +18,7 @@ import pyarrow as pa
 from pagecast import storage
 from pagecast.dataset.checkpoint import (
     commit_receipt,
-    find_receipt,
-    from_checksummed,
     is_intact,
-    to_checksummed,
 )
 from pagecast.dataset.layout import (
     arrow_path,
@@ -31,6 +28,7 @@ from pagecast.dataset.layout import (
     part_receipt_path,
     shard_path,
 )
+from pagecast.dataset.receipts import Part, find_part
 from pagecast.dataset.split import SplitPlan
 from pagecast.dataset.tables import arrow
 from pagecast.reader.lines import note_lengths
@@ -40,53 +38,6 @@ from transforms.split import parquet
 from transforms.split.assign import Reference, ShardReferences, sorted_references
 
 NOTHING = WrittenFile(-1, "")  # in place of a file that is still to be written
-
-
-class Part(NamedTuple):
-    """A written part and its receipt; `name` is its file's stem, e.g. train-00003-of-00025.
-
-    references: SHA-256 of where its samples were taken from. lines: the JSON lines. arrow: the
-    Arrow file, if there is one. offset: where the lines begin in the merged file, once they are
-    there and no longer in a file of their own. parquet: the Parquet files, if there are such. A
-    receipt is there before the files it names, so that a file without one is not ours.
-    """
-
-    name: str
-    references: str
-    samples: int
-    lines: WrittenFile
-    arrow: WrittenFile | None
-    offset: int | None
-    parquet: tuple[WrittenFile, ...] | None = None
-
-    @property
-    def split(self) -> str:
-        """Which split the part belongs to."""
-        return self.name.split("-")[0]
-
-    def to_json(self) -> bytes:
-        """Return the receipt as a file's content."""
-        fields = self._asdict()
-        if self.parquet is None:  # as it was before there were such
-            del fields["parquet"]
-        return to_checksummed(fields)
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Part:
-        """Read what `to_json` wrote.
-
-        Raises:
-          ValueError: it is not a whole receipt.
-        """
-        try:
-            fields = from_checksummed(content)
-            fields["lines"] = WrittenFile(*fields["lines"])
-            fields["arrow"] = fields["arrow"] and WrittenFile(*fields["arrow"])
-            if "parquet" in fields:
-                fields["parquet"] = tuple(WrittenFile(*file) for file in fields["parquet"])
-            return cls(**fields)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not the receipt of a part: {error}") from error
 
 
 class PartSettings(NamedTuple):
@@ -194,11 +145,6 @@ def part_lines(part: Part, settings: PartSettings) -> Iterator[bytes]:
                 raise OSError(f"{path} ends {left} bytes early")
             left -= len(line)
             yield line
-
-
-def find_part(output_dir: str, name: str) -> Part | None:
-    """Return the receipt of a part that an earlier run wrote."""
-    return find_receipt(part_receipt_path(output_dir, name), Part.from_json)
 
 
 def intact(part: Part, settings: PartSettings) -> Part:

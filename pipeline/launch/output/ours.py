@@ -42,11 +42,10 @@ from pagecast.dataset.layout import (
     receipt_path,
 )
 from pagecast.dataset.manifest import EMPTYING
-from pagecast.dataset.receipts import read_images
+from pagecast.dataset.receipts import find_part, read_images
 from pagecast.dataset.shard import Shard, read_plan
 from pagecast.dataset.split import TRAIN, VAL
 from pipeline.options import UsageError
-from transforms.split.parts import find_part
 
 ARROW_DIRECTORIES = (arrow_directory(TRAIN), arrow_directory(VAL))
 

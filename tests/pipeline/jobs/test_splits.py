@@ -10,6 +10,7 @@ import datasets
 import pytest
 
 from pagecast import storage
+from pagecast.dataset.receipts import Part
 from pagecast.reader import PageReader
 from pipeline.__main__ import main
 from pipeline.estimate import preflight
@@ -165,7 +166,7 @@ def test_a_split_that_was_stopped_is_finished_by_the_same_command(
     out = run(source, options=GIVEN).path
     assert split(f"{QUICK} --parquet", name="whole").code == 0
 
-    def stopped(name: str, *more: object) -> parts.Part:
+    def stopped(name: str, *more: object) -> Part:
         if name.startswith("val"):
             raise OSError(28, "No space left on device", "/somewhere")
         return parts.write_part(name, *more)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pagecast.dataset.receipts import Receipt
+from pagecast.dataset.receipts import Part, Receipt
 from pagecast.dataset.sample import ModeImages, StoredImage
 from pagecast.dataset.shard import Shard, plan_line
 from pagecast.verify.dataset import DatasetError, open_dataset
@@ -18,7 +18,7 @@ from pipeline.launch.output.ours import sweep
 from pipeline.launch.prepare import _footer
 from pipeline.options import UsageError
 from tests.conftest import articles, tree, write_parquet
-from transforms.split.parts import NOTHING, Part, WrittenFile
+from transforms.split.parts import NOTHING, WrittenFile
 
 INPUT = {"path": "a", "bytes": 5, "rows": 3}
 CONFIG: dict[str, Any] = {
