@@ -54,8 +54,35 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class SplitAsked:
+    """Which split was asked for.
+
+    Raises:
+      UsageError: its train set would be empty.
+    """
+
+    max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
+    val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
+    seed: Annotated[Whole, text(SPLIT, "seed of the hashes that decide the split")] = 42
+
+    def __post_init__(self) -> None:
+        if self.val_size >= self.max_samples:
+            raise UsageError(
+                f"--val_size {self.val_size} leaves no sample to train on: it must be less than "
+                f"--max_samples {self.max_samples}, which counts both"
+            )
+
+    @property
+    def split(self) -> SplitSettings:
+        """What decides the split."""
+        from pagecast.dataset.split import SplitSettings
+
+        return SplitSettings(self.max_samples, self.val_size, self.seed)
+
+
 @dataclass(frozen=True)
-class RunOptions:
+class RunOptions(SplitAsked):
     """What `run` was asked to do.
 
     Raises:
@@ -89,9 +116,6 @@ class RunOptions:
         text(SAMPLES, f"longer articles fail; at most {MOST_ARTICLE_CHARS}"),
         IN_FINGERPRINT,
     ] = MAX_ARTICLE_CHARS
-    max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
-    val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
-    seed: Annotated[Whole, text(SPLIT, "seed of the hashes that decide the split")] = 42
     tokenizer: Annotated[Place, text(SAMPLES, "or a hub id, or a directory", "NAME")] = BUILTIN
     tokenizer_revision: Annotated[
         str | None, text(SAMPLES, "commit or tag of the hub id", "REV")
@@ -165,7 +189,7 @@ class RunOptions:
                 getattr(self, name).encode()
             except UnicodeEncodeError as error:
                 raise UsageError(f"--{name} is not valid UTF-8") from error
-        refuse_sizes(self.max_samples, self.val_size)
+        super().__post_init__()
 
     @property
     def doubt(self) -> str | None:
@@ -177,13 +201,6 @@ class RunOptions:
             f"articles of {self.min_tokens} to {stride - 1} tokens are kept and give no sample, "
             f"which takes {stride}; to leave them out give --min_tokens {stride}"
         )
-
-    @property
-    def split(self) -> SplitSettings:
-        """What decides the split."""
-        from pagecast.dataset.split import SplitSettings
-
-        return SplitSettings(self.max_samples, self.val_size, self.seed)
 
     @property
     def merge(self) -> bool:
@@ -211,15 +228,6 @@ class RunOptions:
         found["images"] = self.form
         found |= styles
         return {name: value for name, value in found.items() if name != "layout" or value}
-
-
-def refuse_sizes(max_samples: int, val_size: int) -> None:
-    """Refuse sizes of a split with an empty train set."""
-    if val_size >= max_samples:
-        raise UsageError(
-            f"--val_size {val_size} leaves no sample to train on: it must be less than "
-            f"--max_samples {max_samples}, which counts both"
-        )
 
 
 def is_dataflow(runner: str) -> bool:

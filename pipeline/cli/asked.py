@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -16,15 +16,11 @@ from pipeline.options import (
     LOOKED_AT,
     NOT_TYPED,
     OUTPUTS,
-    SPLIT,
     WHERE,
+    SplitAsked,
     UsageError,
-    refuse_sizes,
     usable_cpus,
 )
-
-if TYPE_CHECKING:
-    from pagecast.dataset.split import SplitSettings
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class PreviewOptions:
 
 
 @dataclass(frozen=True)
-class SplitOptions:
+class SplitOptions(SplitAsked):
     """What `split` was asked to make.
 
     Raises:
@@ -64,9 +60,6 @@ class SplitOptions:
 
     output_dir: Annotated[Place, text(WHERE, "the dataset, also one that is being made")]
     name: Annotated[str, text(WHERE, "the split goes to DIR/splits/NAME", "NAME")]
-    max_samples: Annotated[Count, text(SPLIT, "samples in train and val together")] = 510_000
-    val_size: Annotated[Amount, text(SPLIT, "samples in val")] = 10_000
-    seed: Annotated[Whole, text(SPLIT, "seed of the hashes that decide the split")] = 42
     arrow: Annotated[bool, text(OUTPUTS, "for datasets.load_from_disk too")] = False
     parquet: Annotated[bool, text(OUTPUTS, "as Parquet too, images inside")] = False
     overwrite: Annotated[bool, text(WHERE, "make a split of that name anew")] = False
@@ -83,14 +76,7 @@ class SplitOptions:
                 f"--name {self.name!r} cannot be a split's: give letters, digits, -, _ and ., at "
                 "most 100, of which the first is no - or ."
             )
-        refuse_sizes(self.max_samples, self.val_size)
-
-    @property
-    def split(self) -> SplitSettings:
-        """What decides the split."""
-        from pagecast.dataset.split import SplitSettings
-
-        return SplitSettings(self.max_samples, self.val_size, self.seed)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)

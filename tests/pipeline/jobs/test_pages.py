@@ -92,7 +92,7 @@ def test_all_forms_have_the_same_pages(outputs: dict[str, Outcome]) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_verify_knows_pages(outputs: dict[str, Outcome], form: str, command: Command) -> None:
-    done = command(f"verify --output_dir {outputs[form].path} --redraw --quiet")
+    done = command(f"verify --output_dir {outputs[form].path} --redraw --quiet --workers 1")
     assert done.code == 0, done.out + done.err
     stored = 0 if form == "none" else len(outputs[form].lines("samples.jsonl")) * len(MODES)
     (count,) = re.findall(r"([\d,]+) images", done.out)
@@ -157,9 +157,9 @@ def test_a_page_at_fault_is_named(
     else:
         first = second.with_name(second.name.replace("_p1", "_p0")).read_bytes()
         second.write_bytes(first if damage == "another" else whole[:-9])
-    found = command(f"verify --output_dir {out} --quiet")
+    found = command(f"verify --output_dir {out} --quiet --workers 1")
     assert found.code == 1
     assert f"images/tiny/{second.name}" in found.out + found.err
-    assert command(f"verify --output_dir {out} --repair --quiet").code == 1
+    assert command(f"verify --output_dir {out} --repair --quiet --workers 1").code == 1
     assert command(asked).code == 0
     assert second.read_bytes() == whole

@@ -354,7 +354,7 @@ def test_a_dry_run_asks_nobody(made: Make, tmp_path: Path, hub: FakeHub, command
     assert "5 files, " in result.out and "would go to me/pages" in result.out
     assert (out / "_pagecast/dataset_card.md").is_file()
     assert not hub.requests
-    assert command(f"verify --output_dir {out}").code == 0
+    assert command(f"verify --output_dir {out} --workers 1").code == 0
 
 
 def test_a_damaged_dataset_does_not_go(
