@@ -32,7 +32,13 @@ from pipeline.data import data_file
 from pipeline.options import RunOptions
 from tests.support.hub import FakeHub
 from tests.support.order import longest_first
-from tests.support.quicker import loaded, make_beam_quicker, make_tokenizers_quicker, published
+from tests.support.quicker import (
+    loaded,
+    make_beam_quicker,
+    make_renderers_quicker,
+    make_tokenizers_quicker,
+    published,
+)
 from tests.support.shared import one_at_a_time
 from tests.support.stores import LONG
 
@@ -82,6 +88,7 @@ def _quicker() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         make_beam_quicker(patch)
         make_tokenizers_quicker(patch)
+        make_renderers_quicker(patch)
         yield
 
 

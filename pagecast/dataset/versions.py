@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -15,18 +16,20 @@ MORE = {"unicode", "harfbuzz", "icu"}  # what has a hand in pages with some opti
 FORMER = {"uniseg", "fribidi"}  # what had one in pages that this version lays out otherwise
 RUNNER = "beam"  # all of one job must have the same, but no byte depends on it
 
+version_of = cache(metadata.version)  # it reads a file, and a run asks three times
+
 
 def versions(*more: str) -> dict[str, str | None]:
     """Return the versions that this process has, by name; with those of `MORE` that are named."""
     return {
-        "pagecast": metadata.version("pagecast"),
-        "beam": metadata.version("apache-beam"),
-        "pillow": metadata.version("pillow"),
+        "pagecast": version_of("pagecast"),
+        "beam": version_of("apache-beam"),
+        "pillow": version_of("pillow"),
         "freetype": features.version("freetype2"),
         "raqm": features.version("raqm"),
-        "zlib_ng": metadata.version("zlib-ng"),
-        "tokenizers": metadata.version("tokenizers"),
-        "pyarrow": metadata.version("pyarrow"),
+        "zlib_ng": version_of("zlib-ng"),
+        "tokenizers": version_of("tokenizers"),
+        "pyarrow": version_of("pyarrow"),
         **{name: _one_more(name) for name in more},
     }
 
@@ -36,7 +39,7 @@ def _one_more(name: str) -> str | None:
         return unicodedata.unidata_version
     name = {"harfbuzz": "uharfbuzz", "icu": "PyICU-wheels"}.get(name, name)
     try:
-        return metadata.version(name)
+        return version_of(name)
     except metadata.PackageNotFoundError:
         return None
 
@@ -79,7 +82,7 @@ def page_versions(made: Mapping[str, Any], sheet: StyleSheet) -> dict[str, str |
       made: the versions of the dataset.
     """
     here: dict[str, Callable[[], str | None]] = {
-        "pillow": lambda: metadata.version("pillow"),
+        "pillow": lambda: version_of("pillow"),
         "freetype": lambda: features.version("freetype2"),
         "unicode": lambda: unicodedata.unidata_version,
         "harfbuzz": lambda: _one_more("harfbuzz"),

@@ -1,7 +1,7 @@
 """The rule of a page, written as plainly as it is stated: the definition all renderers must equal.
 
 Slow (seconds for a 1000-token page) and meant to be read. Everything goes through Pillow's own
-measuring and drawing; nothing is cached, bounded or guessed.
+measuring and drawing; nothing that it answers is kept, bounded or guessed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 from pagecast.render.breaking import Source, Unit, break_units, clusters, source
 from pagecast.render.fonts import default_font
 from pagecast.render.fonts.characters import MissingGlyphs, covered_codepoints
-from pagecast.render.fonts.faces import open_face
+from pagecast.render.fonts.faces import Faces, open_face
 from pagecast.render.fonts.fallback import Fallback, runs
 from pagecast.render.page import Page, PageMetadata, Pages
 from pagecast.style.style import PageStyle
@@ -233,11 +233,13 @@ class TextByPillow:
     """A text whose lines Pillow lays out, one by one."""
 
     def __init__(self, renderer: OracleRenderer, source: Source) -> None:
-        self._renderer, self.source, self._text = renderer, source, source.text
+        self.source, self._text = source, source.text
         self._owners = renderer.fallback.owners(self._text)
         used = set(self._owners)
         # Of a text that one font draws alone, the others do not even decide the baseline.
-        self._used = used if len(used) == 1 else set(range(len(renderer.fonts)))
+        shown = used if len(used) == 1 else range(len(renderer.fonts))
+        # Opened for each text, so that none is drawn otherwise for what was drawn before it.
+        self._faces = {n: Faces(renderer.fonts[n], renderer.engine) for n in shown}
 
     def width(self, line: list[Unit], size: int) -> int:
         """Return the width of a line in pixels."""
@@ -265,9 +267,7 @@ class TextByPillow:
         ImageDraw.Draw(image).bitmap((0, 0), ImageChops.invert(sheet), fill=ink)
 
     def _line(self, start: int, end: int, size: int) -> LineOfOneFont | LineOfFonts:
-        faces = {
-            n: open_face(self._renderer.fonts[n], size, self._renderer.engine) for n in self._used
-        }
+        faces = {n: opened[size] for n, opened in self._faces.items()}
         if len(faces) == 1:
             return LineOfOneFont(self._text[start:end], *faces.values())
         return LineOfFonts(self._text[start:end], self._owners[start:end], faces)

@@ -1,29 +1,39 @@
 """What a run works out again each time, worked out once for all tests of a process.
 
-A small run in this process then takes 0.8 s, not 1.7; with the built-in tokenizer 0.9 s, not 8.
 Each answer is a function of what it is kept by. Commands that tests start are as they are.
 """
 
 from __future__ import annotations
 
 import pickle
+import sys
+import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.worker import statecache
 from apache_beam.transforms import core, userstate
+from apache_beam.typehints import decorators
 
 from pagecast import storage
+from pagecast.dataset.assets import read_fonts
+from pagecast.style.drawing import SheetRenderer
+from pagecast.style.sheet import StyleSheet
 from pagecast.tokens import tokenizer
 from pagecast.verify import shard
-from pipeline.launch import assets
+from pipeline.commands import preview
+from pipeline.estimate import measure
+from pipeline.launch import assets, inputs, prepare
 from transforms import chunk, tokenize
+from transforms.render import pages
 
 loaded = cache(tokenizer.ArticleTokenizer)
+reference = cache(tokenizer.ReferenceTokenizer)
 published = cache(assets.builtin_tokenizer)  # whatever a test puts in its place
 Arguments = tuple[list[str], list[Any]]
 
@@ -77,22 +87,67 @@ def keep_options(begin: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
+def keep_answers(ask: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Keep what the source of a method says of it, for which Beam reads its file."""
+    kept: dict[Any, bool] = {}
+
+    def answer(method: Any) -> bool:
+        key = getattr(method, "__func__", None)
+        if key is None:
+            return ask(method)
+        if key not in kept:
+            kept[key] = ask(method)
+        return kept[key]
+
+    return answer
+
+
 def make_beam_quicker(patch: pytest.MonkeyPatch) -> None:
-    """Let Beam look at functions and options once."""
+    """Let Beam look at functions and options once, and not at what only a large job needs.
+
+    That is where a type hint was given, and what a value in its cache takes with all it refers to.
+    """
     arguments = keep_arguments(core.get_function_args_defaults)
     patch.setattr(core, "get_function_args_defaults", arguments)
+    answers = keep_answers(core._check_fn_use_yield_and_return)
+    patch.setattr(core, "_check_fn_use_yield_and_return", answers)
     patch.setattr(userstate, "get_dofn_specs", keep_specs(userstate.get_dofn_specs))
     patch.setattr(PipelineOptions, "__init__", keep_options(PipelineOptions.__init__))
+    patch.setattr(decorators.IOTypeHints, "_make_origin", lambda *_, **__: [])
+    patch.setattr(statecache, "get_deep_size", lambda *objects: sum(map(sys.getsizeof, objects)))
 
 
 def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
     """Make the built-in tokenizer once, and load each one once, wherever it lies."""
 
-    def load(path: str, quick: bool = True) -> tokenizer.ArticleTokenizer:
-        content = storage.read_bytes(path)
+    def make(content: bytes, quick: bool = True) -> tokenizer.ArticleTokenizer:
         large = len(content) > 1_000_000  # made once, as it takes seconds
         return loaded(content) if quick or large else loaded(content, False)
+
+    def load(path: str, quick: bool = True) -> tokenizer.ArticleTokenizer:
+        return make(storage.read_bytes(path), quick)
 
     patch.setattr(assets, "builtin_tokenizer", published)
     for module in (tokenize, chunk, shard):
         patch.setattr(module, "load_tokenizer", load)
+    for module in (inputs, measure):
+        patch.setattr(module, "ArticleTokenizer", make)
+    patch.setattr(preview, "ReferenceTokenizer", reference)
+
+
+def make_renderers_quicker(patch: pytest.MonkeyPatch) -> None:
+    """Make one renderer for each sheet of styles and thread: its fonts are named by their hash."""
+    kept: dict[tuple[int, StyleSheet], SheetRenderer] = {}
+
+    def renderer(sheet: StyleSheet, fonts: Mapping[str, bytes] | None) -> SheetRenderer:
+        key = threading.get_ident(), sheet
+        if key not in kept:
+            kept[key] = SheetRenderer(sheet, fonts)
+        return kept[key]
+
+    def load(output_dir: str, sheet: StyleSheet) -> SheetRenderer:
+        return renderer(sheet, read_fonts(output_dir, sheet))
+
+    for module in (measure, prepare):
+        patch.setattr(module, "SheetRenderer", renderer)
+    patch.setattr(pages, "load_renderer", load)
