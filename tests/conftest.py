@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -89,6 +90,7 @@ def _quicker() -> Iterator[None]:
         make_beam_quicker(patch)
         make_tokenizers_quicker(patch)
         make_renderers_quicker(patch)
+        gc.freeze()  # what modules hold is not looked at again for garbage
         yield
 
 

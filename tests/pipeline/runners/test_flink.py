@@ -124,7 +124,7 @@ def watching(cluster: LocalCluster) -> Iterator[set[int]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.1):
+        while not over.wait(0.5):
             for name in ("taskmanager-1", "taskmanager-2"):
                 workers.update(worker.pid for worker in workers_of(cluster, name))
 

@@ -22,7 +22,7 @@ def one_process() -> list[str]:
 
 def flink(version: str) -> list[str]:
     need_flink(version)
-    return [str(ROOT / "run_flink.sh"), "--flink_version", version]
+    return [str(ROOT / "run_flink.sh"), "--flink_version", version, "--taskmanagers", "1"]
 
 
 def prism_here() -> list[str]:
