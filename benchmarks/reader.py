@@ -36,7 +36,9 @@ Read = Callable[[dict[str, Any]], Image.Image]
 def make(directory: Path, samples: int) -> dict[str, Path]:
     """Write the dataset in each form."""
     sample = str(data_file("finewiki_sample.parquet"))
-    options = f"--modes {MODE} --val_size 0 --max_samples {samples} --no_report --no_preflight"
+    # An article that is kept has a sample at least.
+    sizes = f"--num_articles {samples} --max_samples {samples} --val_size 0"
+    options = f"--modes {MODE} {sizes} --workers 1 --no_report --no_preflight"
     for name, form in FORMS.items():
         argv = ["run", "--input", sample, "--output_dir", str(directory / name)]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

@@ -2,9 +2,10 @@
 
 The command line, the file of `--config`, help and completion follow from these fields, so this
 imports nothing slow. The settings are frozen and checked; no I/O: what is wrong touches no disk.
-"""
 
-from __future__ import annotations
+Annotations are not postponed here: Cyclopts would look for the names of an inherited field's in the
+module of the class that inherits it.
+"""
 
 import os
 from collections.abc import Mapping
@@ -74,7 +75,7 @@ class SplitAsked:
             )
 
     @property
-    def split(self) -> SplitSettings:
+    def split(self) -> "SplitSettings":
         """What decides the split."""
         from pagecast.dataset.split import SplitSettings
 

@@ -1,6 +1,7 @@
 """More splits over one set of pages: of any form, also while a run goes on; nothing is drawn."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -52,9 +53,23 @@ def split(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Split:
     return command
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_parquet(tmp_path_factory.mktemp("in") / "a.parquet", articles(*TEXTS))
+
+
+@pytest.fixture(scope="module")
+def made(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "out"
+    given = f"run --input {source} --output_dir {out} --workers 1 --no_report {GIVEN}"
+    assert main(given.split()) == 0
+    return out
+
+
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_parquet(tmp_path / "a.parquet", articles(*TEXTS))
+def out(made: Path, tmp_path: Path) -> Path:
+    """A dataset of `source`, made as `GIVEN` says."""
+    return Path(shutil.copytree(made, tmp_path / "out"))
 
 
 def verified(out: Path, more: str = "") -> int:
@@ -90,9 +105,8 @@ def test_a_named_split_is_what_a_run_with_its_options_writes(
 
 
 def test_a_trainer_finds_lines_and_pages_as_it_looks_for_them(
-    source: Path, run: RunCommand, split: Split
+    out: Path, run: RunCommand, split: Split
 ) -> None:
-    out = run(source, options=GIVEN).path
     assert split().code == 0
     made = out / "splits/quick"
     ids = subprocess.run(
@@ -104,9 +118,8 @@ def test_a_trainer_finds_lines_and_pages_as_it_looks_for_them(
 
 
 def test_the_same_again_changes_nothing_and_other_options_are_refused(
-    source: Path, run: RunCommand, split: Split
+    out: Path, split: Split
 ) -> None:
-    out = run(source, options=GIVEN).path
     assert split().code == 0
     made, before = out / "splits/quick", tree(out)
     node = (made / "train.jsonl").stat().st_ino
@@ -132,9 +145,8 @@ def test_the_same_again_changes_nothing_and_other_options_are_refused(
 
 
 def test_a_run_that_goes_on_is_split_as_far_as_it_is_and_not_disturbed(
-    source: Path, run: RunCommand, split: Split
+    out: Path, source: Path, run: RunCommand, split: Split
 ) -> None:
-    out = run(source, options=GIVEN).path
     whole = tree(out)
     (out / "split_manifest.json").unlink()
     for number in (0, 2):
@@ -161,9 +173,8 @@ def test_a_run_that_goes_on_is_split_as_far_as_it_is_and_not_disturbed(
 
 
 def test_a_split_that_was_stopped_is_finished_by_the_same_command(
-    source: Path, run: RunCommand, split: Split, monkeypatch: pytest.MonkeyPatch
+    out: Path, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = run(source, options=GIVEN).path
     assert split(f"{QUICK} --parquet", name="whole").code == 0
 
     def stopped(name: str, *more: object) -> Part:
@@ -198,10 +209,10 @@ def test_a_name_that_could_lead_elsewhere_is_refused(
 
 
 def test_what_is_no_dataset_or_not_ours_is_left_alone(
-    source: Path, run: RunCommand, split: Split, tmp_path: Path
+    made: Path, source: Path, run: RunCommand, split: Split, tmp_path: Path
 ) -> None:
     assert "is not a dataset" in split().err
-    out = run(source, options=GIVEN).path
+    out = Path(shutil.copytree(made, tmp_path / "out"))
     mine = out / "splits/quick/notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
@@ -221,9 +232,8 @@ def test_what_is_no_dataset_or_not_ours_is_left_alone(
 
 
 def test_overwrite_removes_named_splits_and_nothing_through_their_links(
-    source: Path, run: RunCommand, split: Split
+    out: Path, source: Path, run: RunCommand, split: Split
 ) -> None:
-    out = run(source, options=GIVEN).path
     whole = tree(out)
     assert split(f"{QUICK} --arrow --parquet").code == 0
     assert run(source, options=f"{GIVEN} --overwrite").code == 0
@@ -232,9 +242,8 @@ def test_overwrite_removes_named_splits_and_nothing_through_their_links(
 
 
 def test_damage_of_a_named_split_is_named_and_mended(
-    source: Path, run: RunCommand, split: Split, capfd: pytest.CaptureFixture[str]
+    out: Path, split: Split, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    out = run(source, options=GIVEN).path
     assert split(f"{QUICK} --parquet").code == 0
     whole = tree(out)
     path = out / "splits/quick/train.jsonl"
@@ -253,10 +262,9 @@ def test_damage_of_a_named_split_is_named_and_mended(
 
 
 def test_a_named_split_is_checked_by_itself(
-    source: Path, run: RunCommand, split: Split, command: Command
+    out: Path, source: Path, run: RunCommand, split: Split, command: Command
 ) -> None:
     """Of its own samples all is looked at, also in shards and images; of others nothing."""
-    out = run(source, options=GIVEN).path
     assert split(f"{QUICK} --parquet --arrow").code == 0
     quick = out / "splits/quick"
     ids = {
@@ -293,9 +301,8 @@ def test_a_named_split_is_checked_by_itself(
 
 
 def test_a_split_without_room_on_the_disk_is_refused_before_anything_is_written(
-    source: Path, run: RunCommand, split: Split, monkeypatch: pytest.MonkeyPatch
+    out: Path, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = run(source, options=GIVEN).path
 
     def free(size: int) -> None:
         monkeypatch.setattr(preflight, "disk_of", lambda _: Disk("/the/disk", size, None, 1))
@@ -323,10 +330,7 @@ def test_a_split_without_room_on_the_disk_is_refused_before_anything_is_written(
     assert split("--parquet --arrow").code == 0
 
 
-def test_a_damaged_manifest_is_one_line_and_made_anew(
-    source: Path, run: RunCommand, split: Split
-) -> None:
-    out = run(source, options=GIVEN).path
+def test_a_damaged_manifest_is_one_line_and_made_anew(out: Path, split: Split) -> None:
     assert split().code == 0
     whole = tree(out)
     for name in ("split_manifest.json", "_pagecast/split.json"):
@@ -344,9 +348,8 @@ def test_a_damaged_manifest_is_one_line_and_made_anew(
 
 
 def test_a_split_that_is_not_there_is_not_checked(
-    source: Path, run: RunCommand, split: Split, command: Command
+    out: Path, split: Split, command: Command
 ) -> None:
-    out = run(source, options=GIVEN).path
     assert split().code == 0
     done = command(f"verify --output_dir {out}/splits/quik --workers 1")
     assert (done.code, done.out) == (2, "")

@@ -66,11 +66,23 @@ def receipts(out: Path) -> dict[str, tuple[int, int]]:
     return {name: (status.st_ino, status.st_mtime_ns) for name, status in found.items()}
 
 
+_fresh: dict[object, dict[str, bytes]] = {}
+
+
+def fresh(run: RunCommand, at: Path, options: str) -> dict[str, bytes]:
+    """Return what a run into a new directory gives, which input and options decide."""
+    key = options, tuple(tree(at).items())
+    if key not in _fresh:
+        found = run(f"{at}/*", options=options, into="fresh")
+        assert found.code == 0, found.err
+        _fresh[key] = tree(found.path)
+    return _fresh[key]
+
+
 def fresh_equals(run: RunCommand, at: Path, found: Outcome, options: str) -> None:
     """Assert that a dataset is the one that a run into a new directory gives, and faultless."""
     assert found.code == 0, found.err
-    assert run(at, options=options, into="fresh").code == 0
-    assert tree(found.path) == tree(found.path.parent / "fresh")
+    assert tree(found.path) == fresh(run, at, options)
     assert main(["verify", "--output_dir", str(found.path), "--workers", "1"]) == 0
 
 
@@ -172,8 +184,7 @@ def test_no_page_of_a_shard_that_was_only_begun_stays_and_all_that_is_foreign_do
     for name in foreign:
         assert (out / name).read_text() == "mine"
         (out / name).unlink()
-    assert run(at, options=options, into="fresh").code == 0
-    assert tree(out) == tree(tmp_path / "fresh")
+    assert tree(out) == fresh(run, at, options)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +217,7 @@ def test_a_stop_before_the_plan_is_written_forbids_no_other_change(
     second(at)
     found = run(at, options=options)
     assert found.code == 0, found.err
-    assert run(at, options=options, into="fresh").code == 0
-    assert tree(found.path) == tree(tmp_path / "fresh")
+    assert tree(found.path) == fresh(run, at, options)
 
 
 def stop(*_: object) -> None:
@@ -244,8 +254,7 @@ def test_whichever_file_it_is(run: RunCommand, tmp_path: Path, which: str, chang
         assert (found.code, "no parquet file there" in found.err) == (2, True)
         return
     assert found.code == 0, found.err
-    assert run(f"{at}/*", options=options, into="fresh").code == 0
-    assert tree(found.path) == tree(tmp_path / "fresh")
+    assert tree(found.path) == fresh(run, at, options)
 
 
 def test_a_file_on_the_hub_is_replaced_by_another_commit(
