@@ -30,7 +30,8 @@ from tests.support.runners import need_flink
 
 ROOT = Path(__file__).parents[3]
 FLINK = "1.20"
-MODES = ["--modes", "tiny"]  # the smallest: what is tried here is not the drawing
+# The smallest pages, and a tokenizer that each worker loads at once: what is tried here is neither.
+FEW = "--modes tiny --min_tokens 6000 --context_tokens 3000 --continuation_tokens 3000"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,25 +53,29 @@ def cluster() -> Iterator[LocalCluster]:
 
 
 @pytest.fixture(scope="module")
+def given(source: Path, small_tokenizer: Path) -> list[str]:
+    """The options of a job but for its output."""
+    return ["--input", str(source), *FEW.split(), "--tokenizer", str(small_tokenizer / "small")]
+
+
+@pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """160 articles in 20 row groups, so 20 shards: 295 samples."""
     return write_input(tmp_path_factory.mktemp("input") / "in.parquet")
 
 
 @pytest.fixture(scope="module")
-def expected(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def expected(given: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The bytes that Beam's local runner makes of it."""
     out = tmp_path_factory.mktemp("local") / "out"
-    given = ["--input", str(source), "--output_dir", str(out), *MODES]
-    assert main(["run", *given, "--workers", "1"]) == 0
+    assert main(["run", *given, "--output_dir", str(out), "--workers", "1"]) == 0
     return tree(out)
 
 
-def submit(cluster: LocalCluster, source: Path, out: Path, *more: str) -> int:
-    given = ["--input", str(source), "--output_dir", str(out), *MODES, *more]
-    options = parse_run([*given, "--runner", "FlinkRunner"])
-    args = beam_args(options, cluster.master, FLINK, job_server(FLINK), 1, 2, is_ours=True)
-    return main(["run", *given, "--runner", "FlinkRunner", *args])
+def submit(cluster: LocalCluster, given: list[str], out: Path) -> int:
+    words = [*given, "--output_dir", str(out), "--runner", "FlinkRunner"]
+    args = beam_args(parse_run(words), cluster.master, FLINK, job_server(FLINK), 1, 2, is_ours=True)
+    return main(["run", *words, *args])
 
 
 def newest_job(cluster: LocalCluster) -> dict[str, Any]:
@@ -138,10 +143,10 @@ def watching(cluster: LocalCluster) -> Iterator[set[int]]:
 
 
 def test_a_job_shows_its_numbers_and_works_on_all_slots(
-    cluster: LocalCluster, source: Path, expected: dict[str, bytes], tmp_path: Path
+    cluster: LocalCluster, given: list[str], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     with watching(cluster) as workers:
-        assert submit(cluster, source, tmp_path / "out") == 0
+        assert submit(cluster, given, tmp_path / "out") == 0
     assert len(workers) == 2  # which outlive a stage
     assert tree(tmp_path / "out") == expected
     job = newest_job(cluster)
@@ -206,12 +211,12 @@ def killing(out: Path, victims: Any) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize("kind", [java_of, workers_of])
 def test_a_death_in_the_middle_is_survived(
-    kind: Any, cluster: LocalCluster, source: Path, expected: dict[str, bytes], tmp_path: Path
+    kind: Any, cluster: LocalCluster, given: list[str], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Flink starts the job once more, and the receipts say what is left to do."""
     out = tmp_path / "out"
     with killing(out, lambda: kind(cluster, "taskmanager-1")) as finished:
-        assert submit(cluster, source, out) == 0
+        assert submit(cluster, given, out) == 0
     # Each of the two has 10 of the shards: with fewer in all, the one that died had some left.
     assert 3 <= finished[0] < 10
     assert tree(out) == expected
@@ -245,7 +250,7 @@ def pool() -> Iterator[int]:
 
 
 def test_a_cluster_that_one_has_needs_only_a_pool_of_workers(
-    pool: int, source: Path, expected: dict[str, bytes], tmp_path: Path
+    pool: int, given: list[str], expected: dict[str, bytes], tmp_path: Path
 ) -> None:
     """As docs/clusters.md says: Flink as it comes, spoken to by its REST port alone.
 
@@ -256,7 +261,7 @@ def test_a_cluster_that_one_has_needs_only_a_pool_of_workers(
         done = subprocess.run(
             [ROOT / "run_flink.sh", "--flink_master", cluster.master,
              "--environment_config", f"localhost:{pool}",
-             "--input", source, "--output_dir", "out", *MODES],
+             *given, "--output_dir", "out"],
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
