@@ -4,6 +4,7 @@ On a small file system of its own where this process may mount one, and by a lim
 files everywhere.
 """
 
+import gc
 import os
 import resource
 import subprocess
@@ -33,6 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if sys.platform != "linux" or not mount("-t", "tmpfs", "-o", "size=20m", "tmpfs", str(path)):
         pytest.skip("no file system can be mounted here")
     yield path
+    gc.collect()  # an error that was caught may hold a file open
     subprocess.run(["umount", str(path)], check=True)
 
 
