@@ -149,13 +149,13 @@ def _line(request: dict[str, Any]) -> bytes:
     return json.dumps(request).encode() + b"\n"
 
 
-def serve(number: int, prepare: Callable[[], None], work: Callable[[], object]) -> NoReturn:
+def serve(number: int, prepare: Callable[[], None], work: Callable[[int], object]) -> NoReturn:
     """Be that process, until the one that started it closes its side or ends.
 
     Args:
       number: of the socket that requests come by.
       prepare: loads what all workers need.
-      work: what a worker does.
+      work: what a worker does, given the id of this process.
     """
     signals.be_deaf()
     requests = socket.socket(fileno=number)
@@ -210,10 +210,11 @@ def _load(modules: Iterable[str], tokenizer: str | None, quick: bool) -> None:
 
 
 def _fork(
-    environment: Mapping[str, str], beats: int, kept: Iterable[int], work: Callable[[], object]
+    environment: Mapping[str, str], beats: int, kept: Iterable[int], work: Callable[[int], object]
 ) -> int:
     """Start a worker, which closes the files that are kept here, and return its process id."""
     gc.freeze()  # a collection would write to every object, and so copy it
+    server = os.getpid()
     pid = os.fork()
     if pid:
         return pid
@@ -223,7 +224,7 @@ def _fork(
             os.close(file)
         os.environ.clear()
         os.environ.update({**environment, BEATS: str(beats)})
-        work()
+        work(server)
     except BaseException:
         traceback.print_exc()
     finally:

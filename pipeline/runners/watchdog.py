@@ -214,9 +214,13 @@ class Watchdog:
         return None
 
 
-def beat_for_ever() -> None:
-    """Be a worker that the launcher can see: say so again and again, and end with the launcher."""
-    launcher = os.getppid()
+def beat_for_ever(launcher: int | None = None) -> None:
+    """Be a worker that the launcher can see: say so again and again, and end with the launcher.
+
+    Args:
+      launcher: its process id, where that is known for sure: the parent may have changed already.
+    """
+    launcher = launcher or os.getppid()
     beats = int(os.environ.pop(BEATS, "-1"))
     if beats >= 0:
         os.set_inheritable(beats, False)

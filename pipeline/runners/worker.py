@@ -11,7 +11,7 @@ from pipeline.runners.forkserver import serve
 from pipeline.runners.watchdog import beat_for_ever
 
 
-def be_local() -> None:
+def be_local(launcher: int) -> None:
     """Work for a launcher on this machine, and say only what a person should know.
 
     Messages go to the launcher through Beam's logging service, and an error comes back as the
@@ -19,7 +19,7 @@ def be_local() -> None:
     """
     logging.getLogger().addHandler(logging.NullHandler())
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
-        work()
+        work(launcher)
 
 
 def be_remote() -> None:
@@ -27,12 +27,12 @@ def be_remote() -> None:
     work()
 
 
-def work() -> NoReturn:
+def work(launcher: int | None = None) -> NoReturn:
     """Do what the runner says until it ends, or until the process that started this one does.
 
     It does not return: the process ends with it.
     """
-    beat_for_ever()
+    beat_for_ever(launcher)
     with quick_imports(without_clouds=False):
         from apache_beam.runners.worker import sdk_worker_main
 

@@ -200,6 +200,12 @@ def test_where_the_server_is_gone_no_worker_is_started_and_those_there_are_end()
             watch.start(ALONE, is_idle)
 
 
+def test_a_worker_whose_server_is_gone_before_it_looks_ends_too() -> None:
+    """The parent that it finds is then another process already."""
+    script = WORKER.replace("beat_for_ever()", "beat_for_ever(2**22 + 1)")  # more than ids go to
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 1
+
+
 def test_a_worker_killed_by_the_stop_of_the_job_is_no_accident(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
