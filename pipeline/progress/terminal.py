@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -121,7 +122,7 @@ def at_bottom(it: Live | Progress) -> Iterator[None]:
         return
     _shown.append(it)  # first: a stop may come while it begins, and it is to be taken back then
     try:
-        it.start()
+        _unbroken(it.start)
         yield
     finally:
         _stop(it)
@@ -146,7 +147,13 @@ def _stop(it: Live | Progress) -> None:
     if it in _shown:
         _shown.remove(it)
         with suppress(Exception):  # a terminal that is gone
-            it.stop()
+            _unbroken(it.stop)
+
+
+def _unbroken(work: Callable[[], None]) -> None:
+    """Do something that a signal must not break off half-way: those only reach the main thread."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
 
 
 def readable(size: float) -> str:
