@@ -227,7 +227,7 @@ def refuse_unknown(app: App, found: Given, unused: Sequence[str], is_program: bo
     words, runner = [*found.others, *unused], found.runner
     if not words and runner == LOCAL_RUNNER:
         return
-    with quick_imports(is_program and runner == LOCAL_RUNNER):
+    with quick_imports(is_program, runner == LOCAL_RUNNER):
         classes = _classes(found)
     if runner == LOCAL_RUNNER:
         elsewhere = _Parser(each for each in classes if each.__name__ in ELSEWHERE).names

@@ -99,7 +99,7 @@ def run(*, options: Annotated[RunOptions, ALL], call: Annotated[Call, NOT_TYPED]
     from pipeline.runners.forkserver import fork_server
 
     with fork_server(options) as server:  # while this process imports Beam
-        with quick_imports(call.is_program and options.runner == LOCAL_RUNNER):
+        with quick_imports(call.is_program, options.runner == LOCAL_RUNNER):
             from pipeline.commands.run import run
 
         return run(options, call.is_program, server, call.given)

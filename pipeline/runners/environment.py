@@ -28,17 +28,18 @@ WORKER_ENVIRONMENT = {
 
 
 @contextmanager
-def quick_imports(without_clouds: bool = True) -> Iterator[None]:
+def quick_imports(is_program: bool = True, without_clouds: bool = True) -> Iterator[None]:
     """Import Beam in here, in half the time.
 
     Beam imports pandas where it is installed, only to take its types, and nothing that is imported
     is garbage, which Python would look for all the while.
 
     Args:
+      is_program: whether this process does nothing else; in another one Beam is imported whole.
       without_clouds: let Beam find no file system but the local one in this process, where its
         runner needs no other. Pagecast reaches stores through fsspec.
     """
-    if "apache_beam" in sys.modules:
+    if not is_program or "apache_beam" in sys.modules:
         yield
         return
     if without_clouds:

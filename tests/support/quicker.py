@@ -87,21 +87,6 @@ def keep_options(begin: Callable[..., None]) -> Callable[..., None]:
     return init
 
 
-def keep_answers(ask: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Keep what the source of a method says of it, for which Beam reads its file."""
-    kept: dict[Any, bool] = {}
-
-    def answer(method: Any) -> bool:
-        key = getattr(method, "__func__", None)
-        if key is None:
-            return ask(method)
-        if key not in kept:
-            kept[key] = ask(method)
-        return kept[key]
-
-    return answer
-
-
 def make_beam_quicker(patch: pytest.MonkeyPatch) -> None:
     """Let Beam look at functions and options once, and not at what only a large job needs.
 
@@ -109,8 +94,10 @@ def make_beam_quicker(patch: pytest.MonkeyPatch) -> None:
     """
     arguments = keep_arguments(core.get_function_args_defaults)
     patch.setattr(core, "get_function_args_defaults", arguments)
-    answers = keep_answers(core._check_fn_use_yield_and_return)
-    patch.setattr(core, "_check_fn_use_yield_and_return", answers)
+    answer = cache(core._check_fn_use_yield_and_return)  # of a method's source
+    patch.setattr(
+        core, "_check_fn_use_yield_and_return", lambda fn: answer(getattr(fn, "__func__", fn))
+    )
     patch.setattr(userstate, "get_dofn_specs", keep_specs(userstate.get_dofn_specs))
     patch.setattr(PipelineOptions, "__init__", keep_options(PipelineOptions.__init__))
     patch.setattr(decorators.IOTypeHints, "_make_origin", lambda *_, **__: [])

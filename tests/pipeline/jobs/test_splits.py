@@ -104,9 +104,7 @@ def test_a_named_split_is_what_a_run_with_its_options_writes(
     assert PageReader(made).image(sample, "tiny").tobytes() == wanted
 
 
-def test_a_trainer_finds_lines_and_pages_as_it_looks_for_them(
-    out: Path, run: RunCommand, split: Split
-) -> None:
+def test_a_trainer_finds_lines_and_pages_as_it_looks_for_them(out: Path, split: Split) -> None:
     assert split().code == 0
     made = out / "splits/quick"
     ids = subprocess.run(
@@ -303,7 +301,6 @@ def test_a_named_split_is_checked_by_itself(
 def test_a_split_without_room_on_the_disk_is_refused_before_anything_is_written(
     out: Path, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     def free(size: int) -> None:
         monkeypatch.setattr(preflight, "disk_of", lambda _: Disk("/the/disk", size, None, 1))
 

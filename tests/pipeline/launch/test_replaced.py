@@ -69,11 +69,11 @@ def receipts(out: Path) -> dict[str, tuple[int, int]]:
 _fresh: dict[object, dict[str, bytes]] = {}
 
 
-def fresh(run: RunCommand, at: Path, options: str) -> dict[str, bytes]:
-    """Return what a run into a new directory gives, which input and options decide."""
-    key = options, tuple(tree(at).items())
+def fresh(run: RunCommand, at: Path, options: str, inputs: str = "") -> dict[str, bytes]:
+    """Return what a run of a directory into a new one gives, which its files and options decide."""
+    key = options, bool(inputs), tuple(tree(at).items())
     if key not in _fresh:
-        found = run(f"{at}/*", options=options, into="fresh")
+        found = run(inputs or at, options=options, into="fresh")
         assert found.code == 0, found.err
         _fresh[key] = tree(found.path)
     return _fresh[key]
@@ -254,7 +254,7 @@ def test_whichever_file_it_is(run: RunCommand, tmp_path: Path, which: str, chang
         assert (found.code, "no parquet file there" in found.err) == (2, True)
         return
     assert found.code == 0, found.err
-    assert tree(found.path) == fresh(run, at, options)
+    assert tree(found.path) == fresh(run, at, options, f"{at}/*")
 
 
 def test_a_file_on_the_hub_is_replaced_by_another_commit(
