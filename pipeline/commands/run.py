@@ -206,16 +206,19 @@ def run_watched(
     """
     options = job.options
     trouble: list[str] = []
+    server_pid = begun.pid if begun else None
+    # Of a program that does more than this.
+    others = [] if is_program else [c for c in signals.children() if c.pid != server_pid]
 
     def give_up(what: str) -> None:
         trouble.append(what)
-        signals.kill_children()
+        signals.kill_children(spared=others)
         if is_program:  # else Beam fails by itself, as far as it can
             say(f"error: {what}; {GO_ON}")
             leave(FAILED)
 
     # A process that is the command itself is stoppable from its first moment.
-    stoppable = contextlib.nullcontext() if is_program else signals.stoppable(stay)
+    stoppable = contextlib.nullcontext() if is_program else signals.stoppable(stay, others)
     with (
         contextlib.nullcontext(begun) if begun else fork_server(options) as server,
         stoppable,

@@ -90,6 +90,11 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def load(self, modules: Iterable[str], tokenizer: str | None, quick: bool) -> None:
         """Let it load what workers will need, now rather than each of them later."""
         with self._lock, contextlib.suppress(OSError):  # it is gone, as `start` will say

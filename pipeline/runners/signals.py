@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # not for those who only want --help
+    from psutil import Process
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 5.0  # seconds that whatever is under way gets to stop by itself
@@ -26,11 +30,12 @@ def forget() -> None:
 
 
 @contextmanager
-def stoppable(leave: Callable[[int], None]) -> Iterator[None]:
+def stoppable(leave: Callable[[int], None], spared: Container[Process] = ()) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the job within seconds: workers first, then this process.
 
     Args:
       leave: called with the exit code if what is under way does not come to an end by itself.
+      spared: processes below this one that are not the job's.
     """
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -40,7 +45,7 @@ def stoppable(leave: Callable[[int], None]) -> Iterator[None]:
         timer = threading.Timer(PATIENCE, leave, [INTERRUPTED])
         timer.daemon = True
         timer.start()
-        kill_children()
+        kill_children(spared)
         raise KeyboardInterrupt
 
     with _handled_by(stop):
@@ -94,12 +99,19 @@ def be_deaf() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def kill_children() -> None:
-    """End all processes below this one, at once."""
-    import psutil  # not for those who only want --help
+def children() -> list[Process]:
+    """Return all processes below this one."""
+    import psutil
 
-    children = psutil.Process().children(recursive=True)
-    for child in children:
+    return psutil.Process().children(recursive=True)
+
+
+def kill_children(spared: Container[Process] = ()) -> None:
+    """End all processes below this one, at once, but for those to be spared."""
+    import psutil
+
+    ended = [child for child in children() if child not in spared]
+    for child in ended:
         with contextlib.suppress(psutil.Error):
             child.kill()
-    psutil.wait_procs(children, timeout=PATIENCE)
+    psutil.wait_procs(ended, timeout=PATIENCE)

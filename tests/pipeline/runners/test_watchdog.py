@@ -303,6 +303,20 @@ def test_a_stopped_job_ends_within_seconds_and_leaves_no_process(
     assert same(job.out, demo)
 
 
+def test_a_stop_leaves_alone_what_the_program_had_started_before() -> None:
+    sleeps = [sys.executable, "-c", "import time; time.sleep(99)"]
+    with subprocess.Popen(sleeps) as other:
+        others = signals.children()
+        with pytest.raises(KeyboardInterrupt), signals.stoppable(lambda _: None, others):
+            worker = subprocess.Popen(sleeps)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        signals.forget()
+        assert not psutil.pid_exists(worker.pid)
+        assert other.poll() is None
+        other.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_job_elsewhere_is_interrupted_whoever_took_the_signal(number: int) -> None:
     """Beam's job server takes SIGINT for itself, and would end before the job is cancelled."""
