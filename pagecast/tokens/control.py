@@ -29,7 +29,8 @@ class Vocabulary(NamedTuple):
 
     Attributes:
       plain: the definition for encoding ordinary text. Spellings of control tokens are exchanged
-        for some that stand in no text, while each id stays what it is.
+        for some that stand in no text, while each id stays what it is. None where the model needs
+        no such exchange, and text comes out as no added token: it is to be used alone.
       control: ids that no text has; the unknown token is not among them, nor are single bytes.
       lookalikes: the spelling of all control tokens and of all added ones.
       byte_ids: ids of the 256 bytes where `plain` leaves them to its caller, else empty. Then
@@ -41,7 +42,7 @@ class Vocabulary(NamedTuple):
       lossless: whether tokens are known to decode to their text, whatever it is.
     """
 
-    plain: dict[str, Any]
+    plain: dict[str, Any] | None
     control: frozenset[int]
     lookalikes: tuple[str, ...]
     byte_ids: tuple[int, ...]
@@ -89,8 +90,9 @@ def read_vocabulary(definition: bytes) -> Vocabulary:
     shown, mark = None, f"\U0010fffe{salt}\U0010fffe"
     if unknown in pieces and (unknown in found or _kind(model) != "BPE"):
         shown = _showing(whole, str(unknown), mark)
+    alone = plain["model"] is model and not plain["added_tokens"] and shown is None
     return Vocabulary(
-        plain=plain,
+        plain=None if alone else plain,
         control=frozenset(control),
         lookalikes=tuple(spelled),
         byte_ids=as_bytes,

@@ -172,10 +172,17 @@ class ReferenceTokenizer:
         # The library's own switch for control tokens, `encode_special_tokens`, misses the tokens
         # that are added but not marked special, and those that only the model has.
         vocabulary = read_vocabulary(definition)
-        self._encoder = Tokenizer.from_str(json.dumps(vocabulary.plain))
-        shown = definition.decode() if vocabulary.shown is None else json.dumps(vocabulary.shown)
-        self._decoder = Tokenizer.from_str(shown)
-        self.vocabulary = vocabulary._replace(plain={}, shown=None)  # large, and no longer needed
+        plain, shown = vocabulary.plain, vocabulary.shown
+        self._decoder = Tokenizer.from_str(
+            definition.decode() if shown is None else json.dumps(shown)
+        )
+        if plain is None:  # the same model, not another: it takes 100 MB, and a while to build
+            self._encoder = Tokenizer(self._decoder.model)
+            self._encoder.normalizer = self._decoder.normalizer
+            self._encoder.pre_tokenizer = self._decoder.pre_tokenizer
+        else:
+            self._encoder = Tokenizer.from_str(json.dumps(plain))
+        self.vocabulary = vocabulary._replace(plain=None, shown=None)  # large, no longer needed
 
     @without_panics
     def encode(self, text: str) -> Tokens:

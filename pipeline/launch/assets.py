@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -35,7 +37,8 @@ class AssetError(Exception):
     """The built-in tokenizer cannot be made as it was published."""
 
 
-class Asset(NamedTuple):
+@dataclass(frozen=True)
+class Asset:
     """A file the workers need; `name` is what the manifest calls it.
 
     is_converted: whether it was made of others, which say the same in another way.
@@ -46,7 +49,7 @@ class Asset(NamedTuple):
     content: bytes
     is_converted: bool = False
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of the content, and its name among the job's files."""
         return hashlib.sha256(self.content).hexdigest()
