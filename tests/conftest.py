@@ -38,6 +38,7 @@ from tests.support.quicker import (
     make_beam_quicker,
     make_renderers_quicker,
     make_tokenizers_quicker,
+    one_reader_of_footers,
     published,
 )
 from tests.support.shared import one_at_a_time
@@ -91,7 +92,8 @@ def _quicker() -> Iterator[None]:
         make_tokenizers_quicker(patch)
         make_renderers_quicker(patch)
         gc.freeze()  # what modules hold is not looked at again for garbage
-        yield
+        with one_reader_of_footers(patch):
+            yield
 
 
 @pytest.fixture(autouse=True)

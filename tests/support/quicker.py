@@ -9,7 +9,8 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -28,7 +29,8 @@ from pagecast.tokens import tokenizer
 from pagecast.verify import shard
 from pipeline.commands import preview
 from pipeline.estimate import measure
-from pipeline.launch import assets, inputs, prepare
+from pipeline.launch import assets, footers, inputs, prepare
+from pipeline.launch.inputs import InputFile
 from transforms import chunk, tokenize
 from transforms.render import pages
 
@@ -58,13 +60,17 @@ def keep_arguments(ask: Callable[[Any], Arguments]) -> Callable[[Any], Arguments
 
 
 def keep_specs(ask: Callable[[Any], Any]) -> Callable[[Any], tuple[set[Any], set[Any]]]:
-    """Keep which state and timers a DoFn has, for which Beam looks at all of its methods."""
+    """Keep which state and timers a class of DoFns has: Beam looks at all methods of each one.
+
+    A function that Beam makes a DoFn of may have some of its own.
+    """
     kept: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
     def specs(function: Any) -> tuple[set[Any], set[Any]]:
-        if function not in kept:
-            kept[function] = ask(function)
-        states, timers = kept[function]
+        key = function if isinstance(function, core.CallableWrapperDoFn) else type(function)
+        if key not in kept:
+            kept[key] = ask(function)
+        states, timers = kept[key]
         return set(states), set(timers)
 
     return specs
@@ -120,6 +126,18 @@ def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
     for module in (inputs, measure):
         patch.setattr(module, "ArticleTokenizer", make)
     patch.setattr(preview, "ReferenceTokenizer", reference)
+
+
+@contextmanager
+def one_reader_of_footers(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let all runs have their footers read by one process, and the next one where it dies."""
+    with footers.Reader() as reader:
+
+        def read(paths: Iterable[str], shard_rows: int) -> list[InputFile]:
+            return [inputs.read_layout(path, shard_rows, reader.parse) for path in paths]
+
+        patch.setattr(inputs, "read_layouts", read)
+        yield
 
 
 def make_renderers_quicker(patch: pytest.MonkeyPatch) -> None:
