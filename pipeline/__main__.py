@@ -112,17 +112,23 @@ def _leave_stopped(code: int) -> None:
     os._exit(code)
 
 
-def start(app: App, is_program: bool = False) -> NoReturn:
-    """Carry out this process's own arguments as another command line than Pagecast's."""
+def _begin() -> None:
+    """Set up this process, which does nothing else, before anything large is imported."""
     be_safe()
     streams.open_all()
+    # NumPy would start a thread for each processor, here and below, that looks for work at first.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def start(app: App, is_program: bool = False) -> NoReturn:
+    """Carry out this process's own arguments as another command line than Pagecast's."""
+    _begin()
     sys.exit(main(is_program=is_program, app=app))
 
 
 def program() -> None:
     """Be the command: carry out this process's own arguments, and end it with the exit code."""
-    be_safe()
-    streams.open_all()
+    _begin()
     try:
         with signals.stoppable(_leave_stopped):
             code = main(is_program=True)
