@@ -91,7 +91,9 @@ def _quicker() -> Iterator[None]:
         make_beam_quicker(patch)
         make_tokenizers_quicker(patch)
         make_renderers_quicker(patch)
-        gc.freeze()  # what modules hold is not looked at again for garbage
+        # What modules hold is not looked at again for garbage, and all that came later seldom.
+        gc.freeze()
+        gc.set_threshold(700, 10, 100)
         with one_reader_of_footers(patch):
             yield
 
