@@ -12,6 +12,7 @@ FIELDS = st.dictionaries(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
     ),
 )
 
