@@ -13,10 +13,10 @@ trap 'rm -f "$types"' EXIT
 "$python" -m mypy >"$types" 2>&1 &
 checking=$!
 
-# Five files at a time, since many tests wait, and by file, because a file's tests share what they
+# Four files at a time, since many tests wait, and by file, because a file's tests share what they
 # set up; the longest files come first (tests/support/order.py), not those of most tests.
 status=0
-"$python" -m pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder "$@" || status=$?
+"$python" -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder "$@" || status=$?
 wait "$checking" || status=1
 cat "$types"
 exit "$status"
