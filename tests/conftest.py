@@ -37,6 +37,7 @@ from tests.support.quicker import (
     loaded,
     make_beam_quicker,
     make_renderers_quicker,
+    make_stores_quicker,
     make_tokenizers_quicker,
     one_reader_of_footers,
     published,
@@ -91,11 +92,15 @@ def _quicker() -> Iterator[None]:
         make_beam_quicker(patch)
         make_tokenizers_quicker(patch)
         make_renderers_quicker(patch)
+        make_stores_quicker(patch)
         # What modules hold is not looked at again for garbage, and all that came later seldom.
         gc.freeze()
         gc.set_threshold(700, 10, 100)
         with one_reader_of_footers(patch):
             yield
+    # pytest looks for garbage ten times before it ends: once is enough for what is no garbage.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
