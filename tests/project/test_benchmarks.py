@@ -13,6 +13,11 @@ from pipeline.runners.flink.__main__ import DEFAULT_FLINK
 from tests.support.runners import need_flink
 
 ROOT = Path(__file__).parents[2]
+# What is tried is neither its tokenizer, which loads at once, nor its pages.
+QUICK = (
+    "--no_report --modes tiny --tokenizer SMALL "
+    "--min_tokens 6000 --context_tokens 3000 --continuation_tokens 3000"
+)
 
 
 @pytest.mark.parametrize("layout", ["basic"])
@@ -37,16 +42,21 @@ def test_rendering(layout: str, capsys: pytest.CaptureFixture[str]) -> None:
         ),
         ("styles", "--samples 1 --varied 12", "twelve / default: "),
         ("startup", "--runs 1", "bare graph's cpu time"),
-        ("kills", "--runs 1 --copies 1 '--options=--no_report --modes tiny'", "1 runs, 0 failures"),
+        ("kills", f"--runs 1 --copies 1 '--options={QUICK}'", "1 runs, 0 failures"),
         ("pipeline", "--samples 4 --workers 1", "efficiency"),
         ("flink", "--samples 8 --rounds 1 --taskmanagers 1", "last / first: median 1.00"),
     ],
 )
-def test_jobs(name: str, options: str, row: str, tmp_path: Path) -> None:
+def test_jobs(name: str, options: str, row: str, small_tokenizer: Path) -> None:
     if name == "flink":
         need_flink(DEFAULT_FLINK)
     if name == "legibility" and not shutil.which("tesseract"):
         pytest.skip("no Tesseract is installed")
-    command = [sys.executable, "-m", f"benchmarks.{name}", *shlex.split(options)]
+    command = [
+        sys.executable,
+        "-m",
+        f"benchmarks.{name}",
+        *shlex.split(options.replace("SMALL", str(small_tokenizer / "small"))),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr

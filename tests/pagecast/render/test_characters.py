@@ -79,7 +79,7 @@ def drawn(font: bytes, layout: str) -> Callable[[str], bytes]:
     return lambda text: bytes(face.getmask2(text, "L")[0])
 
 
-IGNORABLE = [chr(c) for c in range(0xE1000) if DEFAULT_IGNORABLE.match(chr(c))]
+IGNORABLE = DEFAULT_IGNORABLE.findall("".join(map(chr, range(0xE1000))))
 SOME = (range(0, 0x3000, 3), range(0x3000, 0xE000, 397), range(0xE000, 0x20000, 53))
 OTHERS = [*map(chr, chain(*SOME)), *"\u2011\uf900\u2126\uffff\U0010ffff"]
 
