@@ -27,7 +27,7 @@ from pipeline.progress.terminal import say
 
 
 class Sources(NamedTuple):
-    """What a job is made from, and where it goes; whether fastokens may be used."""
+    """What a job is made from, and where it goes; whether fastokens is to be used."""
 
     output_dir: str
     files: list[inputs.InputFile]

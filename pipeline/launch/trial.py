@@ -1,7 +1,7 @@
 """Trying a tokenizer on some articles of the input, before a job.
 
 Does fastokens give them the ids that tokenizers gives, and do tokens decode to their text? The
-built-in tokenizer is known to, and is not tried.
+built-in tokenizer is known to, and is not tried; whether it is worth loading depends on the input.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ from transforms.read.tokenized import first_difference
 PLACES, ROWS = 4, 16  # of the input; in a store one place, since each is a row group to fetch
 MOST_TEXT = 64 << 20  # bytes of text in a row group that is looked at
 MOST_CHARS = 200_000  # of an article that is looked at
+# Bytes of text, and rows, since a file has a text that repeats only once: so little is encoded by
+# tokenizers, 2 MB a second, before fastokens is there, which takes 1.1 s to load and check.
+LITTLE_TEXT, FEW_ROWS = 1 << 20, 1000
 
 
 def is_quick(options: RunOptions, files: Sequence[InputFile], asset: Asset) -> bool:
-    """Tell whether fastokens may be used, after a trial that warns of what it finds."""
+    """Tell whether fastokens is to be used, after a trial that warns of what it finds."""
     if options.tokenizer == BUILTIN:
-        return True
+        text = sum(sum(file.text) if file.text else file.size for file in files)
+        return text > LITTLE_TEXT or sum(file.rows for file in files) > FEW_ROWS
     try:
         articles = list(sample(options, files))
     except StoreError:  # the job says so, and how to go on

@@ -13,7 +13,7 @@ from pagecast.tokens.tokenizer import FastTokenizer, ReferenceTokenizer
 from pipeline.launch import inputs
 from pipeline.launch.assets import Asset
 from pipeline.launch.trial import PLACES, ROWS, is_quick, sample
-from pipeline.options import RunOptions
+from pipeline.options import BUILTIN, RunOptions
 from tests.conftest import write_parquet
 from tests.pagecast.tokens.test_control import KINDS
 
@@ -38,6 +38,17 @@ def table(texts: list[str | None], **more: object) -> dict[str, object]:
 def tried(path: Path, definition: bytes) -> bool:
     asked = options(path)
     return is_quick(asked, files_of(asked), Asset("small", ".json", definition))
+
+
+@pytest.mark.parametrize(
+    ("rows", "text", "is_slow"), [(2, 400_000, True), (3, 400_000, False), (1001, 1, False)]
+)
+def test_for_little_input_fastokens_is_not_worth_loading(
+    tmp_path: Path, rows: int, text: int, is_slow: bool
+) -> None:
+    path = write_parquet(tmp_path / "a.parquet", table([str(n) * text for n in range(rows)]))
+    asked = RunOptions(input=(str(path),), output_dir="out")
+    assert is_quick(asked, files_of(asked), Asset(BUILTIN, ".json", b"")) is not is_slow
 
 
 def test_a_tokenizer_that_keeps_all_is_used_without_a_word(
