@@ -104,7 +104,7 @@ def builtin_tokenizer() -> bytes:
 
 def _rebuild(base: dict[str, Any], recipe: dict[str, Any]) -> bytes:
     added = {token["id"]: token for token in base["added_tokens"] + recipe["added_tokens"]}
-    # Indented by the library as a whole it takes five times as long: these two are nearly all.
+    # Indented by the library as a whole it takes twice as long: these two are nearly all.
     model = {**base["model"], "ignore_merges": False, "vocab": "VOCAB", "merges": "MERGES"}
     whole = {
         **base,

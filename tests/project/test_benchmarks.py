@@ -52,11 +52,7 @@ def test_jobs(name: str, options: str, row: str, small_tokenizer: Path) -> None:
         need_flink(DEFAULT_FLINK)
     if name == "legibility" and not shutil.which("tesseract"):
         pytest.skip("no Tesseract is installed")
-    command = [
-        sys.executable,
-        "-m",
-        f"benchmarks.{name}",
-        *shlex.split(options.replace("SMALL", str(small_tokenizer / "small"))),
-    ]
+    words = shlex.split(options.replace("SMALL", str(small_tokenizer / "small")))
+    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, row in done.stdout) == (0, True), done.stdout + done.stderr

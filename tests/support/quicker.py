@@ -10,8 +10,8 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,6 @@ from pagecast.verify import shard
 from pipeline.commands import preview
 from pipeline.estimate import measure
 from pipeline.launch import assets, footers, inputs, prepare
-from pipeline.launch.inputs import InputFile
 from transforms import chunk, tokenize
 from transforms.render import pages
 
@@ -142,11 +141,8 @@ def make_tokenizers_quicker(patch: pytest.MonkeyPatch) -> None:
 def one_reader_of_footers(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let all runs have their footers read by one process, and the next one where it dies."""
     with footers.Reader() as reader:
-
-        def read(paths: Iterable[str], shard_rows: int) -> list[InputFile]:
-            return [inputs.read_layout(path, shard_rows, reader.parse) for path in paths]
-
-        patch.setattr(inputs, "read_layouts", read)
+        kept = SimpleNamespace(Reader=lambda: nullcontext(reader))
+        patch.setattr(inputs, "footers", kept)
         yield
 
 
